@@ -1,0 +1,123 @@
+//! What happened, for people and for the journal: plain data with one line of text.
+
+use std::fmt;
+
+use crate::words::Generation;
+
+/// One event of the healing loop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// What kind, for programs.
+    pub kind: Kind,
+    /// How urgent it is, by what an operator must do.
+    pub level: Level,
+    /// The worker it is about.
+    pub generation: Option<Generation>,
+    /// The incident it belongs to: one firing of a rule, one crash, one recycle.
+    pub incident: Option<u64>,
+    /// One line that says what happened, with the numbers, and what happens next. Lower case, no
+    /// full stop.
+    pub text: String,
+    /// The same numbers for programs.
+    pub fields: Vec<(&'static str, Field)>,
+}
+
+/// How urgent an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// It changed.
+    Info,
+    /// We coped.
+    Warn,
+    /// Wake someone.
+    Error,
+}
+
+/// One value of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Field {
+    /// A count, or a number of the unit that the field's name ends in.
+    Number(u64),
+    /// Words.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
+}
+
+/// What kind of event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A worker is being started.
+    WorkerStarting,
+    /// A worker gave its first complete answer.
+    WorkerReady,
+    /// A worker ended without being asked to.
+    WorkerExited,
+    /// A worker did not get ready.
+    StartFailed,
+    /// A worker that was told to stop is gone.
+    WorkerStopped,
+    /// The worker does not stay up; what happens now.
+    GaveUp,
+    /// A rule's condition held and its actions run, or would.
+    RuleFired,
+    /// A rule's condition holds but something keeps it from acting.
+    RuleHeld,
+    /// The health probe failed often enough.
+    Unhealthy,
+    /// A worker is being replaced.
+    RecycleBegun,
+    /// A worker was replaced, or the old one kept.
+    RecycleEnded,
+    /// A custom action ended.
+    CommandEnded,
+    /// This process or its machine stood still; windows were voided.
+    WindowsVoided,
+    /// Requests are parked by an operator, or no longer.
+    Hold,
+    /// Rules were disarmed or armed by an operator.
+    Armed,
+    /// The worker was stopped or started by an operator.
+    Operator,
+    /// A new configuration is in force.
+    Reloaded,
+    /// autoheal itself is stopping.
+    ShuttingDown,
+    /// The worker listens on another port than it was told to.
+    ListensElsewhere,
+}
+
+impl Kind {
+    /// Its name in the journal and in `events --json`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WorkerStarting => "worker-starting",
+            Self::WorkerReady => "worker-ready",
+            Self::WorkerExited => "worker-exited",
+            Self::StartFailed => "start-failed",
+            Self::WorkerStopped => "worker-stopped",
+            Self::GaveUp => "gave-up",
+            Self::RuleFired => "rule-fired",
+            Self::RuleHeld => "rule-held",
+            Self::Unhealthy => "unhealthy",
+            Self::RecycleBegun => "recycle-begun",
+            Self::RecycleEnded => "recycle-ended",
+            Self::CommandEnded => "command-ended",
+            Self::WindowsVoided => "windows-voided",
+            Self::Hold => "hold",
+            Self::Armed => "armed",
+            Self::Operator => "operator",
+            Self::Reloaded => "reloaded",
+            Self::ShuttingDown => "shutting-down",
+            Self::ListensElsewhere => "listens-elsewhere",
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

@@ -1,0 +1,189 @@
+//! The facts the engine is told. Each names the generation it was measured on.
+
+use std::time::Duration;
+
+use super::policy::Policy;
+use crate::{
+    units::ByteSize,
+    words::{Exit, Generation},
+};
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observation {
+    /// What one generation did since the last tally. Given for each live generation at every
+    /// tick, and at once when a request became slow.
+    Tally(Tally),
+    /// The private memory of one generation's tree.
+    Memory(MemorySample),
+    /// The worker's process exists.
+    Started {
+        /// Whose.
+        generation: Generation,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A complete HTTP answer was seen.
+    Ready {
+        /// Whose.
+        generation: Generation,
+    },
+    /// The worker could not be started at all, or its port is taken.
+    StartFailed {
+        /// Whose.
+        generation: Generation,
+        /// Why, as a fragment for people.
+        why: StartFailure,
+    },
+    /// While starting: the worker's tree listens on another port than the one it was given.
+    ListensElsewhere {
+        /// Whose.
+        generation: Generation,
+        /// Where it should listen.
+        expected: u16,
+        /// Where it does.
+        found: u16,
+    },
+    /// The worker's main process ended.
+    Exited {
+        /// Whose.
+        generation: Generation,
+        /// How.
+        exit: Exit,
+        /// The cgroup's OOM kill counter went up since the last look.
+        oom_killed: bool,
+        /// Some line of its last output says that the address is in use.
+        address_in_use: bool,
+        /// Other processes of its tree were still alive: it forked into the background.
+        left_children: bool,
+    },
+    /// No process of its tree is left.
+    Gone {
+        /// Whose.
+        generation: Generation,
+    },
+    /// Answer to [`super::step::Step::AwaitQuiet`]: nothing old is in flight.
+    Quiet {
+        /// Whose.
+        generation: Generation,
+    },
+    /// Answer to [`super::step::Step::Drain`]: nothing is in flight and no connection is open.
+    Drained {
+        /// Whose.
+        generation: Generation,
+        /// So many requests were cut at the deadline.
+        cut: u64,
+    },
+    /// The health probe's answer.
+    Probe {
+        /// Whose.
+        generation: Generation,
+        /// `Err`: why it counts as failed, as a fragment for people.
+        result: Result<(), String>,
+    },
+    /// A custom action ended.
+    CommandEnded {
+        /// The incident it belongs to.
+        incident: u64,
+        /// How it ended, as a fragment for people: `exit code 0 after 1.2s`.
+        how: String,
+    },
+    /// This process did not run for so long: windows hold nothing that can be trusted.
+    Stalled(Duration),
+    /// An operator's word.
+    Operator(Word),
+}
+
+/// What one generation did since its last tally.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Whose.
+    pub generation: Generation,
+    /// For each rule in the policy's order. Rules that don't look at requests stay at zero.
+    pub rules: Vec<RuleCount>,
+    /// Response heads given by the worker.
+    pub answered: u64,
+    /// Requests in flight now.
+    pub in_flight: u64,
+}
+
+/// One rule's part of a [`Tally`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleCount {
+    /// Requests that matched since the last tally.
+    pub matching: u64,
+    /// Requests in the rule's scope that finished, or that became slow before they finished;
+    /// each request once.
+    pub total: u64,
+}
+
+/// The memory of one generation's tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemorySample {
+    /// Whose.
+    pub generation: Generation,
+    /// Private bytes. Exact (Pss_Anon + SwapPss) when `exact`, else the cheap upper bound
+    /// (RssAnon + VmSwap).
+    pub bytes: ByteSize,
+    /// Which of the two it is.
+    pub exact: bool,
+    /// The memory limit of the worker's cgroup, where it can be read.
+    pub limit: Option<ByteSize>,
+}
+
+/// Why a worker could not be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartFailure {
+    /// The system would not run the command: `no such file: gunicorn`.
+    Spawn(String),
+    /// The fixed port is taken; by whom, where that can be seen.
+    PortInUse {
+        /// The port.
+        port: u16,
+        /// `nginx (pid 812)`.
+        owner: Option<String>,
+    },
+}
+
+/// An operator's word.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Word {
+    /// Replace the worker.
+    Recycle {
+        /// Why, for the record.
+        reason: String,
+        /// Even while it starts, or after giving up; and without waiting for a drain.
+        force: bool,
+    },
+    /// Start the worker after [`Word::Stop`] or after giving up.
+    Start,
+    /// Drain and stop the worker and leave it stopped.
+    Stop,
+    /// Park every new request for at most this long.
+    Hold(Duration),
+    /// End a hold.
+    Release,
+    /// These rules (none: all) only report, for this long.
+    Disarm {
+        /// By name.
+        rules: Vec<String>,
+        /// For how long.
+        time: Duration,
+    },
+    /// These rules (none: all) act again.
+    Arm {
+        /// By name.
+        rules: Vec<String>,
+    },
+    /// A new configuration. `recycle`: what the worker is started with has changed.
+    Reload {
+        /// The new policy.
+        policy: Box<Policy>,
+        /// Why the worker must be replaced, if it must.
+        recycle: Option<String>,
+    },
+    /// Drain, stop everything and end, within the policy's shutdown deadline.
+    Shutdown,
+    /// During a shutdown: stop waiting.
+    EndDrain,
+}

@@ -1,0 +1,149 @@
+//! What the engine was told to do: the resolved configuration of deciding.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::trigger::Trigger;
+use crate::words::Mode;
+
+/// How often tallies are drained and windows move.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// Everything the engine follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// What is done with what is decided.
+    pub mode: Mode,
+    /// The rules in force, in order; at most [`super::trigger::MAX_RULES`].
+    pub rules: Vec<Rule>,
+    /// How a worker is replaced.
+    pub recycle: Recycle,
+    /// What happens when the worker ends by itself.
+    pub restart: Restart,
+    /// When to believe that the worker is unhealthy by its probe; `None`: no probe.
+    pub health: Option<Health>,
+    /// How long a request may be parked.
+    pub parking_wait: Duration,
+    /// How many recycles rules may cause.
+    pub budget: Budget,
+    /// How autoheal itself stops.
+    pub shutdown: Shutdown,
+}
+
+/// `when` something holds, `do` these actions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Unique among the rules.
+    pub name: String,
+    /// The condition.
+    pub when: Trigger,
+    /// What to do, in order. A log line is always written.
+    pub actions: Vec<Action>,
+    /// The rule is held until the worker has been ready for this long.
+    pub min_uptime: Duration,
+    /// After a firing the rule rests this long; doubling to an hour while it keeps firing.
+    pub cooldown: Duration,
+    /// `Observe`: this rule only reports.
+    pub mode: Mode,
+    /// Whether it stands there by default rather than by configuration.
+    pub proactive: bool,
+}
+
+/// One thing a rule does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Say it, which every firing does; alone it means: nothing else.
+    Log,
+    /// Replace the worker; `None`: by the configured strategy.
+    Recycle(Option<Strategy>),
+    /// Run a program.
+    Run(Command),
+}
+
+/// A custom action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Program and arguments; no shell. `%1%` in an argument is the worker's pid.
+    pub argv: Vec<String>,
+    /// Where it runs.
+    pub dir: PathBuf,
+    /// Its process group is killed after this long.
+    pub timeout: Duration,
+}
+
+/// How a worker is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recycle {
+    /// The strategy in force: `auto` is already resolved from the port and the memory at hand.
+    pub strategy: Strategy,
+    /// From start to ready at most this long; then the worker is killed and the start has failed.
+    pub start_timeout: Duration,
+    /// What is in flight on the old worker may take this long to finish.
+    pub drain_timeout: Duration,
+    /// From the stop signal to SIGKILL.
+    pub stop_timeout: Duration,
+    /// A fresh worker gets its full share after this long at the latest.
+    pub slow_start: Duration,
+}
+
+/// In which order the old worker goes and the new one comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Strategy {
+    /// Start the new one first.
+    Overlap,
+    /// Park, drain, stop, start, release.
+    InPlace,
+}
+
+/// What happens when the worker ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// After which exits.
+    pub when: RestartWhen,
+    /// After the last start that made sense.
+    pub give_up: GiveUp,
+}
+
+/// After which exits the worker is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartWhen {
+    /// After any.
+    Always,
+    /// Not after exit code 0.
+    OnFailure,
+}
+
+/// What happens when the worker does not stay up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GiveUp {
+    /// Answer 503 and try again every five minutes.
+    Serve503,
+    /// Exit with the worker's code.
+    Exit,
+}
+
+/// When to believe that the worker is unhealthy by its probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// After this many failed probes in a row.
+    pub failures: u32,
+}
+
+/// How many recycles rules may cause, over all rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// At most so many...
+    pub recycles: u32,
+    /// ...in this sliding window,
+    pub window: Duration,
+    /// and at most so many in 24 hours.
+    pub per_day: u32,
+}
+
+/// How autoheal itself stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Keep serving this long, while the load balancer takes us out.
+    pub delay: Duration,
+    /// One deadline over delay, drain and stop.
+    pub timeout: Duration,
+}

@@ -1,0 +1,116 @@
+//! What a rule looks at. The data side compiles these into matchers; the engine counts windows.
+
+use std::time::Duration;
+
+use crate::units::{ByteSize, PathPattern, Share, StatusSet};
+
+/// The most rules one configuration may have: a request's matches are one 64-bit word.
+pub const MAX_RULES: usize = 64;
+
+/// The condition of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// So many requests were served.
+    Requests {
+        /// Fires at this many.
+        count: u32,
+        /// Within this time; `None`: since the worker started, with 10% jitter.
+        window: Option<Duration>,
+        /// Which requests count.
+        filter: Filter,
+    },
+    /// So many answers, or failures to answer, were of these kinds.
+    Status {
+        /// Which outcomes match.
+        codes: StatusSet,
+        /// Fires at this many matching...
+        count: u32,
+        /// ...if they are also at least this share of what finished in the window.
+        share: Option<Share>,
+        /// How far back to look.
+        window: Duration,
+        /// Which requests count, matching or not.
+        filter: Filter,
+    },
+    /// So many requests had no response head after this long. Counted when they *become* slow.
+    Slow {
+        /// How long the worker may take to the response head.
+        time_taken: Duration,
+        /// Fires at this many slow...
+        count: u32,
+        /// ...if they are also at least this share of (finished + in flight and slow).
+        share: Option<Share>,
+        /// How far back to look.
+        window: Duration,
+        /// Which requests count, matching or not.
+        filter: Filter,
+    },
+    /// The worker's private memory stayed over a limit.
+    Memory {
+        /// The limit.
+        limit: MemoryLimit,
+        /// For how long without a sample below it; zero: one confirmed sample is enough.
+        hold: Duration,
+    },
+}
+
+/// A limit on the worker's private bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryLimit {
+    /// So many bytes.
+    PrivateBytes(ByteSize),
+    /// This share of the memory limit of the worker's cgroup. Where that can't be read the rule
+    /// is off.
+    Share(Share),
+}
+
+/// Which requests a rule counts. An empty list does not restrict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only paths that match one of these.
+    pub path: Vec<PathPattern>,
+    /// But none of these.
+    pub except: Vec<PathPattern>,
+    /// Only these methods, in upper case.
+    pub methods: Vec<String>,
+}
+
+impl Filter {
+    /// Whether a request counts.
+    #[must_use]
+    pub fn matches(&self, method: &str, path: &str) -> bool {
+        (self.methods.is_empty() || self.methods.iter().any(|m| m == method))
+            && (self.path.is_empty() || self.path.iter().any(|p| p.matches(path)))
+            && !self.except.iter().any(|p| p.matches(path))
+    }
+
+    /// Whether every request counts.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.path.is_empty() && self.except.is_empty() && self.methods.is_empty()
+    }
+}
+
+impl Trigger {
+    /// Which requests the trigger counts; `None` for triggers that don't look at requests.
+    #[must_use]
+    pub fn filter(&self) -> Option<&Filter> {
+        match self {
+            Self::Requests { filter, .. }
+            | Self::Status { filter, .. }
+            | Self::Slow { filter, .. } => Some(filter),
+            Self::Memory { .. } => None,
+        }
+    }
+
+    /// The word for it in configuration, logs and metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Requests { .. } => "requests",
+            Self::Status { .. } => "status",
+            Self::Slow { .. } => "slow",
+            Self::Memory { .. } => "memory",
+        }
+    }
+}

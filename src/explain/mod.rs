@@ -1,0 +1,3 @@
+//! Explains what happened: codes with their causes and cures.
+
+pub mod code;

@@ -1,0 +1,3 @@
+//! argv to library to exit code.
+
+fn main() {}
