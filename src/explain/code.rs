@@ -16,6 +16,8 @@ pub enum Code {
     MethodNotForwarded = 405_101,
     /// The client did not finish its request head in time.
     HeadTimeout = 408_101,
+    /// The request target is longer than the limit.
+    TargetTooLong = 414_101,
     /// An Expect other than 100-continue.
     ExpectationFailed = 417_101,
     /// The request's fields are more or longer than the limit.
@@ -54,10 +56,20 @@ pub enum Code {
     LocalExhaustion = 503_107,
     /// The request comes from the worker's own tree, and no worker is ready.
     WaitsForItself = 503_108,
+    /// No place is left for one more client connection.
+    TooManyConnections = 503_109,
     /// The worker sent no response head in time.
     WorkerTimeout = 504_101,
     /// The worker did not accept the connection in time.
     ConnectTimeout = 504_102,
     /// The request has been through this proxy before.
     Loop = 508_101,
+}
+
+impl Code {
+    pub fn number(self) -> u32 { self as u32 }
+    pub fn status(self) -> u16 { (self as u32 / 1000) as u16 }
+    pub fn name(self) -> &'static str { "X" }
+    pub fn meaning(self) -> &'static str { "X" }
+    pub fn proxy_error(self) -> &'static str { "x" }
 }
