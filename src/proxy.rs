@@ -54,14 +54,25 @@ pub async fn serve(
     let (mut head, body) = incoming.into_parts();
     let settings = view.settings.clone();
     let id = || thread.request_id();
-    let noted =
-        match request::prepare(&mut head, &client.peer, &settings.trusted, &settings.via, id) {
-            Ok(noted) => noted,
-            Err(code) => return Ok(account.refuse(&head.headers, &view, code, None, true)),
-        };
+    let noted = match request::prepare(
+        &mut head,
+        &client.peer,
+        &settings.trusted,
+        &settings.via,
+        id,
+    ) {
+        Ok(noted) => noted,
+        Err(code) => return Ok(account.refuse(&head.headers, &view, code, None, true)),
+    };
     let keep = settings.mode != Mode::Relay;
-    let upload = (!body.is_end_stream())
-        .then(|| Rc::new(Upload::new(body, keep, thread.clone(), client.progress.clone())));
+    let upload = (!body.is_end_stream()).then(|| {
+        Rc::new(Upload::new(
+            body,
+            keep,
+            thread.clone(),
+            client.progress.clone(),
+        ))
+    });
     let mut plan = Plan::new(head, upload);
     loop {
         let permit = match admit(&thread, &view, &client, &plan, noted).await {
@@ -73,7 +84,9 @@ pub async fn serve(
             }
         };
         view = thread.view();
-        let Some(seat) = view.seat(&permit) else { continue };
+        let Some(seat) = view.seat(&permit) else {
+            continue;
+        };
         let failed = match attempt(&thread, &view, seat, permit, &plan).await {
             Ok(answer) => return Ok(account.hand_over(answer)),
             Err(failed) => failed,
@@ -114,8 +127,11 @@ async fn admit(
     let now = time::now();
     let deadline = now + view.settings.parking_wait;
     // Nobody overtakes those who wait.
-    let admission =
-        if thread.lot.is_empty() { view.admit(now, deadline) } else { Admission::Park };
+    let admission = if thread.lot.is_empty() {
+        view.admit(now, deadline)
+    } else {
+        Admission::Park
+    };
     match admission {
         Admission::Pass(permit) => return Wait::Pass(permit),
         Admission::Refuse { code, retry_at } => return Wait::Refuse(code, retry_at),
@@ -219,7 +235,11 @@ impl<'a> Account<'a> {
 impl Drop for Account<'_> {
     fn drop(&mut self) {
         let panicked = std::thread::panicking();
-        self.end(if panicked { End::Failed(Code::Internal) } else { End::Aborted });
+        self.end(if panicked {
+            End::Failed(Code::Internal)
+        } else {
+            End::Aborted
+        });
     }
 }
 

@@ -63,7 +63,10 @@ pub async fn serve<S, E>(
     let watched = shared.clone();
     let duplicate = Box::new(move || watched.duplicate());
     let client = Rc::new(Client::new(peer(ip), progress.clone(), duplicate));
-    let service = TowerToHyperService::new(Phased { inner: stack(client), shared: shared.clone() });
+    let service = TowerToHyperService::new(Phased {
+        inner: stack(client),
+        shared: shared.clone(),
+    });
     let connection = http1::Builder::new()
         .header_read_timeout(None)
         .pipeline_flush(true)
@@ -109,7 +112,10 @@ enum Due {
 }
 
 fn due(shared: &Shared, progress: &Progress, deadlines: &Deadlines) -> Due {
-    let stalled = shared.write_stalled.get().map(|since| since + deadlines.write);
+    let stalled = shared
+        .write_stalled
+        .get()
+        .map(|since| since + deadlines.write);
     let phase = match shared.phase.get() {
         Phase::New(since) => return Due::At(since + deadlines.head),
         Phase::Head(since) => return Due::TellAt(since + deadlines.head),
@@ -171,7 +177,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         self.shared.phase.set(Phase::Busy);
-        Phasing { inner: self.inner.call(request), shared: Some(self.shared.clone()) }
+        Phasing {
+            inner: self.inner.call(request),
+            shared: Some(self.shared.clone()),
+        }
     }
 }
 

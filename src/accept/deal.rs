@@ -33,8 +33,15 @@ impl Dealer {
     /// No connection yet; at most `limit` over `threads` data threads.
     #[must_use]
     pub fn new(threads: usize, limit: u64) -> Self {
-        assert!((1..=THREADS_MAX).contains(&threads), "one to four data threads");
-        Self { counts: Arc::default(), threads, limit }
+        assert!(
+            (1..=THREADS_MAX).contains(&threads),
+            "one to four data threads"
+        );
+        Self {
+            counts: Arc::default(),
+            threads,
+            limit,
+        }
     }
 
     /// A place on the thread with the fewest connections; on `me` if no other has fewer. `None`:
@@ -45,15 +52,27 @@ impl Dealer {
         loop {
             let on = |thread: usize| counts >> (16 * thread) & EACH_MAX;
             let total: u64 = (0..self.threads).map(on).sum();
-            let fewest = (0..self.threads).fold(me, |best, thread| {
-                if on(thread) < on(best) { thread } else { best }
-            });
+            let fewest =
+                (0..self.threads).fold(
+                    me,
+                    |best, thread| {
+                        if on(thread) < on(best) { thread } else { best }
+                    },
+                );
             if total >= self.limit || on(fewest) >= EACH_MAX {
                 return None;
             }
             let next = counts + (1 << (16 * fewest));
-            match self.counts.compare_exchange_weak(counts, next, AcqRel, Relaxed) {
-                Ok(_) => return Some(Place { counts: self.counts.clone(), thread: fewest }),
+            match self
+                .counts
+                .compare_exchange_weak(counts, next, AcqRel, Relaxed)
+            {
+                Ok(_) => {
+                    return Some(Place {
+                        counts: self.counts.clone(),
+                        thread: fewest,
+                    });
+                }
                 Err(now) => counts = now,
             }
         }
@@ -63,7 +82,9 @@ impl Dealer {
     #[must_use]
     pub fn counts(&self) -> Vec<u64> {
         let counts = self.counts.load(Relaxed);
-        (0..self.threads).map(|thread| counts >> (16 * thread) & EACH_MAX).collect()
+        (0..self.threads)
+            .map(|thread| counts >> (16 * thread) & EACH_MAX)
+            .collect()
     }
 }
 
@@ -101,11 +122,16 @@ mod tests {
             .map(|me| {
                 let dealer = dealer.clone();
                 std::thread::spawn(move || {
-                    (0..250).map(|_| dealer.take(me).unwrap()).collect::<Vec<_>>()
+                    (0..250)
+                        .map(|_| dealer.take(me).unwrap())
+                        .collect::<Vec<_>>()
                 })
             })
             .collect();
-        let places: Vec<_> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
+        let places: Vec<_> = takers
+            .into_iter()
+            .map(|taker| taker.join().unwrap())
+            .collect();
         assert_eq!(dealer.counts(), [250; 4]);
         drop(places);
     }

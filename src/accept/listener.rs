@@ -76,9 +76,9 @@ impl Listening {
     #[must_use]
     pub fn address(&self) -> String {
         match self {
-            Self::Tcp(listener) => {
-                listener.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string())
-            }
+            Self::Tcp(listener) => listener
+                .local_addr()
+                .map_or_else(|e| e.to_string(), |a| a.to_string()),
             Self::Unix(_, path) => format!("unix:{}", path.display()),
         }
     }

@@ -37,7 +37,11 @@ impl Local {
     pub fn new(member: Arc<Member>, thread: usize) -> Self {
         let threads = member.threads() as u64;
         let allowance = Cell::new(member.ramp.first.div_ceil(threads).max(1));
-        Self { member, thread, allowance }
+        Self {
+            member,
+            thread,
+            allowance,
+        }
     }
 
     /// The data thread's number.
@@ -84,10 +88,14 @@ pub fn at_the_door(door: Door, now: MonoTime, deadline: MonoTime) -> Admission {
     match door {
         Door::Refuse { code, retry_at } => Admission::Refuse { code, retry_at },
         // Nobody is parked in vain.
-        Door::Park { down_since, next_start }
-            if next_start > deadline || now.since(down_since) > deadline.since(now) =>
-        {
-            Admission::Refuse { code: Code::WorkerDown, retry_at: Some(next_start) }
+        Door::Park {
+            down_since,
+            next_start,
+        } if next_start > deadline || now.since(down_since) > deadline.since(now) => {
+            Admission::Refuse {
+                code: Code::WorkerDown,
+                retry_at: Some(next_start),
+            }
         }
         Door::Park { .. } => Admission::Park,
     }
@@ -108,7 +116,10 @@ mod tests {
     }
 
     fn local(first: u64) -> Rc<Local> {
-        let ramp = Ramp { first, until: at(10) };
+        let ramp = Ramp {
+            first,
+            until: at(10),
+        };
         let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());
         let member = Member::new(Generation(1), endpoint, ramp, 1, Arc::default());
         Rc::new(Local::new(Arc::new(member), 0))
@@ -121,7 +132,13 @@ mod tests {
         assert_eq!(permits.len(), 2);
         local.answered();
         drop(permits);
-        assert_eq!((0..9).map_while(|_| local.admit(at(0))).collect::<Vec<_>>().len(), 4);
+        assert_eq!(
+            (0..9)
+                .map_while(|_| local.admit(at(0)))
+                .collect::<Vec<_>>()
+                .len(),
+            4
+        );
     }
 
     #[test]
@@ -133,11 +150,17 @@ mod tests {
 
     #[test]
     fn nobody_is_parked_in_vain() {
-        let door = |down, next| Door::Park { down_since: at(down), next_start: at(next) };
+        let door = |down, next| Door::Park {
+            down_since: at(down),
+            next_start: at(next),
+        };
         let says = |door| matches!(at_the_door(door, at(100), at(160)), Admission::Park);
         assert!(says(door(99, 101)));
         assert!(says(door(40, 101)));
         assert!(!says(door(39, 101)), "down for longer than the wait");
-        assert!(!says(door(99, 161)), "the next start is due after the deadline");
+        assert!(
+            !says(door(99, 161)),
+            "the next start is due after the deadline"
+        );
     }
 }

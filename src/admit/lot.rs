@@ -88,7 +88,11 @@ impl Lot {
     /// An empty lot that shares its limits with those of the other threads.
     #[must_use]
     pub fn new(occupancy: Arc<Occupancy>) -> Self {
-        Self { occupancy, waiting: RefCell::default(), live: Rc::default() }
+        Self {
+            occupancy,
+            waiting: RefCell::default(),
+            live: Rc::default(),
+        }
     }
 
     /// How much waits on all threads.
@@ -150,7 +154,9 @@ impl Lot {
             if ticket.gone.get() {
                 return false;
             }
-            let Some((code, retry_at)) = refuse(ticket.deadline) else { return true };
+            let Some((code, retry_at)) = refuse(ticket.deadline) else {
+                return true;
+            };
             ticket.end(Verdict::Refuse { code, retry_at });
             false
         });
@@ -223,14 +229,20 @@ mod tests {
         words::Generation,
     };
 
-    const LIMITS: Limits = Limits { requests: 3, bytes: 100 };
+    const LIMITS: Limits = Limits {
+        requests: 3,
+        bytes: 100,
+    };
 
     fn at(seconds: u64) -> MonoTime {
         MonoTime::ZERO + Duration::from_secs(seconds)
     }
 
     fn local() -> Rc<Local> {
-        let ramp = Ramp { first: 1, until: at(0) };
+        let ramp = Ramp {
+            first: 1,
+            until: at(0),
+        };
         let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());
         let member = Member::new(Generation(1), endpoint, ramp, 1, Arc::default());
         Rc::new(Local::new(Arc::new(member), 0))
@@ -243,13 +255,21 @@ mod tests {
     #[test]
     fn the_lot_takes_no_more_than_its_limits_and_gives_places_back() {
         let lot = Lot::new(Arc::default());
-        let held: Vec<Parked> = (0..3).map(|_| lot.park(LIMITS, 10, at(60)).unwrap()).collect();
+        let held: Vec<Parked> = (0..3)
+            .map(|_| lot.park(LIMITS, 10, at(60)).unwrap())
+            .collect();
         assert!(lot.park(LIMITS, 10, at(60)).is_none(), "a fourth");
-        assert_eq!((lot.occupancy().requests(), lot.occupancy().bytes()), (3, 30));
+        assert_eq!(
+            (lot.occupancy().requests(), lot.occupancy().bytes()),
+            (3, 30)
+        );
         drop(held);
         assert!(lot.park(LIMITS, 101, at(60)).is_none(), "too heavy");
         assert!(lot.park(LIMITS, 100, at(60)).is_some());
-        assert_eq!((lot.occupancy().requests(), lot.occupancy().bytes()), (0, 0));
+        assert_eq!(
+            (lot.occupancy().requests(), lot.occupancy().bytes()),
+            (0, 0)
+        );
         assert!(lot.is_empty());
     }
 
@@ -272,7 +292,10 @@ mod tests {
         drop(gone);
         let (local, mut left) = (local(), 1);
         lot.release(|| {
-            (left > 0).then(|| local.admit(at(1))).flatten().inspect(|_| left -= 1)
+            (left > 0)
+                .then(|| local.admit(at(1)))
+                .flatten()
+                .inspect(|_| left -= 1)
         });
         assert!(matches!(poll(&mut first), Poll::Ready(Verdict::Pass(_))));
         assert!(poll(&mut third).is_pending());
@@ -297,7 +320,10 @@ mod tests {
         let mut late = lot.park(LIMITS, 1, at(61)).unwrap();
         assert_eq!(lot.next_deadline(), Some(at(60)));
         lot.refuse(|deadline| (deadline <= at(60)).then_some((Code::ParkedTooLong, None)));
-        assert!(matches!(poll(&mut early), Poll::Ready(Verdict::Refuse { .. })));
+        assert!(matches!(
+            poll(&mut early),
+            Poll::Ready(Verdict::Refuse { .. })
+        ));
         assert!(poll(&mut late).is_pending());
     }
 }

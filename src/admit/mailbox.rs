@@ -76,7 +76,14 @@ impl Mailboxes {
 
     /// Cuts attempts on a worker, on every data thread. Returns how many.
     pub async fn cut(&self, generation: Generation, which: Which) -> usize {
-        self.ask(|reply| Letter::Cut { generation, which, reply }).await.into_iter().sum()
+        self.ask(|reply| Letter::Cut {
+            generation,
+            which,
+            reply,
+        })
+        .await
+        .into_iter()
+        .sum()
     }
 
     /// Since when the oldest attempt on a worker is in flight.

@@ -80,7 +80,13 @@ impl Member {
         bell: Arc<Notify>,
     ) -> Self {
         let shards = (0..threads).map(|_| Shard::default()).collect();
-        Self { generation, endpoint, ramp, shards, bell }
+        Self {
+            generation,
+            endpoint,
+            ramp,
+            shards,
+            bell,
+        }
     }
 
     /// Counts a request in, unless the worker is closed. The one step of admission.
@@ -130,13 +136,18 @@ impl Member {
     /// Whether it is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shards.iter().all(|shard| shard.in_flight.load(Acquire) & CLOSED != 0)
+        self.shards
+            .iter()
+            .all(|shard| shard.in_flight.load(Acquire) & CLOSED != 0)
     }
 
     /// Requests in flight, over all data threads.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.in_flight.load(Acquire) & !CLOSED).sum()
+        self.shards
+            .iter()
+            .map(|shard| shard.in_flight.load(Acquire) & !CLOSED)
+            .sum()
     }
 
     /// Requests in flight from one data thread.
@@ -148,13 +159,19 @@ impl Member {
     /// Open connections to the worker, over all data threads.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.connections.load(Acquire)).sum()
+        self.shards
+            .iter()
+            .map(|shard| shard.connections.load(Acquire))
+            .sum()
     }
 
     /// The most requests that were in flight at once (the sum of the threads' peaks).
     #[must_use]
     pub fn peak(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.peak.load(Relaxed)).sum()
+        self.shards
+            .iter()
+            .map(|shard| shard.peak.load(Relaxed))
+            .sum()
     }
 
     /// How many data threads there are.
@@ -166,7 +183,13 @@ impl Member {
 
 impl fmt::Debug for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "worker {} at {} ({} in flight)", self.generation, self.endpoint, self.in_flight())
+        write!(
+            f,
+            "worker {} at {} ({} in flight)",
+            self.generation,
+            self.endpoint,
+            self.in_flight()
+        )
     }
 }
 
@@ -207,7 +230,10 @@ mod tests {
     use super::*;
 
     fn member(threads: usize) -> Member {
-        let ramp = Ramp { first: 16, until: MonoTime::ZERO };
+        let ramp = Ramp {
+            first: 16,
+            until: MonoTime::ZERO,
+        };
         let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());
         Member::new(Generation(1), endpoint, ramp, threads, Arc::default())
     }
@@ -228,7 +254,9 @@ mod tests {
 
     #[test]
     fn the_bell_rings_when_the_last_leaves_a_closed_worker() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let member = member(1);
             assert!(member.enter(0));
@@ -244,9 +272,8 @@ mod tests {
         for _ in 0..200 {
             let member = Arc::new(member(1));
             let other = member.clone();
-            let entered = std::thread::spawn(move || {
-                (0..100).filter(|_| other.enter(0)).count() as u64
-            });
+            let entered =
+                std::thread::spawn(move || (0..100).filter(|_| other.enter(0)).count() as u64);
             member.close();
             // Whoever is not seen here did not get in, and never will.
             let inside = entered.join().unwrap();

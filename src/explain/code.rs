@@ -67,9 +67,19 @@ pub enum Code {
 }
 
 impl Code {
-    pub fn number(self) -> u32 { self as u32 }
-    pub fn status(self) -> u16 { (self as u32 / 1000) as u16 }
-    pub fn name(self) -> &'static str { "X" }
-    pub fn meaning(self) -> &'static str { "X" }
-    pub fn proxy_error(self) -> &'static str { "x" }
+    pub fn number(self) -> u32 {
+        self as u32
+    }
+    pub fn status(self) -> u16 {
+        (self as u32 / 1000) as u16
+    }
+    pub fn name(self) -> &'static str {
+        "X"
+    }
+    pub fn meaning(self) -> &'static str {
+        "X"
+    }
+    pub fn proxy_error(self) -> &'static str {
+        "x"
+    }
 }

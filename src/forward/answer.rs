@@ -31,7 +31,10 @@ impl Form {
     /// What Accept asks for first, of what we have.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let accepts = headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
         for part in accepts.flat_map(|value| value.split(',')) {
             let kind = part.split(';').next().unwrap_or_default().trim();
             match kind.to_ascii_lowercase().as_str() {
@@ -64,8 +67,8 @@ impl Answer {
     /// The response.
     #[must_use]
     pub fn response(&self) -> Response<Download> {
-        let status = StatusCode::from_u16(self.code.status())
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (kind, body) = self.body(status);
         let mut response = Response::new(Download::Own(Some(Bytes::from(body))));
         *response.status_mut() = status;
@@ -102,7 +105,11 @@ impl Answer {
     fn body(&self, status: StatusCode) -> (&'static str, String) {
         let reason = status.canonical_reason().unwrap_or("Error");
         let (number, name, meaning) = (self.code.number(), self.code.name(), self.code.meaning());
-        let id = self.id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or("-");
+        let id = self
+            .id
+            .as_ref()
+            .and_then(|id| id.to_str().ok())
+            .unwrap_or("-");
         match self.form {
             Form::Html => (
                 "text/html; charset=utf-8",
@@ -145,12 +152,21 @@ mod tests {
 
     fn answer(code: Code) -> Answer {
         let id = Some(HeaderValue::from_static("abc"));
-        Answer { code, form: Form::Json, id, retry_after: None, close: false }
+        Answer {
+            code,
+            form: Form::Json,
+            id,
+            retry_after: None,
+            close: false,
+        }
     }
 
     #[test]
     fn the_body_follows_accept() {
-        assert_eq!(form("text/html,application/xhtml+xml,*/*;q=0.8"), Form::Html);
+        assert_eq!(
+            form("text/html,application/xhtml+xml,*/*;q=0.8"),
+            Form::Html
+        );
         assert_eq!(form("application/json"), Form::Json);
         assert_eq!(form("*/*"), Form::Text);
         assert_eq!(form("image/png"), Form::Text);
@@ -165,9 +181,14 @@ mod tests {
         assert_eq!(response.headers()[RETRY_AFTER], "5");
         let status = response.headers()[PROXY_STATUS].to_str().unwrap();
         assert!(status.starts_with("autoheal; error=") && status.ends_with("details=\"503103\""));
-        let Download::Own(Some(body)) = response.into_body() else { panic!("own body") };
+        let Download::Own(Some(body)) = response.into_body() else {
+            panic!("own body")
+        };
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!((&json["code"], &json["request_id"]), (&503_103.into(), &"abc".into()));
+        assert_eq!(
+            (&json["code"], &json["request_id"]),
+            (&503_103.into(), &"abc".into())
+        );
     }
 
     #[test]

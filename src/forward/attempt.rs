@@ -55,24 +55,45 @@ pub async fn attempt(
 ) -> Result<Response<Download>, Failed> {
     let start = crate::time::now();
     let mask = view.rules.matching(plan.method.as_str(), plan.uri.path());
-    let key = thread.enter(start, &permit, mask, &plan.method, &plan.uri, plan.is_replayable());
-    let mut guard = InFlightGuard { thread, key, armed: true };
+    let key = thread.enter(
+        start,
+        &permit,
+        mask,
+        &plan.method,
+        &plan.uri,
+        plan.is_replayable(),
+    );
+    let mut guard = InFlightGuard {
+        thread,
+        key,
+        armed: true,
+    };
     let (outcome, result) = match exchange(thread, view, &seat.upstream, plan, key).await {
         Ok((mut answer, connection)) => {
             let (mut head, incoming) = answer.into_parts();
             match response::prepare(&mut head, view.closing) {
                 Ok(()) => {
                     answer = Response::from_parts(head, incoming);
-                    (Some(Outcome::Status(answer.status().as_u16())), Ok((answer, connection)))
+                    (
+                        Some(Outcome::Status(answer.status().as_u16())),
+                        Ok((answer, connection)),
+                    )
                 }
-                Err(failure) => (failure.outcome(), Err(Failed { failure, sent: true })),
+                Err(failure) => (
+                    failure.outcome(),
+                    Err(Failed {
+                        failure,
+                        sent: true,
+                    }),
+                ),
             }
         }
         Err(failed) => (failed.failure.outcome(), Err(failed)),
     };
     let (mask, slow, taken) = thread.in_flight().answered(key, crate::time::now());
     if let Some(outcome) = outcome {
-        seat.counters.finished(&view.rules, mask, slow, outcome, taken);
+        seat.counters
+            .finished(&view.rules, mask, slow, outcome, taken);
     }
     let (answer, connection) = result?;
     guard.armed = false;
@@ -98,30 +119,43 @@ async fn exchange(
     plan: &Plan,
     key: Key,
 ) -> Result<(Response<Incoming>, Connection), Failed> {
-    let unsent = |failure| Failed { failure, sent: false };
+    let unsent = |failure| Failed {
+        failure,
+        sent: false,
+    };
     let once = !plan.is_idempotent();
     let connecting = upstream.connection(crate::time::now(), once, &view.settings);
     let mut connection = or_cut(thread, key, connecting)
         .await
         .map_err(|cut| unsent(of_cut(cut)))?
         .map_err(unsent)?;
-    let mut request = plan.request(key).ok_or_else(|| unsent(Failure::ClientBody))?;
+    let mut request = plan
+        .request(key)
+        .ok_or_else(|| unsent(Failure::ClientBody))?;
     if plan.upload().is_some_and(|upload| upload.is_chunked()) {
         // hyper's client would drop the body of a GET whose length is not known.
-        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        request
+            .headers_mut()
+            .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         request.headers_mut().remove(CONTENT_LENGTH);
     }
     let written = connection.written().clone();
     let before = written.get();
     let sending = connection.sender().try_send_request(request);
     match or_cut(thread, key, sending).await {
-        Err(cut) => Err(Failed { failure: of_cut(cut), sent: true }),
+        Err(cut) => Err(Failed {
+            failure: of_cut(cut),
+            sent: true,
+        }),
         Ok(Ok(answer)) => Ok((answer, connection)),
         Ok(Err(error)) => {
             let client_failed = plan.upload().is_some_and(|upload| upload.client_failed());
             let failure = Failure::of_exchange(error.error(), client_failed);
             let given_back = error.message().is_some();
-            Err(Failed { failure, sent: !given_back && written.get() > before })
+            Err(Failed {
+                failure,
+                sent: !given_back && written.get() > before,
+            })
         }
     }
 }

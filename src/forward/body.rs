@@ -90,7 +90,8 @@ impl Upload {
             return None;
         }
         let kept = self.kept.borrow();
-        kept.as_ref().map(|kept| Outgoing::Kept(Some(kept.clone().freeze())))
+        kept.as_ref()
+            .map(|kept| Outgoing::Kept(Some(kept.clone().freeze())))
     }
 
     /// Whether [`Upload::again`] would give a body.
@@ -204,7 +205,15 @@ pub struct Exchange {
 
 impl Exchange {
     fn end(self, end: End) {
-        let Self { thread, view, upstream, key, permit, connection, upload } = self;
+        let Self {
+            thread,
+            view,
+            upstream,
+            key,
+            permit,
+            connection,
+            upload,
+        } = self;
         thread.in_flight().leave(key);
         thread.ledger.ended(end);
         // An answer that came before its request's end leaves a connection that nobody can use.
@@ -239,7 +248,10 @@ impl Download {
     /// The body of a worker's answer.
     #[must_use]
     pub fn worker(incoming: Incoming, exchange: Exchange) -> Self {
-        let mut body = WorkerBody { incoming, exchange: Some(exchange) };
+        let mut body = WorkerBody {
+            incoming,
+            exchange: Some(exchange),
+        };
         if body.incoming.is_end_stream() {
             body.end(End::Completed);
         }
@@ -261,7 +273,10 @@ impl WorkerBody {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending => {
                 let cut = self.exchange.as_ref().and_then(|exchange| {
-                    exchange.thread.in_flight().poll_cut(exchange.key, cx.waker())
+                    exchange
+                        .thread
+                        .in_flight()
+                        .poll_cut(exchange.key, cx.waker())
                 });
                 if cut.is_none() {
                     return Poll::Pending;

@@ -72,7 +72,11 @@ impl Upstream {
     /// No connection yet.
     #[must_use]
     pub fn new(local: Rc<Local>) -> Self {
-        Self { local, idle: RefCell::default(), closed: Cell::new(false) }
+        Self {
+            local,
+            idle: RefCell::default(),
+            closed: Cell::new(false),
+        }
     }
 
     /// An idle connection, or a new one. `once`: what it is for may not be sent twice.
@@ -85,9 +89,15 @@ impl Upstream {
         once: bool,
         settings: &Settings,
     ) -> Result<Connection, Failure> {
-        let longest = if once { settings.keep_alive.min(FRESH) } else { settings.keep_alive };
+        let longest = if once {
+            settings.keep_alive.min(FRESH)
+        } else {
+            settings.keep_alive
+        };
         loop {
-            let Some(connection) = self.idle.borrow_mut().pop_back() else { break };
+            let Some(connection) = self.idle.borrow_mut().pop_back() else {
+                break;
+            };
             if now.since(connection.idle_since) < longest && connection.sender.is_ready() {
                 return Ok(connection);
             }
@@ -106,7 +116,10 @@ impl Upstream {
         }
         (connection.idle_since, connection.reused) = (now, true);
         let mut idle = self.idle.borrow_mut();
-        let share = settings.idle_connections.div_ceil(self.local.member.threads()).max(1);
+        let share = settings
+            .idle_connections
+            .div_ceil(self.local.member.threads())
+            .max(1);
         if idle.len() >= share {
             idle.pop_front();
         }
@@ -116,7 +129,10 @@ impl Upstream {
     /// Closes connections that have been idle for too long. Returns when to ask again.
     pub fn expire(&self, now: MonoTime, keep_alive: Duration) -> Option<MonoTime> {
         let mut idle = self.idle.borrow_mut();
-        while idle.front().is_some_and(|first| now.since(first.idle_since) >= keep_alive) {
+        while idle
+            .front()
+            .is_some_and(|first| now.since(first.idle_since) >= keep_alive)
+        {
             idle.pop_front();
         }
         idle.front().map(|first| first.idle_since + keep_alive)
@@ -144,7 +160,10 @@ async fn connect(member: &Arc<Member>, thread: usize) -> Result<Connection, Fail
         Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path).await.map_err(failed)?),
     };
     let written = Rc::new(Cell::new(0));
-    let io = WorkerIo { stream, written: written.clone() };
+    let io = WorkerIo {
+        stream,
+        written: written.clone(),
+    };
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER_MAX)
         .handshake(TokioIo::new(io))
@@ -156,7 +175,12 @@ async fn connect(member: &Arc<Member>, thread: usize) -> Result<Connection, Fail
         drop(connection.await);
         drop(open);
     });
-    Ok(Connection { sender, written, idle_since: MonoTime::ZERO, reused: false })
+    Ok(Connection {
+        sender,
+        written,
+        idle_since: MonoTime::ZERO,
+        reused: false,
+    })
 }
 
 /// Counts a connection for as long as its task lives.

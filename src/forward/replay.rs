@@ -47,8 +47,19 @@ impl Plan {
     /// A prepared head and, if it has one, its body.
     #[must_use]
     pub fn new(head: Parts, upload: Option<Rc<Upload>>) -> Self {
-        let Parts { method, uri, headers, .. } = head;
-        Self { method, uri, headers, upload, tried: Tried::default() }
+        let Parts {
+            method,
+            uri,
+            headers,
+            ..
+        } = head;
+        Self {
+            method,
+            uri,
+            headers,
+            upload,
+            tried: Tried::default(),
+        }
     }
 
     /// The request for one more attempt; `None`: its body is gone.
@@ -91,7 +102,10 @@ impl Plan {
     pub fn is_replayable(&self) -> bool {
         self.is_idempotent()
             && self.tried.sent == 0
-            && self.upload.as_ref().is_none_or(|upload| upload.can_go_again())
+            && self
+                .upload
+                .as_ref()
+                .is_none_or(|upload| upload.can_go_again())
     }
 
     /// Notes a failed attempt; whether there may be another.
@@ -101,7 +115,10 @@ impl Plan {
         } else {
             self.tried.unsent += 1;
         }
-        let body = self.upload.as_ref().is_none_or(|upload| upload.can_go_again());
+        let body = self
+            .upload
+            .as_ref()
+            .is_none_or(|upload| upload.can_go_again());
         body && may_go_again(self.is_idempotent(), self.tried, failed)
     }
 
@@ -142,8 +159,18 @@ mod tests {
     use super::*;
 
     fn again(idempotent: bool, sent: u32, failure: Failure, now_sent: bool) -> bool {
-        let tried = Tried { sent: sent + u32::from(now_sent), unsent: u32::from(!now_sent) };
-        may_go_again(idempotent, tried, Failed { failure, sent: now_sent })
+        let tried = Tried {
+            sent: sent + u32::from(now_sent),
+            unsent: u32::from(!now_sent),
+        };
+        may_go_again(
+            idempotent,
+            tried,
+            Failed {
+                failure,
+                sent: now_sent,
+            },
+        )
     }
 
     #[test]
@@ -153,19 +180,29 @@ mod tests {
         }
         assert!(again(false, 0, Failure::Refused, false));
         assert!(again(false, 0, Failure::Closed, false), "not one byte left");
-        assert!(!again(false, 1, Failure::Refused, false), "it was sent before");
+        assert!(
+            !again(false, 1, Failure::Refused, false),
+            "it was sent before"
+        );
     }
 
     #[test]
     fn a_get_is_replayed_once() {
         assert!(again(true, 0, Failure::Closed, true));
         assert!(!again(true, 1, Failure::Closed, true));
-        assert!(again(true, 1, Failure::Refused, false), "still to be sent the second time");
+        assert!(
+            again(true, 1, Failure::Refused, false),
+            "still to be sent the second time"
+        );
     }
 
     #[test]
     fn what_would_only_fail_again_is_not_replayed() {
-        for failure in [Failure::TimedOut, Failure::BadResponse, Failure::LocalExhaustion] {
+        for failure in [
+            Failure::TimedOut,
+            Failure::BadResponse,
+            Failure::LocalExhaustion,
+        ] {
             assert!(!again(true, 0, failure, true), "{failure:?}");
             assert!(!again(true, 0, failure, false), "{failure:?}");
         }
@@ -173,8 +210,14 @@ mod tests {
 
     #[test]
     fn trying_ends() {
-        let tried = Tried { sent: 0, unsent: UNSENT_MAX };
-        let failed = Failed { failure: Failure::Refused, sent: false };
+        let tried = Tried {
+            sent: 0,
+            unsent: UNSENT_MAX,
+        };
+        let failed = Failed {
+            failure: Failure::Refused,
+            sent: false,
+        };
         assert!(!may_go_again(true, tried, failed));
     }
 }

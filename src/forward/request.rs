@@ -78,8 +78,12 @@ impl Seen {
                 "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "forwarded" => {
                     seen.forwarded = true;
                 }
-                "keep-alive" | "proxy-connection" | "upgrade" | "http2-settings"
-                | "proxy-authorization" | "proxy-authenticate" => seen.hop_by_hop = true,
+                "keep-alive"
+                | "proxy-connection"
+                | "upgrade"
+                | "http2-settings"
+                | "proxy-authorization"
+                | "proxy-authenticate" => seen.hop_by_hop = true,
                 _ => {}
             }
         }
@@ -112,9 +116,14 @@ pub fn prepare(
         }
     }
     let bytes = (seen.bytes + head.uri.path().len() + 512) as u64;
-    let noted = Noted { came_back: seen.via && came_back(&head.headers, via)?, bytes };
+    let noted = Noted {
+        came_back: seen.via && came_back(&head.headers, via)?,
+        bytes,
+    };
     remove_hop_by_hop(&mut head.headers, &seen);
-    let trusted = peer.ip.is_none_or(|ip| (seen.forwarded || seen.request_id) && trusted(ip));
+    let trusted = peer
+        .ip
+        .is_none_or(|ip| (seen.forwarded || seen.request_id) && trusted(ip));
     forwarded(head, &seen, peer, trusted);
     head.headers.append(VIA, via.clone());
     if !(seen.request_id && trusted && acceptable_id(&head.headers)) {
@@ -130,13 +139,20 @@ fn check_framing(head: &mut Parts, seen: &Seen) -> Result<(), Code> {
         if seen.codings > 1 || seen.lengths > 0 {
             return Err(Code::AmbiguousFraming);
         }
-        let coding = head.headers.get(TRANSFER_ENCODING).map(HeaderValue::as_bytes);
+        let coding = head
+            .headers
+            .get(TRANSFER_ENCODING)
+            .map(HeaderValue::as_bytes);
         let coding = coding.unwrap_or_default().trim_ascii();
         if !coding.eq_ignore_ascii_case(b"chunked") {
             let text = String::from_utf8_lossy(coding).to_ascii_lowercase();
             let mut codings = text.split(',').map(str::trim);
             let known = codings.all(|c| c.is_empty() || c == "chunked" || c == "identity");
-            return Err(if known { Code::AmbiguousFraming } else { Code::UnknownTransferCoding });
+            return Err(if known {
+                Code::AmbiguousFraming
+            } else {
+                Code::UnknownTransferCoding
+            });
         }
     }
     if seen.lengths > 0 {
@@ -144,14 +160,22 @@ fn check_framing(head: &mut Parts, seen: &Seen) -> Result<(), Code> {
         let plain = |v: &HeaderValue| {
             !v.is_empty() && v.len() <= 18 && v.as_bytes().iter().all(u8::is_ascii_digit)
         };
-        let first = values.next().filter(|v| plain(v)).ok_or(Code::AmbiguousFraming)?;
+        let first = values
+            .next()
+            .filter(|v| plain(v))
+            .ok_or(Code::AmbiguousFraming)?;
         if values.any(|other| other != first) {
             return Err(Code::AmbiguousFraming);
         }
         if seen.lengths > 1 || (first.len() > 1 && first.as_bytes()[0] == b'0') {
             // The same number, written once and plainly.
-            let number = first.to_str().ok().and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
-            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(number));
+            let number = first
+                .to_str()
+                .ok()
+                .and_then(|v| v.parse::<u64>().ok())
+                .unwrap_or(0);
+            head.headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(number));
         }
     }
     Ok(())
@@ -165,8 +189,7 @@ fn check_target(head: &mut Parts) -> Result<(), Code> {
         {
             return Err(Code::BadTarget);
         }
-        let host =
-            HeaderValue::from_str(authority.as_str()).map_err(|_| Code::BadTarget)?;
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Code::BadTarget)?;
         let path = head.uri.path_and_query().map_or("/", |p| p.as_str());
         let origin: Uri = path.parse().map_err(|_| Code::BadTarget)?;
         head.uri = origin;
@@ -199,7 +222,10 @@ fn is_host(host: &[u8]) -> bool {
         _ => (host, &b""[..]),
     };
     let inside = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(b);
-    let name_ok = match name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
+    let name_ok = match name
+        .strip_prefix(b"[")
+        .and_then(|rest| rest.strip_suffix(b"]"))
+    {
         Some(v6) => !v6.is_empty() && v6.iter().all(|b| inside(b) || *b == b':'),
         None => !name.is_empty() && name.iter().all(inside),
     };
@@ -228,7 +254,9 @@ fn remove_hop_by_hop(headers: &mut HeaderMap, seen: &Seen) {
         // Trailers are passed on in both directions; nothing else of TE is ours to promise.
         let trailers = headers.get_all(TE).iter().any(|value| {
             let value = value.to_str().unwrap_or_default();
-            value.split(',').any(|part| part.trim().eq_ignore_ascii_case("trailers"))
+            value
+                .split(',')
+                .any(|part| part.trim().eq_ignore_ascii_case("trailers"))
         });
         headers.remove(TE);
         if trailers {
@@ -256,8 +284,17 @@ fn is_protected(name: &str) -> bool {
         || name.starts_with("x-forwarded-")
         || matches!(
             name,
-            "host" | "forwarded" | "via" | "authorization" | "cookie" | "set-cookie"
-                | "transfer-encoding" | "te" | "x-request-id" | "close" | "keep-alive"
+            "host"
+                | "forwarded"
+                | "via"
+                | "authorization"
+                | "cookie"
+                | "set-cookie"
+                | "transfer-encoding"
+                | "te"
+                | "x-request-id"
+                | "close"
+                | "keep-alive"
         )
 }
 
@@ -305,7 +342,11 @@ fn came_back(headers: &HeaderMap, via: &HeaderValue) -> Result<bool, Code> {
         .flat_map(|line| line.as_bytes().split(|b| *b == b','))
         .filter(|hop| hop.trim_ascii() == ours)
         .count();
-    if hops >= LOOPS_MAX { Err(Code::Loop) } else { Ok(hops > 0) }
+    if hops >= LOOPS_MAX {
+        Err(Code::Loop)
+    } else {
+        Ok(hops > 0)
+    }
 }
 
 /// A request id that we did not make may be at most 64 safe characters.
@@ -313,9 +354,7 @@ fn acceptable_id(headers: &HeaderMap) -> bool {
     let mut ids = headers.get_all(X_REQUEST_ID).iter();
     let safe = |b: &u8| b.is_ascii_alphanumeric() || b"-_.=+/:@".contains(b);
     match (ids.next(), ids.next()) {
-        (Some(id), None) => {
-            !id.is_empty() && id.len() <= 64 && id.as_bytes().iter().all(safe)
-        }
+        (Some(id), None) => !id.is_empty() && id.len() <= 64 && id.as_bytes().iter().all(safe),
         _ => false,
     }
 }
@@ -354,7 +393,10 @@ mod tests {
     #[test]
     fn exactly_one_valid_host_is_wanted() {
         assert_eq!(refusal(&[]), Some(Code::BadHost));
-        assert_eq!(refusal(&[("host", "a"), ("host", "a")]), Some(Code::BadHost));
+        assert_eq!(
+            refusal(&[("host", "a"), ("host", "a")]),
+            Some(Code::BadHost)
+        );
         for bad in ["", "a b", "a/b", "user@a", "a:b", "[::1", "a:123456"] {
             assert_eq!(refusal(&[("host", bad)]), Some(Code::BadHost), "{bad}");
         }
@@ -378,17 +420,31 @@ mod tests {
         for bad in [",chunked", "chunked, chunked", "identity"] {
             assert_eq!(with(&[(te, bad)]), Some(Code::AmbiguousFraming), "{bad}");
         }
-        assert_eq!(with(&[(te, "chunked"), (te, "chunked")]), Some(Code::AmbiguousFraming));
-        assert_eq!(with(&[(te, "gzip, chunked")]), Some(Code::UnknownTransferCoding));
+        assert_eq!(
+            with(&[(te, "chunked"), (te, "chunked")]),
+            Some(Code::AmbiguousFraming)
+        );
+        assert_eq!(
+            with(&[(te, "gzip, chunked")]),
+            Some(Code::UnknownTransferCoding)
+        );
         assert_eq!(
             with(&[(te, "chunked"), ("content-length", "3")]),
             Some(Code::AmbiguousFraming)
         );
         for bad in ["+3", "3,3", "-1", "0x3", "", "9999999999999999999"] {
-            assert_eq!(with(&[("content-length", bad)]), Some(Code::AmbiguousFraming), "{bad}");
+            assert_eq!(
+                with(&[("content-length", bad)]),
+                Some(Code::AmbiguousFraming),
+                "{bad}"
+            );
         }
         let (clean, _) = prepared(
-            head(&[("host", "a"), ("content-length", "010"), ("content-length", "010")]),
+            head(&[
+                ("host", "a"),
+                ("content-length", "010"),
+                ("content-length", "010"),
+            ]),
             false,
         )
         .unwrap();
@@ -404,13 +460,21 @@ mod tests {
             prepared(head, false)
         };
         let (absolute, _) = at(Method::GET, "http://b:81/x?q").unwrap();
-        assert_eq!((absolute.uri.to_string().as_str(), &absolute.headers[HOST]),
-            ("/x?q", &HeaderValue::from_static("b:81")));
+        assert_eq!(
+            (absolute.uri.to_string().as_str(), &absolute.headers[HOST]),
+            ("/x?q", &HeaderValue::from_static("b:81"))
+        );
         assert_eq!(at(Method::GET, "ftp://b/x").unwrap_err(), Code::BadTarget);
-        assert_eq!(at(Method::GET, "http://u@b/x").unwrap_err(), Code::BadTarget);
+        assert_eq!(
+            at(Method::GET, "http://u@b/x").unwrap_err(),
+            Code::BadTarget
+        );
         assert_eq!(at(Method::GET, "*").unwrap_err(), Code::BadTarget);
         assert!(at(Method::OPTIONS, "*").is_ok());
-        assert_eq!(at(Method::TRACE, "/").unwrap_err(), Code::MethodNotForwarded);
+        assert_eq!(
+            at(Method::TRACE, "/").unwrap_err(),
+            Code::MethodNotForwarded
+        );
         let long = format!("/{}", "x".repeat(TARGET_MAX));
         assert_eq!(at(Method::GET, &long).unwrap_err(), Code::TargetTooLong);
     }
@@ -435,19 +499,41 @@ mod tests {
         .unwrap();
         let mut names: Vec<_> = clean.headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["connection", "host", "te", "via", "x-forwarded-for",
-            "x-forwarded-host", "x-forwarded-proto", "x-request-id"]);
+        assert_eq!(
+            names,
+            [
+                "connection",
+                "host",
+                "te",
+                "via",
+                "x-forwarded-for",
+                "x-forwarded-host",
+                "x-forwarded-proto",
+                "x-request-id"
+            ]
+        );
         assert_eq!(clean.headers[TE], "trailers");
         assert_eq!(clean.headers[CONNECTION], "te");
-        assert_eq!(refusal(&[("host", "a"), ("expect", "x")]), Some(Code::ExpectationFailed));
+        assert_eq!(
+            refusal(&[("host", "a"), ("expect", "x")]),
+            Some(Code::ExpectationFailed)
+        );
     }
 
     #[test]
     fn only_a_trusted_peers_word_is_passed_on() {
-        let said = [("host", "a"), ("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2"),
-            ("x-forwarded-proto", "https"), ("forwarded", "for=1")];
+        let said = [
+            ("host", "a"),
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-for", "2.2.2.2"),
+            ("x-forwarded-proto", "https"),
+            ("forwarded", "for=1"),
+        ];
         let (trusted, _) = prepared(head(&said), true).unwrap();
-        assert_eq!(trusted.headers[X_FORWARDED_FOR], "1.1.1.1, 2.2.2.2, 192.0.2.7");
+        assert_eq!(
+            trusted.headers[X_FORWARDED_FOR],
+            "1.1.1.1, 2.2.2.2, 192.0.2.7"
+        );
         assert_eq!(trusted.headers[X_FORWARDED_PROTO], "https");
         assert_eq!(trusted.headers[X_FORWARDED_HOST], "a");
         let (stranger, _) = prepared(head(&said), false).unwrap();
@@ -459,17 +545,27 @@ mod tests {
     #[test]
     fn a_request_that_comes_back_is_noted_and_then_refused() {
         let via = "1.1 autoheal-t";
-        let twice = head(&[("host", "a"), ("via", "1.0 x, 1.1 autoheal-t"), ("via", via)]);
+        let twice = head(&[
+            ("host", "a"),
+            ("via", "1.0 x, 1.1 autoheal-t"),
+            ("via", via),
+        ]);
         assert!(prepared(twice, false).unwrap().1.came_back);
         let thrice = head(&[("host", "a"), ("via", via), ("via", via), ("via", via)]);
         assert_eq!(prepared(thrice, false).unwrap_err(), Code::Loop);
-        assert!(!prepared(head(&[("host", "a"), ("via", "1.1 other")]), false).unwrap().1.came_back);
+        assert!(
+            !prepared(head(&[("host", "a"), ("via", "1.1 other")]), false)
+                .unwrap()
+                .1
+                .came_back
+        );
     }
 
     #[test]
     fn a_foreign_request_id_is_kept_only_if_it_is_harmless_and_from_a_trusted_peer() {
         let id = |value: &str, trust| {
-            let (clean, _) = prepared(head(&[("host", "a"), ("x-request-id", value)]), trust).unwrap();
+            let (clean, _) =
+                prepared(head(&[("host", "a"), ("x-request-id", value)]), trust).unwrap();
             clean.headers[X_REQUEST_ID].clone()
         };
         assert_eq!(id("abc-123", true), "abc-123");

@@ -19,7 +19,8 @@ pub fn prepare(head: &mut Parts, closing: bool) -> Result<(), Failure> {
     }
     remove_hop_by_hop(&mut head.headers);
     if closing {
-        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        head.headers
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     head.version = Version::HTTP_11;
     Ok(())
@@ -76,7 +77,11 @@ mod tests {
             ("set-cookie", "b=2"),
         ]);
         prepare(&mut head, false).unwrap();
-        let left: Vec<_> = head.headers.iter().map(|(n, v)| format!("{n}={v:?}")).collect();
+        let left: Vec<_> = head
+            .headers
+            .iter()
+            .map(|(n, v)| format!("{n}={v:?}"))
+            .collect();
         assert_eq!(left, ["set-cookie=\"a=1\"", "set-cookie=\"b=2\""]);
         assert_eq!(head.version, Version::HTTP_11);
     }

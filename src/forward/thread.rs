@@ -57,7 +57,9 @@ pub struct Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("mode", &self.mode).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
     }
 }
 
@@ -108,13 +110,17 @@ impl View {
         if self.hold {
             return None;
         }
-        self.seats.iter().find_map(|seat| seat.upstream.local.admit(now))
+        self.seats
+            .iter()
+            .find_map(|seat| seat.upstream.local.admit(now))
     }
 
     /// The worker that gave this permit. `None`: it has left the roster since.
     #[must_use]
     pub fn seat(&self, permit: &Permit) -> Option<&Seat> {
-        self.seats.iter().find(|seat| Rc::ptr_eq(&seat.upstream.local, permit.local()))
+        self.seats
+            .iter()
+            .find(|seat| Rc::ptr_eq(&seat.upstream.local, permit.local()))
     }
 }
 

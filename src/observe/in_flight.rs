@@ -110,14 +110,26 @@ impl InFlight {
             .entries
             .iter()
             .filter(|(_, entry)| !entry.answered)
-            .map(|(index, entry)| (Key { index, serial: entry.serial }, entry.start))
+            .map(|(index, entry)| {
+                (
+                    Key {
+                        index,
+                        serial: entry.serial,
+                    },
+                    entry.start,
+                )
+            })
             .collect();
         live.sort_by_key(|(_, start)| *start);
         for (_, entry) in &mut self.entries {
             (entry.mask, entry.slow) = (0, 0);
         }
         if let Some(time) = response {
-            self.queues.push(Queue { limit: Limit::Response, time, waiting: live.into() });
+            self.queues.push(Queue {
+                limit: Limit::Response,
+                time,
+                waiting: live.into(),
+            });
         }
     }
 
@@ -202,7 +214,9 @@ impl InFlight {
                 }
                 self.queues[at].waiting.pop_front();
                 let time = self.queues[at].time;
-                let Some(entry) = self.entry_mut(key) else { continue };
+                let Some(entry) = self.entry_mut(key) else {
+                    continue;
+                };
                 if entry.since == MonoTime::NEVER {
                     // We wait for its client: ask again later.
                     self.queues[at].push(key, now, &self.entries);
@@ -217,7 +231,10 @@ impl InFlight {
                 match limit {
                     Limit::Rule(rule) => {
                         entry.slow |= 1 << rule;
-                        became_slow(BecameSlow { rule, generation: entry.generation });
+                        became_slow(BecameSlow {
+                            rule,
+                            generation: entry.generation,
+                        });
                     }
                     Limit::Response => entry.cut(Cut::TimedOut),
                 }
@@ -233,7 +250,9 @@ impl InFlight {
 
     /// When to ask [`InFlight::due`] next; `None`: not before something enters.
     pub fn next_due(&mut self) -> Option<MonoTime> {
-        (0..self.queues.len()).filter_map(|at| self.front(at).map(|(_, _, due)| due)).min()
+        (0..self.queues.len())
+            .filter_map(|at| self.front(at).map(|(_, _, due)| due))
+            .min()
     }
 
     /// These attempts must leave their worker: unanswered and replayable ones that this rule found
@@ -266,7 +285,10 @@ impl InFlight {
     /// Since when the oldest attempt on this worker is in flight, answered or not.
     #[must_use]
     pub fn oldest(&self, generation: Generation) -> Option<MonoTime> {
-        let of = self.entries.iter().filter(|(_, entry)| entry.generation == generation);
+        let of = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.generation == generation);
         of.map(|(_, entry)| entry.start).min()
     }
 
@@ -311,7 +333,9 @@ impl InFlight {
     }
 
     fn entry_mut(&mut self, key: Key) -> Option<&mut Entry> {
-        self.entries.get_mut(key.index).filter(|entry| entry.serial == key.serial)
+        self.entries
+            .get_mut(key.index)
+            .filter(|entry| entry.serial == key.serial)
     }
 }
 
@@ -334,7 +358,11 @@ impl Queue {
 
     /// Queues one at the end, and keeps the queue no longer than about twice what is in flight.
     fn push(&mut self, key: Key, from: MonoTime, entries: &Slab<Entry>) {
-        while self.waiting.front().is_some_and(|(key, _)| !waits(entries, *key)) {
+        while self
+            .waiting
+            .front()
+            .is_some_and(|(key, _)| !waits(entries, *key))
+        {
             self.waiting.pop_front();
         }
         if self.waiting.len() > 64 + 2 * entries.len() {
@@ -352,7 +380,9 @@ impl Queue {
 
 /// Whether the attempt under this key still waits for its response head.
 fn waits(entries: &Slab<Entry>, key: Key) -> bool {
-    entries.get(key.index).is_some_and(|e| e.serial == key.serial && !e.answered)
+    entries
+        .get(key.index)
+        .is_some_and(|e| e.serial == key.serial && !e.answered)
 }
 
 #[cfg(test)]
@@ -374,7 +404,10 @@ mod tests {
         };
         let triggers: Vec<Trigger> = limits_ms.iter().map(slow).collect();
         let mut table = InFlight::default();
-        table.set_limits(&Rules::new(1, triggers.iter()), Some(Duration::from_secs(10)));
+        table.set_limits(
+            &Rules::new(1, triggers.iter()),
+            Some(Duration::from_secs(10)),
+        );
         table
     }
 
@@ -383,7 +416,14 @@ mod tests {
     }
 
     fn enter(table: &mut InFlight, ms: u64) -> Key {
-        table.enter(at(ms), G, u64::MAX, &Method::GET, &Uri::from_static("/"), true)
+        table.enter(
+            at(ms),
+            G,
+            u64::MAX,
+            &Method::GET,
+            &Uri::from_static("/"),
+            true,
+        )
     }
 
     fn slow_at(table: &mut InFlight, ms: u64) -> Vec<usize> {
@@ -409,7 +449,10 @@ mod tests {
         let mut table = table(&[100]);
         let (gone, answered) = (enter(&mut table, 0), enter(&mut table, 1));
         table.leave(gone);
-        assert_eq!(table.answered(answered, at(50)), (u64::MAX, 0, Duration::from_millis(49)));
+        assert_eq!(
+            table.answered(answered, at(50)),
+            (u64::MAX, 0, Duration::from_millis(49))
+        );
         assert!(slow_at(&mut table, 20_000).is_empty());
         assert_eq!(table.next_due(), None);
         assert_eq!(table.len(), 1);

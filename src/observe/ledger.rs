@@ -104,7 +104,12 @@ impl Ledger {
                 code
             }
         };
-        *self.codes.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
+        *self
+            .codes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(code)
+            .or_default() += 1;
     }
 
     /// Adds this ledger to a sum. Ends are read before beginnings, so that none is missing.
@@ -116,7 +121,12 @@ impl Ledger {
         sums.parked += self.parked.load(Relaxed);
         sums.replayed += self.replayed.load(Relaxed);
         sums.accepted += self.accepted.load(Relaxed);
-        for (code, count) in self.codes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (code, count) in self
+            .codes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             *sums.codes.entry(*code).or_default() += count;
         }
     }

@@ -40,7 +40,10 @@ impl Rules {
     /// Compiles the triggers of a policy's rules; `epoch` must differ from any before it.
     #[must_use]
     pub fn new<'a>(epoch: u64, triggers: impl Iterator<Item = &'a Trigger>) -> Self {
-        let mut rules = Self { epoch, ..Self::default() };
+        let mut rules = Self {
+            epoch,
+            ..Self::default()
+        };
         for (index, trigger) in triggers.enumerate() {
             rules.looks.push(match trigger {
                 Trigger::Requests { .. } => Look::Requests,
@@ -66,17 +69,22 @@ impl Rules {
     /// The rules that count this request, one bit each.
     #[must_use]
     pub fn matching(&self, method: &str, path: &str) -> u64 {
-        self.filtered.iter().fold(self.any, |mask, (index, filter)| {
-            mask | u64::from(filter.matches(method, path)) << index
-        })
+        self.filtered
+            .iter()
+            .fold(self.any, |mask, (index, filter)| {
+                mask | u64::from(filter.matches(method, path)) << index
+            })
     }
 
     /// The slow rules with their thresholds: index, time taken.
     pub fn slow(&self) -> impl Iterator<Item = (usize, Duration)> + '_ {
-        self.looks.iter().enumerate().filter_map(|(index, look)| match look {
-            Look::Slow(taken) => Some((index, *taken)),
-            _ => None,
-        })
+        self.looks
+            .iter()
+            .enumerate()
+            .filter_map(|(index, look)| match look {
+                Look::Slow(taken) => Some((index, *taken)),
+                _ => None,
+            })
     }
 }
 
@@ -103,7 +111,12 @@ fn bump(counter: &AtomicU64) {
 impl Counters {
     fn new(generation: Generation, rules: &Rules) -> Self {
         let cells = rules.looks.iter().map(|_| Cell::default()).collect();
-        Self { generation, epoch: rules.epoch, answered: AtomicU64::new(0), rules: cells }
+        Self {
+            generation,
+            epoch: rules.epoch,
+            answered: AtomicU64::new(0),
+            rules: cells,
+        }
     }
 
     /// Which configuration they count for.
@@ -115,14 +128,7 @@ impl Counters {
     /// An attempt ended: the worker answered or failed to. `mask`: the rules that count it;
     /// `slow`: those of them that already counted it as slow; `taken`: from the permit (or the
     /// last body byte given) to the head.
-    pub fn finished(
-        &self,
-        rules: &Rules,
-        mask: u64,
-        slow: u64,
-        outcome: Outcome,
-        taken: Duration,
-    ) {
+    pub fn finished(&self, rules: &Rules, mask: u64, slow: u64, outcome: Outcome, taken: Duration) {
         if matches!(outcome, Outcome::Status(_)) {
             bump(&self.answered);
         }
@@ -156,7 +162,8 @@ impl Counters {
     /// Adds what these counters show to a sum.
     fn add_to(&self, sum: &mut Totals) {
         sum.answered += self.answered.load(Relaxed);
-        sum.rules.resize(self.rules.len().max(sum.rules.len()), (0, 0));
+        sum.rules
+            .resize(self.rules.len().max(sum.rules.len()), (0, 0));
         for (sum, cell) in sum.rules.iter_mut().zip(&self.rules) {
             // Total first: a share must not be read above one.
             let matching = cell.matching.load(Relaxed);
@@ -203,11 +210,14 @@ impl Registry {
 
     /// Forgets what no longer counts: other generations than these, other configurations.
     pub fn retain(&self, generations: &[Generation], epoch: u64) {
-        self.lock().retain(|c| c.epoch == epoch && generations.contains(&c.generation));
+        self.lock()
+            .retain(|c| c.epoch == epoch && generations.contains(&c.generation));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Counters>>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -226,7 +236,10 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn rules() -> Rules {
-        let filter = |path: &str| Filter { path: vec![path.parse().unwrap()], ..Filter::default() };
+        let filter = |path: &str| Filter {
+            path: vec![path.parse().unwrap()],
+            ..Filter::default()
+        };
         let triggers = [
             Trigger::Status {
                 codes: "500-599".parse().unwrap(),

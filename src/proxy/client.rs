@@ -24,7 +24,11 @@ impl Client {
         progress: Rc<Progress>,
         duplicate: Box<dyn Fn() -> io::Result<TcpStream>>,
     ) -> Self {
-        Self { peer, progress, duplicate }
+        Self {
+            peer,
+            progress,
+            duplicate,
+        }
     }
 
     /// Resolves when the client has closed or reset its connection; takes no byte of it. A client

@@ -25,7 +25,10 @@ impl<S> Layer<S> for CatchPanicLayer {
     type Service = CatchPanic<S>;
 
     fn layer(&self, inner: S) -> CatchPanic<S> {
-        CatchPanic { inner, thread: self.0.clone() }
+        CatchPanic {
+            inner,
+            thread: self.0.clone(),
+        }
     }
 }
 
@@ -49,7 +52,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        Caught { inner: self.inner.call(request), thread: self.thread.clone() }
+        Caught {
+            inner: self.inner.call(request),
+            thread: self.thread.clone(),
+        }
     }
 }
 
@@ -73,7 +79,10 @@ where
         match catch_unwind(AssertUnwindSafe(|| me.inner.poll(cx))) {
             Ok(poll) => poll,
             Err(_) => {
-                tracing::error!(thread = me.thread.index, "a request panicked; it gets a 500");
+                tracing::error!(
+                    thread = me.thread.index,
+                    "a request panicked; it gets a 500"
+                );
                 let answer = Answer {
                     code: Code::Internal,
                     form: Form::Text,

@@ -54,7 +54,10 @@ impl Inputs {
     fn view(&mut self, thread: usize, old: &[Seat]) -> View {
         let roster = self.roster.borrow_and_update().clone();
         let config = self.config.borrow_and_update().clone();
-        let seats = roster.members.iter().map(|member| self.seat(thread, member, &config, old));
+        let seats = roster
+            .members
+            .iter()
+            .map(|member| self.seat(thread, member, &config, old));
         View {
             seats: seats.collect(),
             settings: config.settings.clone(),
@@ -66,7 +69,9 @@ impl Inputs {
     }
 
     fn seat(&self, thread: usize, member: &Arc<Member>, config: &Config, old: &[Seat]) -> Seat {
-        let known = old.iter().find(|s| Arc::ptr_eq(&s.upstream.local.member, member));
+        let known = old
+            .iter()
+            .find(|s| Arc::ptr_eq(&s.upstream.local.member, member));
         let upstream = known.map_or_else(
             || Rc::new(Upstream::new(Rc::new(Local::new(member.clone(), thread)))),
             |seat| seat.upstream.clone(),
@@ -113,9 +118,10 @@ fn look(thread: &Thread) -> MonoTime {
     let view = thread.view();
     let mut slow = false;
     thread.in_flight().due(now, |became| {
-        let seat = view.seats.iter().find(|s| {
-            s.upstream.local.member.generation == became.generation
-        });
+        let seat = view
+            .seats
+            .iter()
+            .find(|s| s.upstream.local.member.generation == became.generation);
         if let Some(seat) = seat {
             seat.counters.became_slow(became.rule);
             slow = true;
@@ -145,7 +151,11 @@ fn turn(thread: &Thread, inputs: &mut Inputs) {
     let left: Vec<Rc<Upstream>> = old
         .seats
         .iter()
-        .filter(|seat| !new.seats.iter().any(|s| Rc::ptr_eq(&s.upstream, &seat.upstream)))
+        .filter(|seat| {
+            !new.seats
+                .iter()
+                .any(|s| Rc::ptr_eq(&s.upstream, &seat.upstream))
+        })
         .map(|seat| seat.upstream.clone())
         .collect();
     thread.turn(new);
@@ -159,7 +169,11 @@ fn ignore<T>(_: Result<(), T>) {}
 
 fn answer(thread: &Thread, letter: Letter) {
     match letter {
-        Letter::Cut { generation, which, reply } => {
+        Letter::Cut {
+            generation,
+            which,
+            reply,
+        } => {
             let mut in_flight = thread.in_flight();
             let count = match which {
                 Which::Stuck(rule) => in_flight.cut_stuck(generation, rule),
@@ -172,13 +186,17 @@ fn answer(thread: &Thread, letter: Letter) {
         }
         Letter::List { limit, reply } => {
             let now = time::now();
-            let list = thread.in_flight().list(limit).into_iter().map(|one| Request {
-                generation: one.generation,
-                method: one.method.to_string(),
-                path: one.uri.path().to_owned(),
-                age: now.since(one.since),
-                answered: one.answered,
-            });
+            let list = thread
+                .in_flight()
+                .list(limit)
+                .into_iter()
+                .map(|one| Request {
+                    generation: one.generation,
+                    method: one.method.to_string(),
+                    path: one.uri.path().to_owned(),
+                    age: now.since(one.since),
+                    answered: one.answered,
+                });
             ignore(reply.send(list.collect()));
         }
     }
