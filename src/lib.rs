@@ -1,4 +1,6 @@
 //! autoheal: a reverse proxy that stands before one app, sees every request to it, and heals it.
+pub mod cli;
+pub mod config;
 pub mod decide;
 pub mod explain;
 pub mod time;
