@@ -9,3 +9,5 @@ pub mod proxy;
 pub mod time;
 pub mod units;
 pub mod words;
+pub mod cli;
+pub mod config;

@@ -7,6 +7,10 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use crate::words::Outcome;
 
+mod networks;
+
+pub use networks::{Network, Networks};
+
 /// Why a quantity can't be read: what is wrong, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitError {

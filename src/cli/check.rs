@@ -1,0 +1,1 @@
+//! `autoheal check FILE...`: every error at once, or the rules in force.
