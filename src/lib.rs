@@ -1,6 +1,9 @@
 //! autoheal: a reverse proxy that stands before one app, sees every request to it, and heals it.
 pub mod decide;
 pub mod explain;
+pub mod os;
+pub mod sense;
 pub mod time;
 pub mod units;
 pub mod words;
+pub mod worker;
