@@ -11,3 +11,6 @@ pub mod units;
 pub mod words;
 pub mod cli;
 pub mod config;
+pub mod os;
+pub mod sense;
+pub mod worker;
