@@ -1,4 +1,5 @@
 //! autoheal: a reverse proxy that stands before one app, sees every request to it, and heals it.
+pub mod cli;
 pub mod decide;
 pub mod explain;
 pub mod time;

@@ -1,3 +1,5 @@
 //! argv to library to exit code.
 
-fn main() {}
+fn main() {
+    std::process::exit(autoheal::cli::main());
+}
