@@ -1,6 +1,7 @@
 //! autoheal: a reverse proxy that stands before one app, sees every request to it, and heals it.
 pub mod decide;
 pub mod explain;
+pub mod journal;
 pub mod time;
 pub mod units;
 pub mod words;
