@@ -14,3 +14,7 @@ pub mod config;
 pub mod os;
 pub mod sense;
 pub mod worker;
+pub mod admin;
+pub mod control;
+pub mod journal;
+pub mod telemetry;
