@@ -133,6 +133,11 @@ impl Member {
         self.bell.notify_one();
     }
 
+    /// Waits until the bell rings.
+    pub async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
     /// Whether it is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {

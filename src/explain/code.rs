@@ -60,6 +60,8 @@ codes! {
     MethodNotForwarded = 405_101, http_request_denied;
     /// The client did not finish its request head in time.
     HeadTimeout = 408_101, http_request_error;
+    /// The request target is longer than the limit.
+    TargetTooLong = 414_101, http_request_error;
     /// An Expect other than 100-continue.
     ExpectationFailed = 417_101, http_request_error;
     /// The request's fields are more or longer than the limit.
@@ -98,6 +100,8 @@ codes! {
     LocalExhaustion = 503_107, proxy_internal_error;
     /// The request comes from the worker's own tree, and no worker is ready.
     WaitsForItself = 503_108, destination_unavailable;
+    /// No place is left for one more client connection.
+    TooManyConnections = 503_109, connection_limit_reached;
     /// The worker's command could not be run. Names an incident, is never sent.
     StartCommandFailed = 503_201, destination_unavailable;
     /// The worker's fixed port is held by another process. Names an incident, is never sent.

@@ -71,6 +71,11 @@ pub(super) fn of(code: Code) -> Cures {
                 "let it open them idle, or raise its own head timeout",
             ),
         ],
+        Code::TargetTooLong => &[(
+            "the client sends a path or a query string of more than 16 KiB, often a form that \
+             should be a POST",
+            "send the data as a request body",
+        )],
         Code::ExpectationFailed => &[(
             "the client sent an Expect that no one implements",
             "remove the field, or send `Expect: 100-continue`",
@@ -243,6 +248,17 @@ pub(super) fn of(code: Code) -> Cures {
             "nothing to do; set `[shutdown] delay` so that the load balancer looks \
                  elsewhere first",
         )],
+        Code::TooManyConnections => &[
+            (
+                "more clients are connected than limits.connections allows",
+                "raise limits.connections, and the limit on open files with it; autoheal status \
+                 shows how many there are",
+            ),
+            (
+                "one client opens connections and leaves them open",
+                "lower timeouts.idle, or limit it before autoheal",
+            ),
+        ],
         Code::LocalExhaustion => &[
             (
                 "too many connections to the worker are open or in TIME_WAIT",

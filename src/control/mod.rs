@@ -1,3 +1,0 @@
-//! The control thread.
-
-pub mod order;
