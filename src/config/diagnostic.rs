@@ -108,18 +108,11 @@ impl Place {
         let text = &self.source.text;
         let range = self.clamped();
         let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
-        let line_ends = text[range.start..].match_indices('\n').map(|(at, _)| at);
-        let mut end = text.len();
-        for (lines, at) in line_ends.enumerate() {
-            end = range.start + at;
-            if end >= range.end || lines + 1 == MOST_LINES {
-                break;
-            }
-        }
-        // The last line of a file that ends without a newline, before the third one.
-        if end < range.end && text[start..end].matches('\n').count() + 1 < MOST_LINES {
-            end = text.len();
-        }
+        let last = text[range.clone()].bytes().filter(|b| *b == b'\n').count();
+        let end = text[range.start..]
+            .match_indices('\n')
+            .nth(last.min(MOST_LINES - 1))
+            .map_or(text.len(), |(at, _)| range.start + at);
         Excerpt {
             text: &text[start..end],
             line: self.line_column().0,
@@ -154,6 +147,8 @@ pub(super) struct Report {
     found: Vec<Diagnostic>,
     /// A source could not be read as a whole: what seems missing may stand there.
     pub(super) partial: bool,
+    /// A missing command is only worth a warning.
+    pub(super) command_may_follow: bool,
 }
 
 impl Report {

@@ -150,21 +150,22 @@ pub(super) fn cure(table: &str, key: &str) -> String {
     if let Some(near) = nearest(key, known) {
         return format!("did you mean {near}?");
     }
-    let elsewhere = KEYS
+    if of("").contains(&key) {
+        return format!("{key} belongs at the top of the file, before the first [section]");
+    }
+    let homes: Vec<_> = KEYS
         .iter()
-        .find(|(name, keys)| !name.is_empty() && keys.contains(&key))
-        .map(|(name, _)| *name);
-    match elsewhere {
-        Some("rule") => format!("{key} belongs to a [[rule]]"),
-        Some("when") => format!("it is a condition: write when.{key} = {{ ... }} in a [[rule]]"),
-        Some(other) if other.starts_with("when.") => {
-            format!("it belongs into the condition: {other} = {{ {key} = ... }}")
+        .filter(|(name, keys)| !name.contains("ready") && keys.contains(&key))
+        .map(|(name, _)| *name)
+        .collect();
+    match homes[..] {
+        [] => format!("remove it, or use one of: {}", known.join(", ")),
+        ["rule"] => format!("{key} belongs to a [[rule]]"),
+        ["when"] => format!("it is a condition: write when.{key} = {{ ... }} in a [[rule]]"),
+        [first, ..] if homes.iter().all(|home| home.starts_with("when.")) => {
+            format!("it belongs into the condition: {first} = {{ {key} = ... }}")
         }
-        Some(other) => format!("{key} belongs under [{other}]"),
-        None if of("").contains(&key) => {
-            format!("{key} belongs at the top of the file, before the first [section]")
-        }
-        None => format!("remove it, or use one of: {}", known.join(", ")),
+        _ => format!("{key} belongs to {}", homes.join(" or ")),
     }
 }
 
@@ -194,7 +195,7 @@ mod tests {
     fn a_key_in_the_wrong_place_is_told_its_place() {
         assert_eq!(
             cure("", "drain_timeout"),
-            "drain_timeout belongs under [recycle]"
+            "drain_timeout belongs to recycle"
         );
         assert_eq!(
             cure("rule", "status"),
@@ -204,6 +205,7 @@ mod tests {
             cure("worker", "trust"),
             "trust belongs at the top of the file, before the first [section]"
         );
+        assert_eq!(cure("budget", "timeout"), "timeout belongs to health or shutdown");
         assert!(cure("rule", "codes").contains("when.status = { codes"));
     }
 

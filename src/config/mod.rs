@@ -6,6 +6,7 @@
 //! [`Surroundings`].
 
 mod address;
+mod change;
 mod defaults;
 mod diagnostic;
 mod document;
@@ -15,14 +16,17 @@ mod options;
 mod reader;
 mod resolve;
 mod rules;
+mod sentence;
 mod source;
 #[cfg(test)]
 mod tests;
 mod toml;
+mod webconfig;
 mod worker;
 
 use std::path::{Path, PathBuf};
 
+use self::{diagnostic::Report, document::Table, source::Format};
 pub use self::{
     diagnostic::{Diagnostic, Place, Severity, SourceText},
     model::{
@@ -30,12 +34,8 @@ pub use self::{
         Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
     },
     options::Overrides,
+    sentence::{describe, rule_sentence},
     source::Source,
-};
-use self::{
-    diagnostic::{Report, Span},
-    document::Table,
-    source::Format,
 };
 
 /// What configuration may ask the world.
@@ -72,6 +72,7 @@ pub fn load(
     around: &Surroundings<'_>,
 ) -> Result<Loaded, Vec<Diagnostic>> {
     let mut report = Report::default();
+    report.command_may_follow = overrides.command_may_follow;
     let mut merged = Table::default();
     if let Some(port) = options::listen_default(around.env, &around.cwd, &mut report) {
         merged.overlay(port);
@@ -178,6 +179,8 @@ fn document(source: &Source, around: &Surroundings<'_>, report: &mut Report) -> 
         }
     };
     let id = report.add_source(&source.name, text, &source.dir);
-    let _ = (around, Span::new(id, 0..0));
-    toml::read(text, id, report)
+    match source.format() {
+        Format::WebConfig => webconfig::read(text, id, around, report),
+        _ => toml::read(text, id, report),
+    }
 }

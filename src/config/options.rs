@@ -27,6 +27,8 @@ pub struct Overrides {
     pub mode: Option<String>,
     /// What stands after `--`.
     pub command: Vec<String>,
+    /// A missing command is no error: it may be given when autoheal is started.
+    pub command_may_follow: bool,
 }
 
 /// Where clients connect when no file and no option says it.

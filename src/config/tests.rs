@@ -59,12 +59,93 @@ fn a_command_alone_is_a_configuration() {
     assert_eq!(settings.listen[0].to_string(), "0.0.0.0:5001");
 }
 
-#[test]
-fn tmp() {
-    for t in [
-        "listen = 8080\nmdoe = \"heal\"\n[recycle]\nstrategy='overlap'\nready='port'\nstart_timeout = 30\n[timeouts]\nhead=\"250ms\"\n[[rule]]\nname='a'\nwhen.status={codes='500-599',share='30%'}\n",
-        "tls = { a = 1 }\nlisten = \nadmin= \"of\"\nx = yes\n[[rule]\n",
-    ] {
-        println!("{}", toml(t).unwrap_err());
+fn shipped() -> String {
+    std::fs::read_to_string("config/autoheal.toml").unwrap()
+}
+
+/// The shipped file with every default taken out of its comment.
+fn uncommented() -> String {
+    let lines = shipped();
+    let lines = lines.lines().map(|line| {
+        let rest = line.strip_prefix('#').unwrap_or(line);
+        if rest.starts_with([' ', '#']) || rest.is_empty() {
+            line.to_owned() + "\n"
+        } else {
+            rest.to_owned() + "\n"
+        }
+    });
+    lines.collect()
+}
+
+fn with_command() -> Overrides {
+    Overrides {
+        command: vec!["serve".to_owned()],
+        set: vec!["worker.dir=/here".to_owned(), "health.path=/up".to_owned()],
+        ..Overrides::default()
     }
+}
+
+#[test]
+fn the_shipped_file_is_exactly_the_defaults() {
+    let nothing = load_all(&[], &with_command(), &[]).unwrap().settings;
+    let commented = source("autoheal.toml", &shipped());
+    let loaded = load_all(&[commented], &with_command(), &[]).unwrap();
+    assert_eq!(loaded.settings, nothing);
+    let loaded = load_all(
+        &[source("autoheal.toml", &uncommented())],
+        &with_command(),
+        &[],
+    );
+    assert_eq!(loaded.unwrap().settings, nothing);
+}
+
+#[test]
+fn the_shipped_file_names_every_key() {
+    let shipped = shipped();
+    let mut section = "";
+    let mut named = Vec::new();
+    for line in shipped.lines() {
+        if let Some(header) = line.strip_prefix("#[").and_then(|l| l.strip_suffix(']')) {
+            section = header;
+        }
+        let key = line.trim_start_matches(['#', ' ']).split(['=', ' ']).next();
+        named.push((section, key.unwrap_or_default().to_owned()));
+    }
+    for (table, keys) in keys::KEYS {
+        for key in keys {
+            let here = match table.split_once('.') {
+                // Keys of inline tables stand behind others.
+                Some(_) => shipped.contains(&format!("{key} = ")),
+                None if matches!(table, "rule") => shipped.contains(&format!("\n# {key}")),
+                None if table == "when" => shipped.contains(&format!("\n# when.{key} = ")),
+                None => {
+                    named.iter().any(|(at, name)| *at == table && name == key)
+                        || (table.is_empty() && shipped.contains(&format!("[{key}]")))
+                }
+            };
+            assert!(here, "{table}.{key}");
+        }
+    }
+}
+
+#[test]
+fn a_default_that_is_changed_in_the_shipped_file_is_noticed() {
+    let changed = uncommented().replace("failures = 3", "failures = 4");
+    let nothing = load_all(&[], &with_command(), &[]).unwrap().settings;
+    let loaded = load_all(&[source("autoheal.toml", &changed)], &with_command(), &[]);
+    assert_ne!(loaded.unwrap().settings, nothing);
+}
+
+#[test]
+fn every_example_is_a_configuration() {
+    let mut examples = 0;
+    for entry in std::fs::read_dir("config/examples").unwrap() {
+        let path = entry.unwrap().path();
+        let source = Source::read(&path, &std::env::current_dir().unwrap()).unwrap();
+        let loaded = load_all(&[source], &Overrides::default(), &[("PATH", "/bin")]);
+        let loaded = loaded.unwrap_or_else(|error| panic!("{}\n{error}", path.display()));
+        assert_eq!(loaded.warnings, [], "{}", path.display());
+        examples += 1;
+    }
+    assert!(examples >= 3);
 }

@@ -154,6 +154,10 @@ fn shift(node: &mut Node, by: usize) {
 /// A syntax error in words that say what to type.
 fn explain(message: &str, text: &str, span: &Range<usize>) -> (String, String) {
     let message = message.lines().next().unwrap_or_default().trim();
+    // The parser's list of what could follow is longer than the truth.
+    let message = message
+        .strip_suffix(", expected literal string")
+        .unwrap_or(message);
     let cure = if message.contains("duplicate key") {
         "keep one of the two; a table's keys may stand in one place only"
     } else if message.contains("string values must be quoted") {

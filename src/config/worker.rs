@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use super::{
     defaults::secs,
-    diagnostic::Report,
+    diagnostic::{Diagnostic, Report, Severity},
     document::{Node, Value},
     keys,
     model::{Listen, Output, Port, Settings, StopTo},
@@ -63,6 +63,16 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
 }
 
 fn no_command(report: &mut Report) {
+    if report.command_may_follow {
+        report.add(Diagnostic {
+            severity: Severity::Warning,
+            ..Diagnostic::error(
+                "no command here: autoheal run needs one after --",
+                "add [worker] with command = [...] to check it too",
+            )
+        });
+        return;
+    }
     report.missing(
         None,
         "no command: there is nothing to start",
