@@ -11,6 +11,7 @@ pub mod crc;
 mod drive;
 mod failure;
 mod ledger;
+mod machine;
 mod payload;
 mod plan;
 mod report;

@@ -1,11 +1,11 @@
-//! Makes requests when they are due. One thread speaks to the server; a second only keeps time,
-//! because a timer of whole milliseconds would show in every latency.
+//! Makes requests when they are due, all on one thread.
 //!
 //! The queue of due requests is a count: a connection that becomes free takes the next number, and
 //! connections take turns. A number that waits longer than the timeout fails unsent.
 
 use std::{
     cell::{Cell, RefCell},
+    io,
     net::SocketAddr,
     rc::Rc,
     sync::{
@@ -16,7 +16,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Resource;
 use tokio::{
     runtime::LocalOptions,
     sync::Semaphore,
@@ -29,6 +28,7 @@ use super::{
     connection::{Answer, Connection, Template},
     failure::{Failed, Failure},
     ledger::{Ledger, Times},
+    machine::{Timer, allow_descriptors, thread_cpu},
     plan::Plan,
     report::Report,
 };
@@ -40,9 +40,9 @@ const OPENING_TIME_MAX: Duration = Duration::from_secs(10);
 /// From when all connections stand to the first request.
 const HEAD_START: Duration = Duration::from_millis(5);
 /// At a high rate several requests become due at one wake-up rather than each with its own.
-const PARK_MIN: Duration = Duration::from_micros(200);
+const WAIT_MIN: Duration = Duration::from_micros(100);
 /// How soon a stop is noticed.
-const PARK_MAX: Duration = Duration::from_millis(50);
+const WAIT_MAX: Duration = Duration::from_millis(50);
 /// A server may answer before it has read the body; such a connection is let go after this.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
 const DOWNLOAD_TIME_MAX: Duration = Duration::from_secs(600);
@@ -71,8 +71,6 @@ pub struct Progress {
 struct Shared {
     plan: Plan,
     address: SocketAddr,
-    /// One permit for each request that is due and that no connection has taken.
-    due: Semaphore,
     dealt: AtomicU64,
     /// How many there are in all; fewer than planned after a stop.
     total: AtomicU64,
@@ -97,7 +95,6 @@ impl Running {
         })?;
         let shared = Arc::new(Shared {
             address,
-            due: Semaphore::new(0),
             dealt: AtomicU64::new(0),
             total: AtomicU64::new(u64::MAX),
             stopped: AtomicBool::new(false),
@@ -163,16 +160,13 @@ fn client(shared: &Arc<Shared>, templates: Templates) -> Result<Report, LoadErro
 async fn run(shared: Arc<Shared>, templates: Templates) -> Result<Report, LoadError> {
     let connections = open(&shared).await;
     let start = time::now() + HEAD_START;
-    let (clock, cpu_before) = (Arc::clone(&shared), thread_cpu());
-    let pacer = thread::Builder::new()
-        .name("load-pace".to_owned())
-        .spawn(move || pace(&clock, start))
-        .map_err(LoadError::Thread)?;
+    let cpu_before = thread_cpu();
     let run = Rc::new(Run {
         start,
         ledger: RefCell::new(Ledger::new(start)),
         opened: Cell::new(0),
         over: Cell::new(false),
+        due: Semaphore::new(0),
         templates,
         shared,
     });
@@ -181,13 +175,13 @@ async fn run(shared: Arc<Shared>, templates: Templates) -> Result<Report, LoadEr
     for connection in connections {
         lanes.spawn_local(Rc::clone(&run).lane(connection));
     }
+    run.pace().await.map_err(LoadError::Thread)?;
     while let Some(ended) = lanes.join_next().await {
         resume(ended);
     }
     run.over.set(true);
     resume(download.await);
-    let pacer_cpu = pacer.join().unwrap_or_default();
-    let cpu = thread_cpu().saturating_sub(cpu_before) + pacer_cpu;
+    let cpu = thread_cpu().saturating_sub(cpu_before);
     let Ok(run) = Rc::try_unwrap(run).map_err(drop) else {
         unreachable!("every task that shared the run has ended");
     };
@@ -218,26 +212,6 @@ async fn open(shared: &Arc<Shared>) -> Vec<Connection> {
         open.push(resume(opened));
     }
     open
-}
-
-/// Adds a permit whenever a request becomes due; at the end one for each connection, to end it.
-fn pace(shared: &Shared, start: MonoTime) -> Duration {
-    let mut dealt = 0;
-    while dealt < shared.plan.requests() && !shared.stopped.load(Relaxed) {
-        let now = time::now();
-        let due = shared.plan.due_by(start, now);
-        if due > dealt {
-            let more = usize::try_from(due - dealt).unwrap_or(usize::MAX);
-            shared.due.add_permits(more);
-            dealt = due;
-        } else {
-            let wait = shared.plan.due(start, dealt).since(now);
-            thread::park_timeout(wait.clamp(PARK_MIN, PARK_MAX));
-        }
-    }
-    shared.total.store(dealt, Relaxed);
-    shared.due.add_permits(shared.plan.connections);
-    thread_cpu()
 }
 
 /// The requests of a run and of its downloads.
@@ -277,9 +251,31 @@ struct Run {
     ledger: RefCell<Ledger>,
     opened: Cell<u64>,
     over: Cell<bool>,
+    /// One permit for each request that is due and that no connection has taken.
+    due: Semaphore,
 }
 
 impl Run {
+    /// Adds a permit whenever a request becomes due; at the end one for each connection, to end it.
+    async fn pace(&self) -> io::Result<()> {
+        let (shared, timer) = (&self.shared, Timer::new()?);
+        let mut dealt = 0;
+        while dealt < shared.plan.requests() && !shared.stopped.load(Relaxed) {
+            let now = time::now();
+            let due = shared.plan.due_by(self.start, now);
+            if due > dealt {
+                let more = usize::try_from(due - dealt).unwrap_or(usize::MAX);
+                self.due.add_permits(more);
+                dealt = due;
+            }
+            let wait = shared.plan.due(self.start, dealt).since(now);
+            timer.wait(wait.clamp(WAIT_MIN, WAIT_MAX)).await?;
+        }
+        shared.total.store(dealt, Relaxed);
+        self.due.add_permits(shared.plan.connections);
+        Ok(())
+    }
+
     /// One connection's life: take the next number, make the request, record what became of it.
     async fn lane(self: Rc<Self>, mut connection: Connection) {
         loop {
@@ -287,7 +283,7 @@ impl Run {
                 connection.cut();
             }
             let free = time::now();
-            let Ok(permit) = self.shared.due.acquire().await else {
+            let Ok(permit) = self.due.acquire().await else {
                 break;
             };
             permit.forget();
@@ -393,26 +389,4 @@ impl Run {
 
 fn resume<T>(ended: Result<T, tokio::task::JoinError>) -> T {
     ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-}
-
-/// How long this thread has been on a CPU.
-fn thread_cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = text.split(' ').next().and_then(|first| first.parse().ok());
-    Duration::from_nanos(nanos.unwrap_or_default())
-}
-
-/// Raises the soft limit of open files if it is below `needed`.
-fn allow_descriptors(needed: u64) -> std::io::Result<()> {
-    let mut limit = rustix::process::getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
-    limit.current = Some(
-        limit
-            .maximum
-            .map_or(needed, |most| most.min(needed.max(65_536))),
-    );
-    rustix::process::setrlimit(Resource::Nofile, limit)?;
-    Ok(())
 }

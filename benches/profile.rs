@@ -1,0 +1,71 @@
+//! Where the CPU time goes, by `perf` where it may be used.
+
+use std::{
+    io,
+    process::{Command, Stdio},
+};
+
+use super::{closed_loop, subject::Subject};
+
+const SYMBOLS: usize = 15;
+
+/// The hottest symbols of a subject under load, as text.
+pub(crate) fn take(subject: &Subject, connections: u32, seconds: u32) -> io::Result<String> {
+    if !closed_loop::installed("perf") {
+        return Ok("\nperf is not installed: no profile\n".to_owned());
+    }
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("perf.data");
+    let mut perf = Command::new("perf")
+        .args([
+            "record",
+            "--quiet",
+            "-F",
+            "999",
+            "-p",
+            &subject.pid().to_string(),
+            "-o",
+        ])
+        .arg(&data)
+        .args(["--", "sleep", &seconds.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    closed_loop::drive(subject.address, connections, seconds)?;
+    let recorded = perf.wait()?.success();
+    let report = |sort: &str| {
+        Command::new("perf")
+            .args([
+                "report",
+                "--stdio",
+                "--no-children",
+                "--percent-limit",
+                "0.3",
+                "-s",
+                sort,
+                "-i",
+            ])
+            .arg(&data)
+            .stderr(Stdio::null())
+            .output()
+    };
+    let (parts, symbols) = (report("dso")?, report("dso,symbol")?);
+    if !recorded || !symbols.status.success() {
+        return Ok("\nperf can't be used here (perf_event_paranoid?): no profile\n".to_owned());
+    }
+    Ok(format!(
+        "\nWhere the time of {} goes:\n{}\n{}",
+        subject.name,
+        lines(&parts.stdout, 5),
+        lines(&symbols.stdout, SYMBOLS)
+    ))
+}
+
+fn lines(report: &[u8], most: usize) -> String {
+    String::from_utf8_lossy(report)
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
+        .take(most)
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
+}
