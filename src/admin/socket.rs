@@ -69,7 +69,9 @@ pub enum BindError {
     #[error("{} exists and is not a socket; remove it, or choose another path", .0.display())]
     NotASocket(PathBuf),
     /// The system says no.
-    #[error("make the admin socket {}; choose another --admin unix:PATH, or \"off\"", .path.display())]
+    #[error(
+        "make the admin socket {}; choose another --admin unix:PATH, or \"off\"", .path.display()
+    )]
     Io {
         /// The socket.
         path: PathBuf,

@@ -64,7 +64,9 @@ pub enum AskError {
     #[error("several autoheals run; say which with --admin:{}", listed(.0))]
     Several(Vec<PathBuf>),
     /// The socket does not answer.
-    #[error("can't reach autoheal at {}: {why}; is it running, and as your user", .socket.display())]
+    #[error(
+        "can't reach autoheal at {}: {why}; is it running, and as your user", .socket.display()
+    )]
     Unreachable {
         /// The socket.
         socket: PathBuf,
