@@ -277,7 +277,7 @@ fn bounded_logs(mut logs: Logs, since: Option<u64>) -> serde_json::Value {
     let next = logs
         .lines
         .last()
-        .map_or(since.unwrap_or(0), |line| line.seq);
+        .map_or_else(|| since.unwrap_or(0), |line| line.seq);
     json!({ "lines": logs.lines, "next": next, "lost": logs.lost })
 }
 

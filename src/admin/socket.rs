@@ -69,7 +69,9 @@ pub enum BindError {
     #[error("{} exists and is not a socket; remove it, or choose another path", .0.display())]
     NotASocket(PathBuf),
     /// The system says no.
-    #[error("make the admin socket {}; choose another --admin unix:PATH, or \"off\"", .path.display())]
+    #[error(
+        "make the admin socket {}; choose another --admin unix:PATH, or \"off\"", .path.display()
+    )]
     Io {
         /// The socket.
         path: PathBuf,
@@ -110,10 +112,19 @@ impl Folders {
         Self(paths.into_iter().map(ours).collect())
     }
 
-    /// The sockets of running autoheals, the default one first.
+    /// The sockets of running autoheals, the default one first. Those that only another user may
+    /// open are named only when there is no other.
     #[must_use]
     pub fn live(&self) -> Vec<PathBuf> {
-        let mut live = Vec::new();
+        let live = self.found(|found| matches!(found, Found::Live));
+        if live.is_empty() {
+            return self.found(|found| matches!(found, Found::Foreign));
+        }
+        live
+    }
+
+    fn found(&self, wanted: fn(&Found) -> bool) -> Vec<PathBuf> {
+        let mut all = Vec::new();
         for Folder { path, .. } in &self.0 {
             if trusted(path).is_err() {
                 continue;
@@ -121,12 +132,12 @@ impl Folders {
             let entries = fs::read_dir(path).into_iter().flatten().flatten();
             let mut found: Vec<_> = entries
                 .map(|entry| entry.path())
-                .filter(|path| is_ours(path) && matches!(probe(path), Ok(Found::Live)))
+                .filter(|path| is_ours(path) && probe(path).is_ok_and(|found| wanted(&found)))
                 .collect();
             found.sort_by_key(|path| (!path.ends_with(NAME), path.clone()));
-            live.append(&mut found);
+            all.append(&mut found);
         }
-        live
+        all
     }
 }
 
@@ -203,7 +214,7 @@ impl Bound {
         match probe(path).map_err(failed)? {
             Found::Nothing => {}
             Found::Dead => fs::remove_file(path).map_err(failed)?,
-            Found::Live => return Err(BindError::InUse(path.to_owned())),
+            Found::Live | Found::Foreign => return Err(BindError::InUse(path.to_owned())),
             Found::Other => return Err(BindError::NotASocket(path.to_owned())),
         }
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
@@ -273,6 +284,9 @@ enum Found {
     Nothing,
     Dead,
     Live,
+    /// It belongs to another user.
+    Foreign,
+    /// It is not a socket.
     Other,
 }
 
@@ -289,7 +303,8 @@ fn probe(path: &Path) -> io::Result<Found> {
     match socket.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Found::Dead),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
-        // A full backlog, or a socket of another user: someone is there.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Found::Foreign),
+        // A full backlog is an error too: someone is there, but busy.
         Ok(()) | Err(_) => Ok(Found::Live),
     }
 }

@@ -27,7 +27,7 @@ impl World {
     fn run<F: Future<Output = ()>>(
         control: impl Fn(Order) + 'static,
         paused: bool,
-        test: impl FnOnce(Rc<World>) -> F,
+        test: impl FnOnce(Rc<Self>) -> F,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -48,7 +48,7 @@ impl World {
                     control(order);
                 }
             });
-            let world = World {
+            let world = Self {
                 _dir: dir,
                 bound,
                 told,

@@ -29,6 +29,9 @@ pub const RING_LINES: usize = 1_000;
 /// So many lines may wait for the disk.
 const QUEUE_LINES: usize = 1_024;
 
+/// Trouble with the disk is said no more often.
+const NOTICE_EVERY: Duration = Duration::from_secs(10);
+
 /// How much of the disk the journal may take: `segments` files of `segment_bytes` each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -63,6 +66,8 @@ struct Said {
     lost: u64,
     /// Lines on disk when trouble was last said; `None`: all is well.
     written: Option<u64>,
+    /// Nothing is said before this.
+    not_before: MonoTime,
 }
 
 /// Why the journal's folder can't be used.
@@ -178,7 +183,16 @@ impl Journal {
 
     /// What there is to say about the disk since the last call: that it takes no more, or that it
     /// does again and how many records are missing. To be said and appended like any event.
-    pub fn notice(&mut self) -> Option<Event> {
+    pub fn notice(&mut self, now: MonoTime) -> Option<Event> {
+        if now < self.said.not_before {
+            return None;
+        }
+        let event = self.disk_event()?;
+        self.said.not_before = now + NOTICE_EVERY;
+        Some(event)
+    }
+
+    fn disk_event(&mut self) -> Option<Event> {
         let writer = self.writer.as_ref()?;
         let (lost, written) = (writer.lost(), writer.written());
         match self.said.written {
@@ -194,10 +208,8 @@ impl Journal {
             }
             Some(before) if written > before => {
                 let missing = lost - self.said.lost;
-                self.said = Said {
-                    lost,
-                    written: None,
-                };
+                self.said.lost = lost;
+                self.said.written = None;
                 Some(lost_event(
                     Level::Info,
                     missing,

@@ -8,6 +8,8 @@ use std::sync::{
 use super::{writer::Store, *};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+const NOW: MonoTime = MonoTime::from_millis(1_000);
+const LATER: MonoTime = MonoTime::from_millis(1_000 + 10_000);
 
 fn event(text: &str, incident: Option<u64>) -> Event {
     Event {
@@ -71,9 +73,9 @@ fn before_a_disk(queue: usize) -> (Journal, Disk) {
 }
 
 /// Calls until something is to be said: the counters belong to the writer's thread.
-fn notice(journal: &mut Journal) -> Event {
+fn notice(journal: &mut Journal, now: MonoTime) -> Event {
     for _ in 0..10_000_000 {
-        if let Some(event) = journal.notice() {
+        if let Some(event) = journal.notice(now) {
             return event;
         }
         std::thread::yield_now();
@@ -104,10 +106,10 @@ fn a_stalled_disk_never_makes_the_caller_wait_and_the_lost_are_counted() {
     }
     // One is being written, four wait, six found no place.
     assert_eq!(journal.lost(), 6);
-    let said = journal.notice().unwrap();
+    let said = journal.notice(NOW).unwrap();
     assert_eq!(said.fields, [("lost", Field::Number(6))]);
     assert!(said.text.contains("too slow"), "{said}");
-    assert_eq!(journal.notice(), None);
+    assert_eq!(journal.notice(LATER), None);
     assert_eq!(journal.events(Some(0), 100).len(), 11);
     drop(disk.say);
     journal.close(PATIENCE);
@@ -121,15 +123,15 @@ fn a_full_disk_is_said_once_and_so_is_its_end_with_the_count() {
         append(&mut journal, &n.to_string());
         disk.say.send(false).unwrap();
     }
-    let said = notice(&mut journal);
+    let said = notice(&mut journal, NOW);
     assert_eq!(said.level, Level::Warn);
     assert!(said.text.contains("no storage space"), "{said}");
     append(&mut journal, "works");
     disk.say.send(true).unwrap();
-    let said = notice(&mut journal);
+    let said = notice(&mut journal, LATER);
     assert_eq!(said.fields, [("lost", Field::Number(3))]);
     assert!(said.text.contains("3 events are missing"), "{said}");
-    assert_eq!(journal.notice(), None);
+    assert_eq!(journal.notice(LATER + NOTICE_EVERY), None);
 }
 
 #[test]
@@ -167,4 +169,21 @@ fn a_folder_that_can_not_be_made_is_named_with_a_cure() {
     };
     let error = Journal::open(&file.path().join("journal"), limits).unwrap_err();
     assert!(error.to_string().contains("state_dir"), "{error}");
+}
+
+#[test]
+fn a_disk_that_comes_and_goes_is_said_once_in_ten_seconds() {
+    let (mut journal, disk) = before_a_disk(100);
+    append(&mut journal, "0");
+    disk.say.send(false).unwrap();
+    notice(&mut journal, NOW);
+    append(&mut journal, "1");
+    disk.say.send(true).unwrap();
+    // The writer asks for the next word only after it has counted this line.
+    append(&mut journal, "2");
+    for _ in 0..3 {
+        disk.asked.recv_timeout(PATIENCE).unwrap();
+    }
+    assert_eq!(journal.notice(LATER - Duration::from_millis(1)), None);
+    assert!(journal.notice(LATER).is_some());
 }
