@@ -229,7 +229,10 @@ struct Ear {
 impl Ear {
     async fn listen(mut self, link: UnixStream) {
         let oom_kills_before = self.cgroup.oom_kills();
-        let oom_killed = |now: Option<u64>| now > oom_kills_before;
+        let oom_killed = |now: Option<u64>| {
+            now.zip(oom_kills_before)
+                .is_some_and(|(now, before)| now > before)
+        };
         let mut received = Vec::new();
         while let Some(report) = next_report(&link, &mut received).await {
             let (event, last) = match report {

@@ -1,8 +1,12 @@
 //! No process of a worker's tree survives: not a stop, not its main process, not us.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt, net::UnixStream},
+    },
     process::{Command, Stdio},
     time::Duration,
 };
@@ -157,6 +161,38 @@ async fn many_stops_at_once_are_one_stop() {
             ..
         })
     ));
+    assert_eq!(worker.next().await, Some(Event::Gone));
+}
+
+#[tokio::test]
+async fn a_stop_right_after_the_start_is_obeyed() {
+    let mut worker = Worker::shell("sleep 60");
+    worker
+        .child
+        .stop(15, StopTo::Group, Duration::from_secs(30));
+    worker.started().await;
+    assert!(matches!(
+        worker.next().await,
+        Some(Event::Exited {
+            exit: Exit::Signal(15),
+            ..
+        })
+    ));
+    assert_eq!(worker.next().await, Some(Event::Gone));
+}
+
+/// Each process starts its successor in a new session and ends: none lives for long.
+#[tokio::test]
+async fn a_chain_of_daemons_that_flees_is_caught() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("flee");
+    fs::write(&script, "#!/bin/sh\necho on\nsetsid \"$0\" &\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut worker = Worker::shell(&format!("{}; sleep 60", script.display()));
+    worker.started().await;
+    worker.lines(50).await;
+    worker.child.kill();
+    assert!(matches!(worker.next().await, Some(Event::Exited { .. })));
     assert_eq!(worker.next().await, Some(Event::Gone));
 }
 
