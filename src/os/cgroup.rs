@@ -211,3 +211,109 @@ fn number(folder: &Path, file: &str) -> Option<u64> {
     let text = fs::read_to_string(folder.join(file)).ok()?;
     text.trim().parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn write(dir: &TempDir, file: &str, text: &str) {
+        let path = dir.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn two(dir: &TempDir, group: &str) -> Cgroup {
+        let mount = format!(
+            "30 23 0:26 / {} rw,x - cgroup2 c rw\n",
+            dir.path().display()
+        );
+        Cgroup::parse(&format!("0::{group}\n"), &mount)
+    }
+
+    #[test]
+    fn version_two_takes_the_tightest_limit_of_all_that_it_lies_in() {
+        let dir = TempDir::new().unwrap();
+        write(&dir, "pod/app/memory.max", "max\n");
+        write(&dir, "pod/app/memory.current", "1\n");
+        write(
+            &dir,
+            "pod/app/memory.events",
+            "low 0\noom 3\noom_kill 2\noom_group_kill 0\n",
+        );
+        write(&dir, "pod/memory.max", "1000000\n");
+        write(&dir, "pod/memory.current", "600000\n");
+        write(&dir, "pod/memory.stat", "anon 5\ninactive_file 100000\n");
+        write(&dir, "pod/memory.oom.group", "1\n");
+        write(&dir, "pod/cpu.max", "50000 100000\n");
+        write(&dir, "pod/app/cpu.max", "max 100000\n");
+        let group = two(&dir, "/pod/app");
+        let memory = group.memory().unwrap();
+        assert_eq!(memory.limit, ByteSize(1_000_000));
+        assert_eq!(memory.working_set, ByteSize(500_000));
+        assert_eq!(group.oom_kills(), Some(2));
+        assert!(group.oom_kills_all());
+        assert_eq!(group.cpu_quota_millis(), Some(500));
+    }
+
+    #[test]
+    fn version_one_has_its_own_files_and_its_own_way_to_say_no_limit() {
+        let dir = TempDir::new().unwrap();
+        let mounts = format!(
+            "31 23 0:27 /docker/abc {0}/memory rw - cgroup c rw,memory\n\
+             32 23 0:28 /docker/abc {0}/cpu rw - cgroup c rw,cpu,cpuacct\n",
+            dir.path().display()
+        );
+        write(
+            &dir,
+            "memory/memory.limit_in_bytes",
+            "9223372036854771712\n",
+        );
+        write(&dir, "memory/memory.usage_in_bytes", "5000\n");
+        write(
+            &dir,
+            "memory/memory.stat",
+            "cache 1\ntotal_inactive_file 2000\n",
+        );
+        write(
+            &dir,
+            "memory/memory.oom_control",
+            "oom_kill_disable 0\nunder_oom 0\noom_kill 7\n",
+        );
+        write(&dir, "cpu/cpu.cfs_quota_us", "-1\n");
+        write(&dir, "cpu/cpu.cfs_period_us", "100000\n");
+        let text = "9:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n0::/docker/abc\n";
+        let group = Cgroup::parse(text, &mounts);
+        assert_eq!(group.memory(), None);
+        assert_eq!(group.cpu_quota_millis(), None);
+        assert_eq!(group.oom_kills(), Some(7));
+        write(&dir, "memory/memory.limit_in_bytes", "8000\n");
+        write(&dir, "cpu/cpu.cfs_quota_us", "250000\n");
+        assert_eq!(group.memory().unwrap().working_set, ByteSize(3000));
+        assert_eq!(group.cpu_quota_millis(), Some(2500));
+    }
+
+    #[test]
+    fn a_path_of_the_host_that_the_container_can_not_see_means_the_mount_itself() {
+        let dir = TempDir::new().unwrap();
+        write(&dir, "memory.max", "4096\n");
+        let group = two(&dir, "/kubepods/pod1/abc");
+        assert_eq!(group.memory().unwrap().limit, ByteSize(4096));
+    }
+
+    #[test]
+    fn without_groups_there_is_no_limit() {
+        let group = Cgroup::parse("", "");
+        assert_eq!((group.memory(), group.oom_kills()), (None, None));
+        assert!(!group.oom_kills_all());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_readers_panic(a in "[ -~\n]{0,120}", b in "[ -~\n]{0,160}") {
+            let _ = Cgroup::parse(&a, &b).cpu_quota_millis();
+        }
+    }
+}

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     net::UnixStream,
     sync::mpsc,
@@ -22,13 +22,13 @@ use super::{
     keeper::ARGUMENT,
     message::{End, MAX_LINE_BYTES, Orders, Report, Request, line, take_line},
     output::{Ends, Output, Passing},
-    spec::{Spec, StopTo, is_ours},
+    spec::{GENERATION_VARIABLE, INCIDENT_VARIABLE, Spec, StopTo, is_ours},
 };
 use crate::{
     os::{
         cgroup::Cgroup,
         procfs::{Identity, Proc},
-        tree::{Root, members},
+        tree::{Census, Root},
     },
     words::Exit,
 };
@@ -123,6 +123,7 @@ impl Child {
         child.write(&orders);
         let (events, receiver) = mpsc::channel(EVENTS);
         let ear = Ear {
+            generation: spec.generation.to_string(),
             output,
             cgroup: Cgroup::of(&Proc::default(), std::process::id()),
             main: None,
@@ -219,6 +220,7 @@ fn invalid(why: String) -> io::Error {
 
 /// Hears a keeper.
 struct Ear {
+    generation: String,
     output: Output,
     cgroup: Cgroup,
     /// The worker's main process, from its start to its end.
@@ -229,7 +231,10 @@ struct Ear {
 impl Ear {
     async fn listen(mut self, link: UnixStream) {
         let oom_kills_before = self.cgroup.oom_kills();
-        let oom_killed = |now: Option<u64>| now > oom_kills_before;
+        let oom_killed = |now: Option<u64>| {
+            now.zip(oom_kills_before)
+                .is_some_and(|(now, before)| now > before)
+        };
         let mut received = Vec::new();
         while let Some(report) = next_report(&link, &mut received).await {
             let (event, last) = match report {
@@ -269,17 +274,48 @@ impl Ear {
         }
     }
 
-    /// The keeper was killed. We do what it would have, as far as we can see: the worker's group
-    /// and all below its main process.
+    /// The keeper was killed. We do what it would have, as far as we can see: kill all below the
+    /// worker's main process, and all that came to us as an orphan with this generation's mark.
     async fn stand_in(mut self, oom_killed: bool) {
         let proc = Proc::default();
-        if let Some(main) = self.main.take() {
-            kill_tree(&proc, main).await;
-            let exit = Exit::Signal(9);
-            let event = self.exited(exit, oom_killed, false).await;
+        let mut pause = Duration::from_millis(2);
+        loop {
+            let left = self.left(&proc);
+            if left.is_empty() {
+                break;
+            }
+            for who in left {
+                if let Some(pid) = i32::try_from(who.pid).ok().and_then(Pid::from_raw) {
+                    let _ = kill_process(pid, Signal::KILL);
+                }
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(250));
+        }
+        if self.main.take().is_some() {
+            let event = self.exited(Exit::Signal(9), oom_killed, false).await;
             drop(self.events.send(event).await);
         }
         drop(self.events.send(Event::Gone).await);
+    }
+
+    /// What a killed keeper left alive.
+    fn left(&self, proc: &Proc) -> Vec<Identity> {
+        let census = Census::take(proc).unwrap_or_default();
+        let main = self.main.filter(|main| proc.is(*main));
+        let below = main.map(|main| census.tree(Root::From(main.pid)));
+        let adopted = census.tree(Root::Under(std::process::id()));
+        let marked = adopted.into_iter().filter(|member| {
+            let variable = |name| proc.variable(member.who.pid, name);
+            // A custom action is told the generation too, but it is not of the worker's tree.
+            variable(GENERATION_VARIABLE).as_deref() == Some(&self.generation)
+                && variable(INCIDENT_VARIABLE).is_none()
+        });
+        let all = below.into_iter().flatten().chain(marked);
+        all.filter(|member| !member.zombie)
+            .map(|member| member.who)
+            .filter(|who| proc.is(*who))
+            .collect()
     }
 }
 
@@ -297,26 +333,5 @@ async fn next_report(link: &UnixStream, received: &mut Vec<u8>) -> Option<Report
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Ok(_) | Err(_) => return None,
         }
-    }
-}
-
-/// Kills a process, its group and all below it, until it is gone.
-async fn kill_tree(proc: &Proc, main: Identity) {
-    let pid = |member: u32| i32::try_from(member).ok().and_then(Pid::from_raw);
-    let mut pause = Duration::from_millis(2);
-    while proc
-        .stat(main.pid)
-        .is_ok_and(|stat| stat.start_ticks == main.start_ticks && !stat.is_zombie())
-    {
-        for member in members(proc, Root::From(main.pid)).unwrap_or_default() {
-            if let Some(pid) = pid(member.who.pid).filter(|_| proc.is(member.who)) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        }
-        if let Some(group) = pid(main.pid) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(250));
     }
 }

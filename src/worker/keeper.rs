@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     os::{
-        procfs::Proc,
+        procfs::{Identity, Proc},
         tree::{Member, Root, members},
     },
     time::{MonoTime, now},
@@ -83,6 +83,7 @@ fn keep() -> io::Result<()> {
         killing: false,
         next_sweep: MonoTime::ZERO,
         pause: FIRST_PAUSE,
+        met: Vec::new(),
     };
     keeper.report(&Report::Started {
         pid: main.as_raw_nonzero().get().unsigned_abs(),
@@ -104,6 +105,8 @@ struct Keeper {
     killing: bool,
     next_sweep: MonoTime,
     pause: Duration,
+    /// Who was there at the last round of killing.
+    met: Vec<Identity>,
 }
 
 /// Between two rounds of killing: what forked away from the first round meets the second.
@@ -113,6 +116,8 @@ const LAST_PAUSE: Duration = Duration::from_millis(250);
 
 impl Keeper {
     fn run(&mut self, awake: &mut UnixStream) -> io::Result<()> {
+        // What came in one piece with the orders would not wake us.
+        self.listen();
         loop {
             if !self.reap() {
                 self.report(&Report::Gone);
@@ -126,7 +131,6 @@ impl Keeper {
             if self.killing && now >= self.next_sweep {
                 self.sweep();
                 self.next_sweep = now + self.pause;
-                self.pause = (self.pause * 2).min(LAST_PAUSE);
             }
             self.wait(awake)?;
         }
@@ -232,13 +236,23 @@ impl Keeper {
     }
 
     /// One round of killing. What is born meanwhile is met by the next one.
-    fn sweep(&self) {
+    fn sweep(&mut self) {
         if self.main.is_some() {
             let _ = kill_process_group(self.group, Signal::KILL);
         }
+        let mut met = Vec::new();
         for member in self.alive() {
             self.kill(member);
+            met.push(member.who);
         }
+        // Who flees by forking is chased at full speed; who just can't die yet is waited for.
+        let is_chase = met.iter().any(|who| !self.met.contains(who));
+        self.pause = if is_chase {
+            FIRST_PAUSE
+        } else {
+            (self.pause * 2).min(LAST_PAUSE)
+        };
+        self.met = met;
     }
 
     fn alive(&self) -> impl Iterator<Item = Member> + use<> {

@@ -6,8 +6,11 @@
 pub mod child;
 pub mod keeper;
 mod message;
+pub mod orphans;
 pub mod output;
 pub mod pass;
+pub mod port;
+pub mod ready;
 pub mod ring;
 pub mod spec;
 pub mod user;

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{
     pass::Pass,
-    ring::{Line, Ring, Stream},
+    ring::{Line, Ring, Stream, lines},
 };
 use crate::words::Generation;
 
@@ -169,7 +169,7 @@ impl Drain {
                 }
             }
             for done in waiting {
-                drop(done.send(()));
+                let _ = done.send(());
             }
         }
         *self.shared.waiting() = Waiting {
@@ -231,16 +231,15 @@ impl Source {
             };
             left -= read;
             let end = self.kept + read;
-            match self.buffer[..end].iter().rposition(|byte| *byte == b'\n') {
-                Some(last) => {
-                    let block = &self.buffer[..=last];
-                    take(block, self.stream, self.continues, shared, passing, mark);
-                    self.continues = false;
-                    self.buffer.copy_within(last + 1..end, 0);
-                    self.kept = end - last - 1;
-                }
-                None => self.kept = end,
+            let printed = &self.buffer[..end];
+            let whole = end - unfinished(printed);
+            if whole > 0 {
+                let block = &printed[..whole];
+                take(block, self.stream, self.continues, shared, passing, mark);
+                self.continues = false;
+                self.buffer.copy_within(whole..end, 0);
             }
+            self.kept = end - whole;
             if self.kept >= CHUNK_BYTES {
                 self.pass_unfinished(shared, passing, mark);
             }
@@ -263,6 +262,12 @@ impl Source {
     }
 }
 
+/// How many bytes at the end belong to a line that has not ended.
+fn unfinished(printed: &[u8]) -> usize {
+    let last = lines(printed).last().unwrap_or_default();
+    if last.ends_with(b"\n") { 0 } else { last.len() }
+}
+
 /// Puts lines into the ring and passes them on. `continues`: the first is the rest of a line
 /// whose beginning the ring has.
 fn take(
@@ -273,10 +278,9 @@ fn take(
     passing: &Passing,
     mark: &str,
 ) {
-    let lines = || block.split_inclusive(|byte| *byte == b'\n');
     {
         let mut ring = shared.ring();
-        for line in lines().skip(usize::from(continues)) {
+        for line in lines(block).skip(usize::from(continues)) {
             ring.push(stream, line.strip_suffix(b"\n").unwrap_or(line));
         }
     }
@@ -284,7 +288,7 @@ fn take(
         Passing::Raw(pass) => pass.push(block.to_vec()),
         Passing::Marked(pass) => {
             let mut marked = Vec::with_capacity(block.len() * 2);
-            for line in lines() {
+            for line in lines(block) {
                 marked.extend_from_slice(mark.as_bytes());
                 marked.extend_from_slice(line);
                 if !line.ends_with(b"\n") {

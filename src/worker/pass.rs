@@ -15,6 +15,8 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::ring::lines;
+
 /// Where lines are passed on to.
 #[derive(Clone, Debug)]
 pub struct Pass {
@@ -167,7 +169,7 @@ fn write_block(target: &mut File, mut block: &[u8]) -> io::Result<()> {
 }
 
 fn count_lines(block: &[u8]) -> u64 {
-    block.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+    lines(block).count() as u64
 }
 
 #[cfg(test)]

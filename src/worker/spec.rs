@@ -72,7 +72,7 @@ impl Spec {
             }
         }
         let generation = self.generation.to_string();
-        set.push(("AUTOHEAL_GENERATION".into(), generation.into()));
+        set.push((GENERATION_VARIABLE.into(), generation.into()));
         let own = self.env.iter();
         set.extend(own.map(|(name, value)| (name.into(), self.listen.expand(value).into())));
         set
@@ -98,11 +98,16 @@ impl Listen {
     }
 }
 
+/// The variable by which a process knows its generation, and we know it.
+pub(super) const GENERATION_VARIABLE: &str = "AUTOHEAL_GENERATION";
+/// The variable that only custom actions have.
+pub(super) const INCIDENT_VARIABLE: &str = "AUTOHEAL_INCIDENT";
+
 /// Whether a worker must not see this variable of ours: tokens, and the PORT that we ourselves
 /// were told to listen on.
 pub(super) fn is_ours(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    matches!(&*name, "PORT" | "HTTP_PLATFORM_PORT")
+    matches!(&*name, "PORT" | "HTTP_PLATFORM_PORT" | INCIDENT_VARIABLE)
         || (name.starts_with("AUTOHEAL_") && name.contains("TOKEN"))
 }
 

@@ -1,6 +1,6 @@
 //! A worker under test, and ways to wait for what becomes of it.
 
-use std::{path::Path, sync::mpsc, time::Duration};
+use std::{sync::mpsc, time::Duration};
 
 use autoheal::{
     os::procfs::{Identity, Proc},
@@ -17,9 +17,9 @@ use tokio::{
 };
 
 /// Longer than anything takes here; reached only when something hangs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub fn spec(argv: &[&str]) -> Spec {
+pub(crate) fn spec(argv: &[&str]) -> Spec {
     Spec {
         generation: Generation(1),
         command: argv.iter().map(|a| (*a).to_owned()).collect(),
@@ -32,26 +32,26 @@ pub fn spec(argv: &[&str]) -> Spec {
     }
 }
 
-pub struct Worker {
-    pub child: Child,
-    pub events: Receiver<Event>,
+pub(crate) struct Worker {
+    pub(crate) child: Child,
+    pub(crate) events: Receiver<Event>,
 }
 
 impl Worker {
-    pub fn start(spec: &Spec) -> Self {
+    pub(crate) fn start(spec: &Spec) -> Self {
         let (child, events) = Child::spawn(spec, Passing::Off).unwrap();
         Self { child, events }
     }
 
-    pub fn shell(script: &str) -> Self {
+    pub(crate) fn shell(script: &str) -> Self {
         Self::start(&spec(&["/bin/sh", "-c", script]))
     }
 
-    pub async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         timeout(PATIENCE, self.events.recv()).await.unwrap()
     }
 
-    pub async fn started(&mut self) -> u32 {
+    pub(crate) async fn started(&mut self) -> u32 {
         match self.next().await {
             Some(Event::Started { pid }) => pid,
             other => panic!("not started: {other:?}"),
@@ -59,7 +59,7 @@ impl Worker {
     }
 
     /// The lines printed, as soon as there are so many.
-    pub async fn lines(&self, count: usize) -> Vec<String> {
+    pub(crate) async fn lines(&self, count: usize) -> Vec<String> {
         let seen = async {
             loop {
                 let lines = self.child.output().tail(1000);
@@ -73,7 +73,7 @@ impl Worker {
     }
 
     /// The processes whose numbers the worker printed, one a line.
-    pub async fn printed_processes(&self, count: usize) -> Vec<Identity> {
+    pub(crate) async fn printed_processes(&self, count: usize) -> Vec<Identity> {
         let lines = self.lines(count).await;
         lines
             .iter()
@@ -82,17 +82,17 @@ impl Worker {
     }
 }
 
-pub fn identity(pid: u32) -> Identity {
+pub(crate) fn identity(pid: u32) -> Identity {
     Proc::default().identity(pid).unwrap()
 }
 
-pub fn is_alive(who: Identity) -> bool {
+pub(crate) fn is_alive(who: Identity) -> bool {
     let proc = Proc::default();
     proc.is(who) && proc.stat(who.pid).is_ok_and(|stat| !stat.is_zombie())
 }
 
 /// Waits until these are gone, not even zombies left.
-pub fn wait_until_gone(processes: &[Identity]) {
+pub(crate) fn wait_until_gone(processes: &[Identity]) {
     let proc = Proc::default();
     wait_until("these are gone", || {
         processes.iter().all(|who| !proc.is(*who))
@@ -100,18 +100,14 @@ pub fn wait_until_gone(processes: &[Identity]) {
 }
 
 /// Waits until something holds that gives no event of its own.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let (_never, pause) = mpsc::channel::<()>();
     let most = PATIENCE.as_millis() / 5;
     for _ in 0..most {
         if holds() {
             return;
         }
-        drop(pause.recv_timeout(Duration::from_millis(5)));
+        let _ = pause.recv_timeout(Duration::from_millis(5));
     }
     panic!("waited in vain: {what}");
-}
-
-pub fn exists(path: &Path) -> bool {
-    path.exists()
 }

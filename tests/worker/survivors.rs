@@ -1,8 +1,12 @@
 //! No process of a worker's tree survives: not a stop, not its main process, not us.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt, net::UnixStream},
+    },
     process::{Command, Stdio},
     time::Duration,
 };
@@ -10,10 +14,11 @@ use std::{
 use autoheal::{
     os::{procfs::Proc, tree::members},
     words::Exit,
-    worker::{child::Event, spec::StopTo},
+    words::Generation,
+    worker::{child::Event, orphans::adopt, spec::StopTo},
 };
 
-use crate::support::{Worker, identity, is_alive, wait_until, wait_until_gone};
+use crate::support::{Worker, identity, is_alive, spec, wait_until, wait_until_gone};
 
 /// A child, a grandchild in a session of its own, and a daemon that forked twice; each says who it
 /// is, and none heeds SIGTERM.
@@ -109,9 +114,13 @@ fn killing_the_process_that_holds_the_socket_kills_the_tree() {
 
 #[tokio::test]
 async fn a_keeper_that_is_killed_does_not_leave_the_worker() {
-    let mut worker = Worker::shell("sh -c 'echo $$; while :; do sleep 60; done' & wait; sleep 60");
+    adopt().unwrap();
+    let mut spec = spec(&["/bin/sh", "-c", &format!("{FAMILY} wait; wait; sleep 60")]);
+    // No other test's: what came to this process as an orphan is told apart by it.
+    spec.generation = Generation(77);
+    let mut worker = Worker::start(&spec);
     let main = identity(worker.started().await);
-    let mut all = worker.printed_processes(1).await;
+    let mut all = worker.printed_processes(3).await;
     all.push(main);
     kill(worker.child.tree().pid());
     assert!(matches!(
@@ -122,7 +131,7 @@ async fn a_keeper_that_is_killed_does_not_leave_the_worker() {
         })
     ));
     assert_eq!(worker.next().await, Some(Event::Gone));
-    wait_until("they are dead", || all.iter().all(|who| !is_alive(*who)));
+    assert!(all.iter().all(|who| !is_alive(*who)));
 }
 
 #[tokio::test]
@@ -157,6 +166,38 @@ async fn many_stops_at_once_are_one_stop() {
             ..
         })
     ));
+    assert_eq!(worker.next().await, Some(Event::Gone));
+}
+
+#[tokio::test]
+async fn a_stop_right_after_the_start_is_obeyed() {
+    let mut worker = Worker::shell("sleep 60");
+    worker
+        .child
+        .stop(15, StopTo::Group, Duration::from_secs(30));
+    worker.started().await;
+    assert!(matches!(
+        worker.next().await,
+        Some(Event::Exited {
+            exit: Exit::Signal(15),
+            ..
+        })
+    ));
+    assert_eq!(worker.next().await, Some(Event::Gone));
+}
+
+/// Each process starts its successor in a new session and ends: none lives for long.
+#[tokio::test]
+async fn a_chain_of_daemons_that_flees_is_caught() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("flee");
+    fs::write(&script, "#!/bin/sh\necho on\nsetsid \"$0\" &\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut worker = Worker::shell(&format!("{}; sleep 60", script.display()));
+    worker.started().await;
+    worker.lines(50).await;
+    worker.child.kill();
+    assert!(matches!(worker.next().await, Some(Event::Exited { .. })));
     assert_eq!(worker.next().await, Some(Event::Gone));
 }
 
