@@ -116,7 +116,10 @@ pub fn run(start: Start) -> Result<i32, Error> {
     for (index, (letters, dealt)) in letters.into_iter().zip(dealt).enumerate() {
         let parts = data::Parts {
             index,
-            listeners: bound.iter().map(Listening::try_clone).collect::<Result<_, _>>()?,
+            listeners: bound
+                .iter()
+                .map(Listening::try_clone)
+                .collect::<Result<_, _>>()?,
             roster: roster_news.clone(),
             config: config_news.clone(),
             clients: client_news.clone(),
@@ -142,8 +145,13 @@ pub fn run(start: Start) -> Result<i32, Error> {
         if let Some(admin) = &admin {
             tokio::task::spawn_local(crate::admin::serve(admin.listener()?, orders));
         }
-        let hands =
-            Hands::new(made.control.hands.clone(), threads, roster, mailboxes, observe);
+        let hands = Hands::new(
+            made.control.hands.clone(),
+            threads,
+            roster,
+            mailboxes,
+            observe,
+        );
         let parts = Parts {
             hands,
             journal,
@@ -160,14 +168,25 @@ pub fn run(start: Start) -> Result<i32, Error> {
             about: about(&settings, addresses, &start, started),
             reload: reloading(start, settings, config, clients, pass.clone(), open_files),
         };
-        Ok::<_, io::Error>(Control::new(parts, made.control, fastrand::u64(..)).run().await)
+        Ok::<_, io::Error>(
+            Control::new(parts, made.control, fastrand::u64(..))
+                .run()
+                .await,
+        )
     })?;
     // The control thread's senders are gone: the data threads finish what they write, and end.
-    let whole = running.into_iter().map(|thread| thread.join().is_ok()).fold(true, |a, b| a && b);
+    let whole = running
+        .into_iter()
+        .map(|thread| thread.join().is_ok())
+        .fold(true, |a, b| a && b);
     remove_sockets(&bound);
     pass.flush(LAST_WORDS);
     log::flush(LAST_WORDS);
-    Ok(if whole { code } else { crate::cli::exit::DEFECT })
+    Ok(if whole {
+        code
+    } else {
+        crate::cli::exit::DEFECT
+    })
 }
 
 fn listen_on(listen: &config::Listen) -> Result<Listening, Error> {
@@ -175,7 +194,10 @@ fn listen_on(listen: &config::Listen) -> Result<Listening, Error> {
         config::Listen::Tcp(address) => Listening::tcp(*address),
         config::Listen::Unix(path) => Listening::unix(path),
     };
-    bound.map_err(|source| Error::Listen { address: listen.to_string(), source })
+    bound.map_err(|source| Error::Listen {
+        address: listen.to_string(),
+        source,
+    })
 }
 
 fn remove_sockets(bound: &[Listening]) {
@@ -197,7 +219,9 @@ fn admin(settings: &Settings) -> Result<Option<Bound>, Error> {
 }
 
 fn open_journal(settings: &Settings) -> Result<Journal, Error> {
-    let Some(folder) = &settings.state_dir else { return Ok(Journal::in_memory()) };
+    let Some(folder) = &settings.state_dir else {
+        return Ok(Journal::in_memory());
+    };
     let limits = journal::Limits {
         segment_bytes: settings.journal.segment.0,
         segments: settings.journal.segments as usize,
@@ -215,15 +239,26 @@ fn threads(settings: &Settings) -> usize {
 }
 
 fn first_roster(now: MonoTime) -> Roster {
-    let door = Door::Park { down_since: now, next_start: now };
-    Roster { members: Vec::new(), door, hold: false, closing: false }
+    let door = Door::Park {
+        down_since: now,
+        next_start: now,
+    };
+    Roster {
+        members: Vec::new(),
+        door,
+        hold: false,
+        closing: false,
+    }
 }
 
 /// Takes as many descriptors as the system lets us. Returns how many we had, for the worker.
 fn raise_open_files() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok() {
         return limit.current;
     }
@@ -232,7 +267,10 @@ fn raise_open_files() -> Option<u64> {
 
 fn announce(addresses: &[String], admin: Option<&Bound>, threads: usize, start: &Start) {
     let settings = &start.loaded.settings;
-    let admin_at = admin.map_or_else(|| "off".to_owned(), |b| format!("unix:{}", b.path().display()));
+    let admin_at = admin.map_or_else(
+        || "off".to_owned(),
+        |b| format!("unix:{}", b.path().display()),
+    );
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         mode = %settings.policy.mode,
@@ -249,7 +287,11 @@ fn announce(addresses: &[String], admin: Option<&Bound>, threads: usize, start: 
         );
     }
     for rule in &settings.policy.rules {
-        tracing::info!("rule \"{}\": {}", rule.name, config::rule_sentence(rule, settings));
+        tracing::info!(
+            "rule \"{}\": {}",
+            rule.name,
+            config::rule_sentence(rule, settings.policy.recycle.strategy)
+        );
     }
 }
 
@@ -283,13 +325,18 @@ fn reloading(
         let (_, loaded) = load().map_err(|found| sentences(&found).join("\n"))?;
         let new = loaded.settings;
         epoch += 1;
-        let Translated { data, clients: rules, mut control } =
-            translate::all(&new, epoch, &pass, open_files);
+        let Translated {
+            data,
+            clients: rules,
+            mut control,
+        } = translate::all(&new, epoch, &pass, open_files);
         control.recycle = current.why_recycle(&new);
         control.warnings = sentences(&loaded.warnings);
         let later = current.needs_restart(&new);
         if !later.is_empty() {
-            control.warnings.push(format!("{later}: changed, in force after a restart of autoheal"));
+            control.warnings.push(format!(
+                "{later}: changed, in force after a restart of autoheal"
+            ));
         }
         config.send_replace(data);
         clients.send_replace(rules);
@@ -299,13 +346,22 @@ fn reloading(
 }
 
 fn sentences(found: &[Diagnostic]) -> Vec<String> {
-    found.iter().map(|diagnostic| diagnostic.render(false)).collect()
+    found
+        .iter()
+        .map(|diagnostic| diagnostic.render(false))
+        .collect()
 }
 
 /// Where workers' sockets are.
 fn socket_folder(settings: &Settings) -> PathBuf {
-    let name = format!("autoheal-{}-{}", rustix::process::geteuid().as_raw(), std::process::id());
+    let name = format!(
+        "autoheal-{}-{}",
+        rustix::process::geteuid().as_raw(),
+        std::process::id()
+    );
     let private = std::env::temp_dir().join(name);
-    settings.state_dir.as_ref().map_or(private, |state| state.join("sockets"))
+    settings
+        .state_dir
+        .as_ref()
+        .map_or(private, |state| state.join("sockets"))
 }
-

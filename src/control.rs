@@ -81,7 +81,7 @@ pub struct About {
     /// The configuration's files.
     pub config: Vec<String>,
     /// The parking limits in force, requests and bytes.
-    pub parking: crate::control::order::ParkingStatus,
+    pub parking: order::ParkingStatus,
     /// When the process started.
     pub started: MonoTime,
 }
@@ -208,7 +208,9 @@ impl Control {
             Observation::Started { generation, .. } => {
                 let seen = self.parts.hands.seen();
                 if let Some(one) = seen.iter().find(|one| one.generation == *generation) {
-                    self.parts.sampler.watch(*generation, one.tree, self.thresholds.clone());
+                    self.parts
+                        .sampler
+                        .watch(*generation, one.tree, self.thresholds.clone());
                 }
             }
             Observation::Gone { generation } => self.parts.sampler.forget(*generation),
@@ -222,7 +224,7 @@ impl Control {
             self.engine.handle(time::now(), Observation::Stalled(stall));
         }
         self.tally();
-        if let Some(event) = self.parts.journal.notice() {
+        if let Some(event) = self.parts.journal.notice(time::now()) {
             self.say(event);
         }
     }
@@ -279,9 +281,14 @@ impl Control {
                 self.tallying.set_rules(new.rules);
                 self.probing.set(new.health);
                 for one in self.parts.hands.seen() {
-                    self.parts.sampler.watch(one.generation, one.tree, self.thresholds.clone());
+                    self.parts
+                        .sampler
+                        .watch(one.generation, one.tree, self.thresholds.clone());
                 }
-                let word = Word::Reload { policy: Box::new(new.policy), recycle: new.recycle };
+                let word = Word::Reload {
+                    policy: Box::new(new.policy),
+                    recycle: new.recycle,
+                };
                 self.engine.handle(time::now(), Observation::Operator(word));
                 Ok("the new configuration is in force".to_owned())
             }

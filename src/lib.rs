@@ -3,6 +3,7 @@ pub mod accept;
 pub mod act;
 pub mod admin;
 pub mod admit;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -8,7 +8,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     // The keeper is this binary too; it must stay small, so nothing else starts before it.
-    if std::env::args_os().nth(1).is_some_and(|arg| arg == keeper::ARGUMENT) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|arg| arg == keeper::ARGUMENT)
+    {
         return keeper::main();
     }
     std::process::ExitCode::from(cli::main())

@@ -54,13 +54,7 @@ pub async fn serve(
     let (mut head, body) = incoming.into_parts();
     let settings = view.settings.clone();
     let id = || thread.request_id();
-    let noted = match request::prepare(
-        &mut head,
-        &client.peer,
-        &settings.trusted,
-        &settings.via,
-        id,
-    ) {
+    let noted = match request::prepare(&mut head, &client.peer, &settings, id) {
         Ok(noted) => noted,
         Err(code) => return Ok(account.refuse(&head.headers, &view, code, None, true)),
     };

@@ -102,7 +102,10 @@ async fn wait(mut child: tokio::process::Child, timeout: Duration) -> String {
             let pid = group.and_then(|pid| i32::try_from(pid).ok());
             if let Some(group) = pid.and_then(rustix::process::Pid::from_raw) {
                 // Gone already: nothing left to kill.
-                drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+                drop(rustix::process::kill_process_group(
+                    group,
+                    rustix::process::Signal::KILL,
+                ));
             }
             drop(child.wait().await);
             "killed at its timeout".to_owned()
@@ -120,7 +123,9 @@ fn exit(status: std::process::ExitStatus) -> Exit {
 
 /// Reads a stream to its end, so that the program never blocks on it; keeps its beginning.
 async fn drain(stream: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut stream) = stream else { return String::new() };
+    let Some(mut stream) = stream else {
+        return String::new();
+    };
     let mut kept = Vec::new();
     let mut buffer = [0; 4096];
     while let Ok(count) = stream.read(&mut buffer).await {
@@ -155,8 +160,10 @@ mod tests {
     }
 
     fn run(custom: Custom) -> String {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(custom.run())
     }
 

@@ -44,7 +44,10 @@ impl Hands {
     /// Closes a worker's admission and reports when nothing is in flight on it.
     pub(super) fn drain(&mut self, generation: Generation, until: MonoTime) {
         self.stage.withdraw(generation);
-        let member = self.running.get(&generation).and_then(|running| running.member.clone());
+        let member = self
+            .running
+            .get(&generation)
+            .and_then(|running| running.member.clone());
         let (mailboxes, observations) = (self.mailboxes.clone(), self.observations.clone());
         tokio::task::spawn_local(async move {
             let cut = match member {
@@ -65,7 +68,10 @@ async fn drained(member: &Arc<Member>, until: MonoTime, mailboxes: &Mailboxes) -
         cut = mailboxes.cut(member.generation, Which::All).await as u64;
         empty_by(member, time::now() + CUT, |member| member.in_flight() == 0).await;
     }
-    empty_by(member, time::now() + CLOSE, |member| member.connections() == 0).await;
+    empty_by(member, time::now() + CLOSE, |member| {
+        member.connections() == 0
+    })
+    .await;
     cut
 }
 
@@ -76,7 +82,10 @@ async fn empty_by(member: &Member, until: MonoTime, is: impl Fn(&Member) -> bool
         if is(member) {
             return true;
         }
-        if tokio::time::timeout_at(deadline, member.rung()).await.is_err() {
+        if tokio::time::timeout_at(deadline, member.rung())
+            .await
+            .is_err()
+        {
             return is(member);
         }
     }

@@ -5,8 +5,8 @@
 
 pub mod command;
 mod drain;
-mod start;
 mod stage;
+mod start;
 
 use std::{
     cell::OnceCell,
@@ -164,20 +164,45 @@ impl Hands {
                     mailboxes.cut(generation, Which::Stuck(rule)).await;
                 });
             }
-            Step::Stop { generation, kill_at } => {
+            Step::Stop {
+                generation,
+                kill_at,
+            } => {
                 let (signal, to) = self.settings.stop;
                 let within = kill_at.since(time::now());
                 self.with(generation, |running| running.child.stop(signal, to, within));
             }
             Step::Kill { generation } => self.with(generation, |running| running.child.kill()),
             Step::Door(door) => {
-                let closing = matches!(door, Door::Refuse { code: Code::ShuttingDown, .. });
+                let closing = matches!(
+                    door,
+                    Door::Refuse {
+                        code: Code::ShuttingDown,
+                        ..
+                    }
+                );
                 self.stage.door(door, closing);
             }
             Step::Hold(hold) => self.stage.hold(hold),
-            Step::Run { incident, rule, reason, generation, command } => {
-                let pid = self.running.get(&generation).and_then(|running| running.pid);
-                let task = command::Custom { incident, rule, reason, generation, pid, command };
+            Step::Run {
+                incident,
+                rule,
+                reason,
+                generation,
+                command,
+            } => {
+                let pid = self
+                    .running
+                    .get(&generation)
+                    .and_then(|running| running.pid);
+                let task = command::Custom {
+                    incident,
+                    rule,
+                    reason,
+                    generation,
+                    pid,
+                    command,
+                };
                 let observations = self.observations.clone();
                 tokio::task::spawn_local(async move {
                     let how = task.run().await;
@@ -196,7 +221,8 @@ impl Hands {
                 let pid = *pid;
                 self.with(*generation, |running| running.pid = Some(pid));
             }
-            Observation::Exited { generation, .. } | Observation::StartFailed { generation, .. } => {
+            Observation::Exited { generation, .. }
+            | Observation::StartFailed { generation, .. } => {
                 self.with(*generation, |running| {
                     if let Some(waiting) = running.waiting.take() {
                         waiting.abort();
@@ -229,7 +255,10 @@ impl Hands {
                 (None, Listen::Socket(path)) => format!("unix:{}", path.display()),
             },
             tree: running.child.tree(),
-            in_flight: running.member.as_ref().map_or(0, |member| member.in_flight()),
+            in_flight: running
+                .member
+                .as_ref()
+                .map_or(0, |member| member.in_flight()),
         });
         seen.collect()
     }

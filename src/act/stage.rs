@@ -27,7 +27,12 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(threads: usize, roster: watch::Sender<Arc<Roster>>) -> Self {
         let now = Roster::clone(&roster.borrow());
-        Self { threads, now, peak: 0, roster }
+        Self {
+            threads,
+            now,
+            peak: 0,
+            roster,
+        }
     }
 
     /// Puts a worker on the roster; of the others only `beside` stays.
@@ -39,19 +44,31 @@ impl Stage {
         slow_start: Duration,
     ) -> Arc<Member> {
         self.remember_peak();
-        let ramp = Ramp { first: self.peak.max(FIRST_MIN), until: time::now() + slow_start };
+        let ramp = Ramp {
+            first: self.peak.max(FIRST_MIN),
+            until: time::now() + slow_start,
+        };
         let bell = Arc::new(Notify::new());
         let member = Arc::new(Member::new(generation, endpoint, ramp, self.threads, bell));
-        self.now.members.retain(|member| Some(member.generation) == beside);
+        self.now
+            .members
+            .retain(|member| Some(member.generation) == beside);
         self.now.members.insert(0, member.clone());
         self.publish();
         member
     }
 
     pub(super) fn withdraw(&mut self, generation: Generation) {
-        if self.now.members.iter().any(|member| member.generation == generation) {
+        if self
+            .now
+            .members
+            .iter()
+            .any(|member| member.generation == generation)
+        {
             self.remember_peak();
-            self.now.members.retain(|member| member.generation != generation);
+            self.now
+                .members
+                .retain(|member| member.generation != generation);
             self.publish();
         }
     }
@@ -59,7 +76,13 @@ impl Stage {
     pub(super) fn door(&mut self, door: Door, closing: bool) {
         self.now.closing |= closing;
         self.now.door = match door {
-            Door::Park { down_since, next_start } => roster::Door::Park { down_since, next_start },
+            Door::Park {
+                down_since,
+                next_start,
+            } => roster::Door::Park {
+                down_since,
+                next_start,
+            },
             Door::Refuse { code, retry_at } => roster::Door::Refuse { code, retry_at },
         };
         self.publish();

@@ -45,8 +45,7 @@ impl Hands {
             open_files: settings.open_files,
             keeper_exe: Spec::OWN_EXE.into(),
         };
-        let (child, mut events) =
-            Child::spawn(&spec, settings.passing.clone()).map_err(cannot)?;
+        let (child, mut events) = Child::spawn(&spec, settings.passing.clone()).map_err(cannot)?;
         if self.outputs.len() == OUTPUTS_MAX {
             self.outputs.pop_front();
         }
@@ -59,8 +58,14 @@ impl Hands {
                 report(&observations, observation(generation, event)).await;
             }
         });
-        let running =
-            Running { child, listen, endpoint, member: None, pid: None, waiting: Some(waiting) };
+        let running = Running {
+            child,
+            listen,
+            endpoint,
+            member: None,
+            pid: None,
+            waiting: Some(waiting),
+        };
         self.running.insert(generation, running);
         Ok(())
     }
@@ -68,12 +73,17 @@ impl Hands {
     fn listen(&mut self, generation: Generation) -> Result<Listen, StartFailure> {
         let cannot = |error: std::io::Error| StartFailure::Spawn(error.to_string());
         match self.settings.port {
-            Port::Auto => self.ports.fresh(time::now()).map(Listen::Port).map_err(cannot),
+            Port::Auto => self
+                .ports
+                .fresh(time::now())
+                .map(Listen::Port)
+                .map_err(cannot),
             Port::Fixed(port) => match prove_free(&Proc::default(), port) {
                 Ok(()) => Ok(Listen::Port(port)),
-                Err(taken) => {
-                    Err(StartFailure::PortInUse { port: taken.port, owner: taken.owner })
-                }
+                Err(taken) => Err(StartFailure::PortInUse {
+                    port: taken.port,
+                    owner: taken.owner,
+                }),
             },
             Port::Unix => {
                 if self.sockets.is_none() {
@@ -106,7 +116,11 @@ impl Hands {
         let observations = self.observations.clone();
         let task = tokio::task::spawn_local(async move {
             let elsewhere = |found| {
-                let seen = Observation::ListensElsewhere { generation, expected, found };
+                let seen = Observation::ListensElsewhere {
+                    generation,
+                    expected,
+                    found,
+                };
                 // Good to know, but nothing hangs on it.
                 drop(observations.try_send(seen));
             };
@@ -133,10 +147,16 @@ impl Hands {
 fn observation(generation: Generation, event: Event) -> Observation {
     match event {
         Event::Started { pid } => Observation::Started { generation, pid },
-        Event::Failed { why } => {
-            Observation::StartFailed { generation, why: StartFailure::Spawn(why) }
-        }
-        Event::Exited { exit, oom_killed, address_in_use, left_children } => Observation::Exited {
+        Event::Failed { why } => Observation::StartFailed {
+            generation,
+            why: StartFailure::Spawn(why),
+        },
+        Event::Exited {
+            exit,
+            oom_killed,
+            address_in_use,
+            left_children,
+        } => Observation::Exited {
             generation,
             exit,
             oom_killed,

@@ -59,7 +59,9 @@ pub(super) struct Parts {
 
 /// Starts a data thread. It ends when the control thread has.
 pub(super) fn spawn(parts: Parts) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(format!("data {}", parts.index)).spawn(move || run(parts))
+    thread::Builder::new()
+        .name(format!("data {}", parts.index))
+        .spawn(move || run(parts))
 }
 
 fn run(parts: Parts) {
@@ -73,8 +75,20 @@ fn run(parts: Parts) {
 }
 
 async fn serve(parts: Parts) {
-    let Parts { index, roster, config, letters, registry, .. } = parts;
-    let mut inputs = Inputs { roster, config, letters, registry };
+    let Parts {
+        index,
+        roster,
+        config,
+        letters,
+        registry,
+        ..
+    } = parts;
+    let mut inputs = Inputs {
+        roster,
+        config,
+        letters,
+        registry,
+    };
     let view = inputs.first_view(index);
     let lot = Lot::new(parts.occupancy);
     let thread = Rc::new(Thread::new(index, parts.ledger, lot, parts.bell, view));
@@ -100,10 +114,17 @@ async fn serve(parts: Parts) {
             }
         });
     }
-    tokio::task::spawn_local(take_dealt(parts.dealt, move |s, ip, place| serve(s, ip, place)));
+    tokio::task::spawn_local(take_dealt(parts.dealt, move |s, ip, place| {
+        serve(s, ip, place)
+    }));
     steward::run(thread, inputs).await;
     let flushed = async {
-        while parts.dealer.counts().get(index).is_some_and(|count| *count > 0) {
+        while parts
+            .dealer
+            .counts()
+            .get(index)
+            .is_some_and(|count| *count > 0)
+        {
             tokio::time::sleep(LOOK).await;
         }
     };

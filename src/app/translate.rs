@@ -20,12 +20,7 @@ use crate::{
     sense::probe::Question,
     telemetry::log,
     units::StatusSet,
-    worker::{
-        output::Passing,
-        pass::Pass,
-        ready::Test,
-        spec::StopTo,
-    },
+    worker::{output::Passing, pass::Pass, ready::Test, spec::StopTo},
 };
 
 /// Longest wait for the worker to accept a connection: it is on this machine.
@@ -53,8 +48,10 @@ pub(super) fn all(
 ) -> Translated {
     let triggers = settings.policy.rules.iter().map(|rule| &rule.when);
     let rules = Arc::new(Rules::new(epoch, triggers));
-    let data =
-        steward::Config { settings: Arc::new(forwarding(settings)), rules: rules.clone() };
+    let data = steward::Config {
+        settings: Arc::new(forwarding(settings)),
+        rules: rules.clone(),
+    };
     let control = Reloaded {
         policy: settings.policy.clone(),
         hands: hands(settings, pass, open_files),
@@ -63,7 +60,11 @@ pub(super) fn all(
         recycle: None,
         warnings: Vec::new(),
     };
-    Translated { data, clients: clients(settings), control }
+    Translated {
+        data,
+        clients: clients(settings),
+        control,
+    }
 }
 
 fn forwarding(settings: &Settings) -> thread::Settings {
@@ -152,7 +153,10 @@ fn health(health: &config::Health) -> Health {
         status: HEALTHY.parse::<StatusSet>().ok(),
         timeout: health.timeout,
     };
-    Health { question, interval: health.interval }
+    Health {
+        question,
+        interval: health.interval,
+    }
 }
 
 /// How the log looks.
@@ -163,7 +167,11 @@ pub(super) fn log(settings: &config::Log) -> log::Options {
         config::LogFormat::Json => false,
     };
     log::Options {
-        format: if text { log::Format::Text } else { log::Format::Json },
+        format: if text {
+            log::Format::Text
+        } else {
+            log::Format::Json
+        },
         level: match settings.level {
             config::LogLevel::Error => tracing::Level::ERROR,
             config::LogLevel::Warn => tracing::Level::WARN,

@@ -11,6 +11,13 @@ use crate::config::{Diagnostic, Overrides, Source, Surroundings, describe, disco
 /// A configuration that can't be used, as in sysexits(3).
 const EX_CONFIG: i32 = 78;
 
+/// Every error at once, or what will be done
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// autoheal.toml or web.config, later ones winning [default: what `run` would read]
+    pub files: Vec<PathBuf>,
+}
+
 /// Checks the files (none: those that `run` would read) and returns the exit code.
 ///
 /// # Errors

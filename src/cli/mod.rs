@@ -14,7 +14,7 @@ pub mod run;
 pub mod status;
 pub mod steer;
 
-use std::io::{Write, stderr, stdout};
+use std::io::{stderr, stdout};
 
 use ask::{Admin, Io};
 use clap::{Parser, error::ErrorKind};
@@ -55,8 +55,7 @@ pub enum Verb {
     Explain(explain::Args),
     /// An honest open-loop load client
     Load(load::LoadArgs),
-    /// A worker that leaks, hangs and crashes, load on it: healed before your eyes
-    Demo(demo::DemoArgs),
+
     /// The demo's misbehaving worker
     #[command(hide = true)]
     DemoWorker(demo::worker::DemoWorkerArgs),
@@ -70,11 +69,17 @@ pub fn main() -> u8 {
         Err(error) => {
             // A terminal that is gone does not need it.
             drop(error.print());
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let asked = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
             return code(if asked { exit::DONE } else { exit::USAGE });
         }
     };
-    let mut io = Io { out: &mut stdout(), err: &mut stderr() };
+    let mut io = Io {
+        out: &mut stdout(),
+        err: &mut stderr(),
+    };
     code(run(arguments, &mut io))
 }
 
@@ -103,7 +108,7 @@ pub fn run(arguments: Arguments, io: &mut Io<'_>) -> i32 {
         Verb::Steer(order) => steer::run(&order, admin, io),
         Verb::Explain(args) => explain::run(&args, io),
         Verb::Load(args) => load::run(&args),
-        Verb::Demo(args) => demo::run(&args),
+
         Verb::DemoWorker(args) => demo::worker::run(args),
     }
 }

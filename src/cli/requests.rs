@@ -50,16 +50,13 @@ fn line(request: &Request) -> String {
     let Request {
         method,
         path,
-        client,
         state,
+        generation,
         ..
     } = request;
     let age = age(request.age_ms);
-    let worker = request
-        .generation
-        .map_or_else(String::new, |generation| format!(" worker={generation}"));
     one_line(&format!(
-        "{age:>12} {state:<9} {method} {path} from {client}{worker}"
+        "{age:>12} {state:<9} {method} {path} worker={generation}"
     ))
     .into_owned()
 }

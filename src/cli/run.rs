@@ -1,10 +1,6 @@
 //! `autoheal run`: the main job.
 
-use std::{
-    env,
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{env, io, path::PathBuf};
 
 use super::{
     ask::{Admin, Io},
@@ -47,7 +43,10 @@ pub fn run(args: &Args, admin: &Admin, io: &mut Io<'_>) -> i32 {
     let overrides = Overrides {
         set: args.set.clone(),
         listen: args.listen.clone(),
-        admin: admin.admin.clone().or_else(|| env::var("AUTOHEAL_ADMIN").ok()),
+        admin: admin
+            .admin
+            .clone()
+            .or_else(|| env::var("AUTOHEAL_ADMIN").ok()),
         state_dir: args.state_dir.clone(),
         port: args.port.clone(),
         mode: args.mode.clone(),
@@ -59,7 +58,11 @@ pub fn run(args: &Args, admin: &Admin, io: &mut Io<'_>) -> i32 {
     let loaded = match load() {
         Ok((files, loaded)) => {
             show(io, &loaded.warnings);
-            app::Start { loaded, files, load: Box::new(load) }
+            app::Start {
+                loaded,
+                files,
+                load: Box::new(load),
+            }
         }
         Err(found) => {
             show(io, &found);
@@ -83,7 +86,10 @@ fn load(
 ) -> Result<(Vec<String>, Loaded), Vec<Diagnostic>> {
     let no_folder = |error: io::Error| {
         let what = format!("the current folder can't be read: {error}");
-        vec![Diagnostic::error(what, "start autoheal in a folder that exists")]
+        vec![Diagnostic::error(
+            what,
+            "start autoheal in a folder that exists",
+        )]
     };
     let around = Surroundings {
         env: &|name| env::var(name).ok(),
@@ -101,7 +107,10 @@ fn load(
     if !found.is_empty() {
         return Err(found);
     }
-    let names = files.iter().map(|file| file.display().to_string()).collect();
+    let names = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
     config::load(&sources, overrides, &around).map(|loaded| (names, loaded))
 }
 

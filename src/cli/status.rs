@@ -132,9 +132,9 @@ fn rule_line(rule: &RuleStatus) -> String {
     if let Some(remaining) = rule.remaining_ms {
         line += &format!(" for {} more", age(remaining));
     }
-    line += &format!(": {}", rule.when);
-    if !rule.now.is_empty() {
-        line += &format!("; now {}", rule.now);
+    line += &format!(": {}", rule.now);
+    if let Some(held) = &rule.held {
+        line += &format!("; held: {held}");
     }
     if rule.fired > 0 {
         line += &format!("; fired {} times", rule.fired);
@@ -195,8 +195,8 @@ mod tests {
             rules: vec![RuleStatus {
                 name: "stuck".to_owned(),
                 state: "cooling".to_owned(),
-                when: "5 slower than 30s in 2min".to_owned(),
-                now: "2 of 5".to_owned(),
+                now: "2 of 5 slower than 30s in 2min".to_owned(),
+                held: Some("cooldown".to_owned()),
                 fired: 1,
                 remaining_ms: Some(90_000),
             }],

@@ -132,10 +132,9 @@ fn echoes(order: Order) {
                 generation,
                 method: "GET".to_owned(),
                 path: "/a".to_owned(),
-                client: "c".to_owned(),
                 state: "sent".to_owned(),
             };
-            let requests = vec![request(5, None), request(61_000, Some(3))];
+            let requests = vec![request(5, 2), request(61_000, 3)];
             reply.send(requests).ok();
         }
     }

@@ -205,7 +205,10 @@ mod tests {
             cure("worker", "trust"),
             "trust belongs at the top of the file, before the first [section]"
         );
-        assert_eq!(cure("budget", "timeout"), "timeout belongs to health or shutdown");
+        assert_eq!(
+            cure("budget", "timeout"),
+            "timeout belongs to health or shutdown"
+        );
         assert!(cure("rule", "codes").contains("when.status = { codes"));
     }
 

@@ -42,7 +42,12 @@ impl Control {
     pub(super) fn order(&mut self, order: Order) {
         match order {
             Order::Status(to) => reply(to, self.status()),
-            Order::Recycle { reason, force, wait, reply: to } => {
+            Order::Recycle {
+                reason,
+                force,
+                wait,
+                reply: to,
+            } => {
                 self.recycle(reason, force, wait, to);
             }
             Order::Start(to) => self.word(Word::Start, "the worker is being started", to),
@@ -52,11 +57,18 @@ impl Control {
                 reply(to, answer);
             }
             Order::Hold(time, to) => {
-                let text = format!("requests are parked for {}", humantime::format_duration(time));
+                let text = format!(
+                    "requests are parked for {}",
+                    humantime::format_duration(time)
+                );
                 self.word(Word::Hold(time), &text, to);
             }
             Order::Release(to) => self.word(Word::Release, "requests pass again", to),
-            Order::Disarm { rules, time, reply: to } => {
+            Order::Disarm {
+                rules,
+                time,
+                reply: to,
+            } => {
                 let text = format!("disarmed for {}", humantime::format_duration(time));
                 match self.unknown_rule(&rules) {
                     Some(refusal) => reply(to, Err(refusal)),
@@ -67,13 +79,28 @@ impl Control {
                 Some(refusal) => reply(to, Err(refusal)),
                 None => self.word(Word::Arm { rules }, "armed", to),
             },
-            Order::Events { since, limit, reply: to } => {
+            Order::Events {
+                since,
+                limit,
+                reply: to,
+            } => {
                 let journal = &self.parts.journal;
                 let events = journal.events(since, limit).into_iter();
                 let lines = events.map(|entry| (entry.seq, entry.line)).collect();
-                reply(to, order::Events { lines, lost: journal.lost() });
+                reply(
+                    to,
+                    order::Events {
+                        lines,
+                        lost: journal.lost(),
+                    },
+                );
             }
-            Order::Logs { previous, since, limit, reply: to } => {
+            Order::Logs {
+                previous,
+                since,
+                limit,
+                reply: to,
+            } => {
                 reply(to, self.logs(previous, since, limit));
             }
             Order::Requests(to) => {
@@ -128,6 +155,7 @@ impl Control {
         };
         let line = |line: crate::worker::ring::Line| order::LogLine {
             seq: line.number,
+            at: line.at.to_string(),
             generation: generation.0,
             stream: match line.stream {
                 crate::worker::ring::Stream::Out => "stdout".to_owned(),
@@ -161,7 +189,11 @@ impl Control {
             listen: about.listen.clone(),
             config: about.config.clone(),
             workers: self.workers(&engine, now),
-            rules: engine.rules.iter().map(|rule| rule_status(rule, now)).collect(),
+            rules: engine
+                .rules
+                .iter()
+                .map(|rule| rule_status(rule, now))
+                .collect(),
             budget: BudgetStatus {
                 used: engine.budget.of - engine.budget.left,
                 recycles: engine.budget.of,
@@ -204,7 +236,10 @@ impl Control {
         let threads = threads.map(|(connections, ledger)| {
             let mut sums = Sums::default();
             ledger.add_to(&mut sums);
-            order::ThreadStatus { connections, in_flight: sums.in_flight() }
+            order::ThreadStatus {
+                connections,
+                in_flight: sums.in_flight(),
+            }
         });
         threads.collect()
     }
@@ -238,7 +273,7 @@ fn request(one: crate::admit::mailbox::Request) -> order::Request {
         age_ms: ms(one.age),
         method: one.method,
         path: one.path,
-        generation: Some(one.generation.0),
+        generation: one.generation.0,
         state: if one.answered { "answering" } else { "sent" }.to_owned(),
     }
 }
@@ -263,7 +298,10 @@ fn state(engine: &Snapshot, parked: u64) -> String {
     };
     if let Some(recycle) = &engine.recycle {
         let reasons = recycle.reasons.join("; ");
-        text.push_str(&format!("; {} recycle, {}: {reasons}", recycle.strategy, recycle.phase));
+        text.push_str(&format!(
+            "; {} recycle, {}: {reasons}",
+            recycle.strategy, recycle.phase
+        ));
     }
     if parked > 0 {
         text.push_str(&format!("; {parked} requests are parked"));

@@ -73,7 +73,7 @@ pub enum Order {
         /// For the answer.
         reply: oneshot::Sender<Logs>,
     },
-    /// The requests in flight and parked.
+    /// The requests that workers have, the oldest first.
     Requests(oneshot::Sender<Vec<Request>>),
 }
 
@@ -182,10 +182,10 @@ pub struct RuleStatus {
     pub name: String,
     /// `armed`, `firing`, `cooling`, `disarmed`.
     pub state: String,
-    /// What it waits for: `5 slower than 30s in 2min`.
-    pub when: String,
-    /// How near it is: `2 of 5`.
+    /// Its numbers and limits now: `2 of 5 slower than 30s in 2min`.
     pub now: String,
+    /// Why it does not act although its condition holds.
+    pub held: Option<String>,
     /// How often it fired.
     pub fired: u64,
     /// How long it stays cooling or disarmed.
@@ -307,10 +307,8 @@ pub struct Request {
     pub method: String,
     /// Its path, without the query.
     pub path: String,
-    /// Who sent it.
-    pub client: String,
-    /// The worker that has it; `None`: it is parked.
-    pub generation: Option<u32>,
-    /// `parked`, `sent`, `answering`.
+    /// The worker that has it.
+    pub generation: u32,
+    /// `sent`, `answering`.
     pub state: String,
 }

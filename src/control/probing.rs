@@ -21,7 +21,12 @@ pub(super) struct Probing {
 
 impl Probing {
     pub(super) fn new(health: Option<Health>) -> Self {
-        Self { health, target: None, task: None, answers: mpsc::channel(4) }
+        Self {
+            health,
+            target: None,
+            task: None,
+            answers: mpsc::channel(4),
+        }
     }
 
     pub(super) fn set(&mut self, health: Option<Health>) {
@@ -49,7 +54,11 @@ impl Probing {
                 tokio::time::sleep(health.interval).await;
                 let result = ask(&address, &health.question).await;
                 let result = result.map(drop).map_err(|failure| failure.to_string());
-                if answers.send(Observation::Probe { generation, result }).await.is_err() {
+                if answers
+                    .send(Observation::Probe { generation, result })
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }

@@ -33,7 +33,13 @@ pub(super) struct Tallying {
 
 impl Tallying {
     pub(super) fn new(registry: Arc<Registry>, rules: Arc<Rules>) -> Self {
-        Self { registry, rules, last: HashMap::new(), ticked: None, void_until: MonoTime::ZERO }
+        Self {
+            registry,
+            rules,
+            last: HashMap::new(),
+            ticked: None,
+            void_until: MonoTime::ZERO,
+        }
     }
 
     pub(super) fn set_rules(&mut self, rules: Arc<Rules>) {
@@ -60,7 +66,10 @@ impl Tallying {
         let mut tallies = Vec::with_capacity(seen.len());
         for one in seen {
             let new = self.registry.totals(one.generation, epoch);
-            let old = self.last.insert(one.generation, new.clone()).unwrap_or_default();
+            let old = self
+                .last
+                .insert(one.generation, new.clone())
+                .unwrap_or_default();
             let mut tally = difference(one.generation, &old, &new);
             tally.in_flight = one.in_flight;
             if void {
@@ -79,10 +88,17 @@ impl Tallying {
 
 fn difference(generation: Generation, old: &Totals, new: &Totals) -> Tally {
     let zero = (0, 0);
-    let rules = new.rules.iter().enumerate().map(|(index, (matching, total))| {
-        let old = old.rules.get(index).unwrap_or(&zero);
-        RuleCount { matching: matching.saturating_sub(old.0), total: total.saturating_sub(old.1) }
-    });
+    let rules = new
+        .rules
+        .iter()
+        .enumerate()
+        .map(|(index, (matching, total))| {
+            let old = old.rules.get(index).unwrap_or(&zero);
+            RuleCount {
+                matching: matching.saturating_sub(old.0),
+                total: total.saturating_sub(old.1),
+            }
+        });
     Tally {
         generation,
         rules: rules.collect(),
@@ -111,7 +127,11 @@ mod tests {
     use crate::{decide::trigger::Filter, words::Outcome};
 
     fn tallying() -> (Tallying, Arc<crate::observe::tally::Counters>, Arc<Rules>) {
-        let trigger = Trigger::Requests { count: 1, window: None, filter: Filter::default() };
+        let trigger = Trigger::Requests {
+            count: 1,
+            window: None,
+            filter: Filter::default(),
+        };
         let rules = Arc::new(Rules::new(1, [trigger].iter()));
         let registry = Arc::new(Registry::default());
         let counters = registry.register(Generation(1), &rules);
@@ -136,7 +156,14 @@ mod tests {
         let (mut tallying, counters, rules) = tallying();
         counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
         let first = tallying.take(at(0), &seen());
-        assert_eq!((first[0].rules[0].matching, first[0].answered, first[0].in_flight), (1, 1, 3));
+        assert_eq!(
+            (
+                first[0].rules[0].matching,
+                first[0].answered,
+                first[0].in_flight
+            ),
+            (1, 1, 3)
+        );
         assert_eq!(tallying.take(at(1), &seen())[0].rules[0].matching, 0);
     }
 
@@ -146,10 +173,18 @@ mod tests {
         assert_eq!(tallying.stalled(at(0)), None);
         assert_eq!(tallying.stalled(at(100)), None);
         counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
-        assert_eq!(tallying.take(at(30_100), &seen())[0].rules[0].matching, 0, "before the tick");
+        assert_eq!(
+            tallying.take(at(30_100), &seen())[0].rules[0].matching,
+            0,
+            "before the tick"
+        );
         assert_eq!(tallying.stalled(at(30_200)), Some(Duration::from_secs(30)));
         counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
-        assert_eq!(tallying.take(at(30_300), &seen())[0].rules[0].matching, 0, "aftermath");
+        assert_eq!(
+            tallying.take(at(30_300), &seen())[0].rules[0].matching,
+            0,
+            "aftermath"
+        );
         counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
         assert_eq!(tallying.take(at(31_000), &seen())[0].rules[0].matching, 1);
     }

@@ -9,10 +9,8 @@ use http::{
     request::Parts,
 };
 
+use super::thread::Settings;
 use crate::explain::code::Code;
-
-/// Longest request target taken, in bytes.
-pub const TARGET_MAX: usize = 16 * 1024;
 
 /// How often a request may come back through us before it is taken for a loop.
 const LOOPS_MAX: usize = 3;
@@ -98,8 +96,7 @@ impl Seen {
 pub fn prepare(
     head: &mut Parts,
     peer: &Peer,
-    trusted: impl Fn(IpAddr) -> bool,
-    via: &HeaderValue,
+    settings: &Settings,
     id: impl FnOnce() -> HeaderValue,
 ) -> Result<Noted, Code> {
     if head.method == Method::CONNECT || head.method == Method::TRACE {
@@ -107,7 +104,7 @@ pub fn prepare(
     }
     let seen = Seen::look(&head.headers);
     check_framing(head, &seen)?;
-    check_target(head)?;
+    check_target(head, settings.target_max)?;
     check_host(head, &seen)?;
     if seen.expect {
         match head.headers.remove(EXPECT) {
@@ -117,15 +114,15 @@ pub fn prepare(
     }
     let bytes = (seen.bytes + head.uri.path().len() + 512) as u64;
     let noted = Noted {
-        came_back: seen.via && came_back(&head.headers, via)?,
+        came_back: seen.via && came_back(&head.headers, &settings.via)?,
         bytes,
     };
     remove_hop_by_hop(&mut head.headers, &seen);
     let trusted = peer
         .ip
-        .is_none_or(|ip| (seen.forwarded || seen.request_id) && trusted(ip));
+        .is_none_or(|ip| (seen.forwarded || seen.request_id) && (settings.trusted)(ip));
     forwarded(head, &seen, peer, trusted);
-    head.headers.append(VIA, via.clone());
+    head.headers.append(VIA, settings.via.clone());
     if !(seen.request_id && trusted && acceptable_id(&head.headers)) {
         head.headers.insert(X_REQUEST_ID, id());
     }
@@ -182,7 +179,7 @@ fn check_framing(head: &mut Parts, seen: &Seen) -> Result<(), Code> {
 }
 
 /// RFC 9112 section 3.2: origin-form, absolute-form (its host replaces Host), `*` for OPTIONS.
-fn check_target(head: &mut Parts) -> Result<(), Code> {
+fn check_target(head: &mut Parts, longest: usize) -> Result<(), Code> {
     if let Some(authority) = head.uri.authority() {
         if !matches!(head.uri.scheme_str(), Some("http" | "https"))
             || authority.as_str().contains('@')
@@ -196,7 +193,7 @@ fn check_target(head: &mut Parts) -> Result<(), Code> {
         head.headers.insert(HOST, host);
     }
     let path = head.uri.path();
-    if path.len() > TARGET_MAX || head.uri.query().is_some_and(|q| q.len() > TARGET_MAX) {
+    if path.len() + head.uri.query().map_or(0, str::len) > longest {
         return Err(Code::TargetTooLong);
     }
     if path.starts_with('/') || (path == "*" && head.method == Method::OPTIONS) {
@@ -361,7 +358,11 @@ fn acceptable_id(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const TARGET_MAX: usize = 16 * 1024;
 
     fn head(lines: &[(&str, &str)]) -> Parts {
         let mut builder = http::Request::builder().uri("/x?y=1");
@@ -379,10 +380,28 @@ mod tests {
         }
     }
 
+    fn settings(trust: bool) -> Settings {
+        Settings {
+            mode: crate::words::Mode::Heal,
+            response_timeout: None,
+            connect_timeout: Duration::ZERO,
+            keep_alive: Duration::ZERO,
+            idle_connections: 0,
+            parking: crate::admit::lot::Limits {
+                requests: 0,
+                bytes: 0,
+            },
+            parking_wait: Duration::ZERO,
+            parking_probe: None,
+            target_max: TARGET_MAX,
+            trusted: Box::new(move |_| trust),
+            via: HeaderValue::from_static("1.1 autoheal-t"),
+        }
+    }
+
     fn prepared(mut head: Parts, trust: bool) -> Result<(Parts, Noted), Code> {
-        let via = HeaderValue::from_static("1.1 autoheal-t");
         let id = || HeaderValue::from_static("ours");
-        let noted = prepare(&mut head, &peer(), |_| trust, &via, id)?;
+        let noted = prepare(&mut head, &peer(), &settings(trust), id)?;
         Ok((head, noted))
     }
 

@@ -47,8 +47,8 @@ pub struct Settings {
     pub parking_wait: Duration,
     /// Answered by us while parked with room.
     pub parking_probe: Option<String>,
-    /// Longest time without a byte of a request body.
-    pub body_timeout: Duration,
+    /// The longest request target, in bytes.
+    pub target_max: usize,
     /// Whose X-Forwarded-* is appended to.
     pub trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// Our Via, which names this process.

@@ -17,7 +17,7 @@ use super::{
     pass::Pass,
     ring::{Line, Ring, Stream, lines},
 };
-use crate::words::Generation;
+use crate::{time::wall, words::Generation};
 
 /// What one generation prints.
 #[derive(Clone, Debug)]
@@ -279,9 +279,9 @@ fn take(
     mark: &str,
 ) {
     {
-        let mut ring = shared.ring();
+        let (mut ring, at) = (shared.ring(), wall());
         for line in lines(block).skip(usize::from(continues)) {
-            ring.push(stream, line.strip_suffix(b"\n").unwrap_or(line));
+            ring.push(at, stream, line.strip_suffix(b"\n").unwrap_or(line));
         }
     }
     match passing {

@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, io::BufRead, iter};
 
+use crate::time::WallTime;
+
 /// Where a line was printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
@@ -16,6 +18,8 @@ pub enum Stream {
 pub struct Line {
     /// Its place among all lines of this generation, from 0. A gap: lines were dropped between.
     pub number: u64,
+    /// When it was read.
+    pub at: WallTime,
     /// Where it was printed.
     pub stream: Stream,
     /// Without its end; what is not UTF-8 is replaced.
@@ -41,6 +45,7 @@ pub(super) struct Ring {
 
 #[derive(Debug)]
 struct Kept {
+    at: WallTime,
     stream: Stream,
     text: Box<[u8]>,
     cut: bool,
@@ -48,7 +53,7 @@ struct Kept {
 
 impl Ring {
     /// Adds a line, given without its end.
-    pub(super) fn push(&mut self, stream: Stream, line: &[u8]) {
+    pub(super) fn push(&mut self, at: WallTime, stream: Stream, line: &[u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let cut = line.len() > MAX_LINE_BYTES;
         let text = &line[..line.len().min(MAX_LINE_BYTES)];
@@ -61,6 +66,7 @@ impl Ring {
         self.bytes += text.len();
         self.next += 1;
         self.lines.push_back(Kept {
+            at,
             stream,
             text: text.into(),
             cut,
@@ -104,6 +110,7 @@ impl Ring {
             .zip(self.first()..)
             .map(|(kept, number)| Line {
                 number,
+                at: kept.at,
                 stream: kept.stream,
                 text: String::from_utf8_lossy(&kept.text).into_owned(),
                 cut: kept.cut,
@@ -154,7 +161,7 @@ mod tests {
     fn the_oldest_line_gives_way_and_is_counted() {
         let mut ring = Ring::default();
         for n in 0..MAX_LINES + 5 {
-            ring.push(Stream::Out, n.to_string().as_bytes());
+            ring.push(WallTime(0), Stream::Out, n.to_string().as_bytes());
         }
         assert_eq!(ring.dropped(), 5);
         assert_eq!(ring.lines.len(), MAX_LINES);
@@ -169,7 +176,7 @@ mod tests {
         let mut ring = Ring::default();
         let long = vec![b'x'; MAX_LINE_BYTES * 2];
         for _ in 0..100 {
-            ring.push(Stream::Err, &long);
+            ring.push(WallTime(0), Stream::Err, &long);
         }
         assert!(ring.bytes <= MAX_BYTES);
         assert_eq!(ring.lines.len(), MAX_BYTES / MAX_LINE_BYTES);
@@ -188,7 +195,7 @@ mod tests {
     #[test]
     fn bytes_that_are_not_text_are_replaced() {
         let mut ring = Ring::default();
-        ring.push(Stream::Out, b"a\xffb\r");
+        ring.push(WallTime(0), Stream::Out, b"a\xffb\r");
         assert_eq!(texts(&ring.tail(1)), ["a\u{fffd}b"]);
     }
 
@@ -201,9 +208,9 @@ mod tests {
             "Only one usage of each socket address (protocol/network address/port) is permitted",
         ] {
             let mut ring = Ring::default();
-            ring.push(Stream::Err, b"starting");
+            ring.push(WallTime(0), Stream::Err, b"starting");
             assert!(!ring.says_address_in_use());
-            ring.push(Stream::Err, text.as_bytes());
+            ring.push(WallTime(0), Stream::Err, text.as_bytes());
             assert!(ring.says_address_in_use(), "{text}");
         }
     }
