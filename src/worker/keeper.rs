@@ -213,26 +213,30 @@ impl Keeper {
         };
     }
 
-    /// Reaps all that has ended. Whether any process is left: every descendant is below a child
-    /// of ours, or becomes one when its parent ends.
+    /// Reaps all that has ended, and reports the end of the main process. Whether any process is
+    /// left: every descendant is below a child of ours, or becomes one when its parent ends.
     fn reap(&mut self) -> bool {
-        loop {
+        let mut ended = None;
+        let is_any_left = loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) if Some(pid) == self.main => {
                     self.main = None;
-                    let end = match status.terminating_signal() {
+                    ended = Some(match status.terminating_signal() {
                         Some(signal) => End::Signal(signal),
                         None => End::Code(status.exit_status().unwrap_or_default()),
-                    };
-                    let left_children = !self.killing && self.alive().next().is_some();
-                    self.report(&Report::Exited { end, left_children });
-                    self.killing = true;
+                    });
                 }
                 Ok(Some(_)) | Err(Errno::INTR) => {}
-                Ok(None) => return true,
-                Err(_) => return false,
+                Ok(None) => break true,
+                Err(_) => break false,
             }
+        };
+        if let Some(end) = ended {
+            let left_children = is_any_left && !self.killing;
+            self.report(&Report::Exited { end, left_children });
+            self.killing = true;
         }
+        is_any_left
     }
 
     /// One round of killing. What is born meanwhile is met by the next one.

@@ -1,12 +1,12 @@
 //! What a worker is given: environment, folder, user, signals, descriptors.
 
 use std::{
-    fs,
+    env, fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
     process::{Command, Stdio},
 };
 
-use autoheal::worker::child::Event;
+use autoheal::worker::{child::Event, spec::Listen};
 
 use crate::support::{Worker, spec};
 
@@ -25,6 +25,39 @@ async fn the_environment_the_folder_and_the_port_arrive() {
     spec.dir = "/usr".into();
     let lines = printed(&mut Worker::start(&spec)).await;
     assert_eq!(lines, ["5999 5999 1 at-5999 --port=5999", "/usr"]);
+}
+
+/// Runs itself again with the variables set: a process that runs threads can't set its own.
+#[tokio::test]
+async fn our_tokens_and_our_own_port_do_not_arrive() {
+    const TOKEN: &str = "AUTOHEAL_ADMIN_TOKEN";
+    if env::var_os(TOKEN).is_none() {
+        let again = Command::new(env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "given::our_tokens_and_our_own_port_do_not_arrive",
+            ])
+            .envs([
+                (TOKEN, "secret"),
+                ("PORT", "8080"),
+                ("APP_TOKEN", "its own"),
+            ])
+            .output()
+            .unwrap();
+        assert!(
+            again.status.success(),
+            "{}",
+            String::from_utf8_lossy(&again.stdout)
+        );
+        return;
+    }
+    let script = "echo ${PORT-none} ${AUTOHEAL_ADMIN_TOKEN-none} ${APP_TOKEN-none}";
+    let mut spec = spec(&["/bin/sh", "-c", script]);
+    spec.listen = Listen::Socket("/run/nothing.sock".into());
+    assert_eq!(
+        printed(&mut Worker::start(&spec)).await,
+        ["none none its own"]
+    );
 }
 
 #[tokio::test]

@@ -113,6 +113,15 @@ fn killing_the_process_that_holds_the_socket_kills_the_tree() {
 }
 
 #[tokio::test]
+async fn a_signal_to_our_process_group_meets_neither_the_keeper_nor_the_worker() {
+    let mut worker = Worker::shell("sleep 60");
+    let main = worker.started().await;
+    let keeper = worker.child.tree().pid();
+    let group = |pid| Proc::default().stat(pid).unwrap().group;
+    assert_eq!((group(keeper), group(main)), (keeper, main));
+}
+
+#[tokio::test]
 async fn a_keeper_that_is_killed_does_not_leave_the_worker() {
     adopt().unwrap();
     let mut spec = spec(&["/bin/sh", "-c", &format!("{FAMILY} wait; wait; sleep 60")]);
