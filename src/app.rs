@@ -180,7 +180,9 @@ pub fn run(start: Start) -> Result<i32, Error> {
         .map(|thread| thread.join().is_ok())
         .fold(true, |a, b| a && b);
     remove_sockets(&bound);
-    pass.flush(LAST_WORDS);
+    if !pass.flush(LAST_WORDS) {
+        tracing::warn!("not all of the worker's last lines could be passed on");
+    }
     log::flush(LAST_WORDS);
     Ok(if whole {
         code

@@ -150,8 +150,8 @@ impl Hands {
         self.settings = settings;
     }
 
-    /// Performs a step. Those that are not for hands are given back.
-    pub fn perform(&mut self, step: Step) -> Option<Step> {
+    /// Performs a step, or has it performed.
+    pub fn perform(&mut self, step: Step) {
         match step {
             Step::Start { generation } => self.start(generation),
             Step::Admit { generation, beside } => self.admit(generation, beside),
@@ -209,9 +209,9 @@ impl Hands {
                     report(&observations, Observation::CommandEnded { incident, how }).await;
                 });
             }
-            other => return Some(other),
+            // These are the control loop's own.
+            Step::ConfirmMemory { .. } | Step::Exit(_) | Step::Probe(_) | Step::Say(_) => {}
         }
-        None
     }
 
     /// Notes what the engine is told of a worker, before it is.

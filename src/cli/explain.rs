@@ -41,15 +41,12 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> i32 {
 
 fn page(code: Code) -> String {
     let mut page = format!("{code}\n\n");
-    let status = code.status();
-    // Writing to a string has no way to fail.
     wrap(&mut page, "", code.meaning());
-    writeln!(
-        page,
-        "HTTP status {status}; Proxy-Status error={}",
-        code.proxy_error()
-    )
-    .ok();
+    if code.is_sent() {
+        let (status, error) = (code.status(), code.proxy_error());
+        // Writing to a string has no way to fail.
+        writeln!(page, "HTTP status {status}; Proxy-Status error={error}").ok();
+    }
     for (cause, cure) in code.causes_and_cures() {
         page.push('\n');
         wrap(&mut page, "cause  ", cause);
@@ -102,6 +99,7 @@ fn object(code: Code) -> serde_json::Value {
         "code": code.number(),
         "name": code.name(),
         "status": code.status(),
+        "sent": code.is_sent(),
         "proxy_status": code.proxy_error(),
         "meaning": code.meaning(),
         "causes": causes,

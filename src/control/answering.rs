@@ -24,7 +24,9 @@ const WAITERS_MAX: usize = 64;
 
 /// Sends an answer. Who asked may have left; the order was carried out all the same.
 pub(super) fn reply<T>(to: oneshot::Sender<T>, answer: T) {
-    drop(to.send(answer).map_err(drop));
+    if to.send(answer).is_err() {
+        tracing::debug!("an operator left before the answer");
+    }
 }
 
 /// The answer to who waited for a recycle.

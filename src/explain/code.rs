@@ -154,6 +154,13 @@ impl Code {
         (self.number() / 1000) as u16
     }
 
+    /// Whether it is ever sent to a client, rather than only counted, logged, or the name of an
+    /// incident.
+    #[must_use]
+    pub fn is_sent(self) -> bool {
+        self.number() % 1000 < 200 && !matches!(self, Self::ClientClosed | Self::AnswerTruncated)
+    }
+
     /// The code with this number or name, in any case: `502101`, `502.101`,
     /// `WorkerRefusedConnection`.
     #[must_use]
@@ -249,6 +256,15 @@ mod tests {
         );
         assert_eq!(Code::parse("502"), None);
         assert_eq!(Code::parse(""), None);
+    }
+
+    #[test]
+    fn a_code_that_is_never_sent_says_so() {
+        for code in Code::all() {
+            let meaning = code.meaning();
+            let says = meaning.contains("ever sent") || meaning.contains("Only counted");
+            assert_eq!(code.is_sent(), !says, "{code}");
+        }
     }
 
     #[test]

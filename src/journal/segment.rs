@@ -68,7 +68,8 @@ impl Segments {
             .map_err(at("cut"))?;
         for number in numbers.iter().rev() {
             let text = read(&path(folder, *number), limits.segment_bytes).map_err(at("read"))?;
-            if found.add(&text) {
+            found.add(&text);
+            if found.incident > 0 {
                 break;
             }
         }
@@ -117,19 +118,21 @@ impl super::writer::Store for Segments {
 }
 
 impl Found {
-    /// Takes in a segment's text. Whether it held a record.
-    fn add(&mut self, text: &str) -> bool {
+    /// Takes in a segment's text; the newest segment comes first, and its lines are kept.
+    fn add(&mut self, text: &str) {
+        let keep = self.lines.is_empty();
         for line in text.lines() {
             let Some(numbers) = Numbers::of(line) else {
                 continue;
             };
             self.seq = self.seq.max(numbers.seq);
             self.incident = self.incident.max(numbers.incident.unwrap_or(0));
-            self.lines.push((numbers.seq, Arc::from(line)));
+            if keep {
+                self.lines.push((numbers.seq, Arc::from(line)));
+            }
         }
         let surplus = self.lines.len().saturating_sub(super::RING_LINES);
         self.lines.drain(..surplus);
-        !self.lines.is_empty()
     }
 }
 
@@ -310,6 +313,15 @@ mod tests {
         fs::write(path(dir.path(), 2), "").unwrap();
         let (_, found) = Segments::open(dir.path(), SMALL).unwrap();
         assert_eq!((found.seq, found.incident), (4, 40));
+    }
+
+    #[test]
+    fn an_incident_is_found_behind_segments_without_one() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(path(dir.path(), 1), record(4) + "\n").unwrap();
+        fs::write(path(dir.path(), 2), "{\"seq\":5}\n{\"seq\":6}\n").unwrap();
+        let (_, found) = Segments::open(dir.path(), SMALL).unwrap();
+        assert_eq!((found.seq, found.incident, found.lines.len()), (6, 40, 2));
     }
 
     #[test]
