@@ -240,6 +240,9 @@ impl Engine {
             .of(incident)
             .text("outcome", outcome)
             .number("took_ms", millis(took));
+        if let Some(recycle) = of {
+            event = event.text("reasons", recycle.reasons.join("; "));
+        }
         event.generation = of.and_then(|recycle| recycle.new);
         if let Some(old) = of.and_then(|recycle| recycle.old) {
             event = event.number("old", u64::from(old.0));

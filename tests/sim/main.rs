@@ -1,7 +1,12 @@
 //! The engine in a simulated world, on virtual time: behaviours one by one, and a thousand seeds
 //! of everything at once.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod checks;
 mod crashes;
+mod faults;
+mod memory;
 mod operators;
 mod recycles;
 mod rig;
