@@ -50,7 +50,10 @@ impl World {
             });
         }
         self.interfere();
-        assert!(self.engine.snapshot(self.now).generations.len() < 12);
+        let generations = self.engine.snapshot(self.now).generations;
+        assert!(generations.len() < 12, "{generations:?}");
+        let starting = generations.iter().filter(|g| g.state == "starting");
+        assert!(starting.count() <= 1, "{generations:?}");
     }
 
     fn misbehave(&mut self, generation: u32) {

@@ -205,21 +205,6 @@ impl World {
             self.step(step);
         }
         assert!(self.roster.len() <= 2, "on the roster: {:?}", self.roster);
-        let booting = self
-            .workers
-            .values()
-            .filter(|w| w.state == Life::Booting && !w.gone_told);
-        let starting = self.engine.snapshot(self.now);
-        let starting = starting
-            .generations
-            .iter()
-            .filter(|g| g.state == "starting")
-            .count();
-        assert!(
-            starting <= 1,
-            "{starting} start at once of {}",
-            booting.count()
-        );
     }
 
     fn known(&mut self, generation: Generation) -> &mut Worker {
