@@ -238,11 +238,7 @@ impl Engine {
 
     /// Whether nothing stands in the way of a start that is due.
     fn may_start(&self) -> bool {
-        if self
-            .lives
-            .iter()
-            .any(|life| life.blocks_start || life.state == State::Starting)
-        {
+        if self.lives.iter().any(|life| life.blocks_start) {
             return false;
         }
         let overlaps = self.recycle.as_ref().is_some_and(Recycle::overlaps);

@@ -23,6 +23,7 @@ pub(super) struct Signs {
 
 impl Engine {
     pub(super) fn start(&mut self) {
+        debug_assert!(self.starting().is_none(), "one start at a time");
         self.pending_start = None;
         self.newest = self.newest.next();
         let generation = self.newest;

@@ -3,7 +3,7 @@
 use autoheal::{
     decide::{
         event::Kind,
-        observation::{Observation, StartFailure},
+        observation::{Observation, StartFailure, Word},
         policy::{GiveUp, RestartWhen},
         step::{Door, Step},
     },
@@ -267,4 +267,36 @@ fn nothing_is_done_about_a_worker_that_is_not_known() {
     rig.drained(7);
     rig.counts(7, &[], 1, 1);
     assert!(rig.acts().is_empty());
+}
+
+#[test]
+fn service_before_a_recycle_forgets_failures_too() {
+    let mut rig = Rig::new(in_place());
+    for generation in 1..=5 {
+        rig.dies(generation);
+        rig.pass(20_000);
+    }
+    rig.ready_now(6);
+    rig.pass(60_000);
+    rig.recycle(true);
+    rig.drained(6);
+    rig.dies(6);
+    rig.forget();
+    rig.dies(7);
+    let waited = rig.until_act();
+    assert!(rig.acts()[0].starts_with("park") && waited == 0);
+    assert!(rig.until_act() <= 1_100);
+}
+
+#[test]
+fn an_old_worker_that_ends_while_it_drains_is_not_told_to_stop() {
+    let mut rig = Rig::ready(policy());
+    rig.word(Word::Stop);
+    rig.forget();
+    rig.exits(1, Exit::Code(0));
+    rig.drained(1);
+    rig.pass(4_900);
+    assert!(rig.acts().is_empty());
+    rig.gone(1);
+    assert_eq!(rig.engine.next_deadline(), None);
 }

@@ -12,5 +12,6 @@ mod recycles;
 mod rig;
 mod rules;
 mod seeds;
+mod sickness;
 mod worker;
 mod world;

@@ -6,10 +6,11 @@ use autoheal::{
     decide::{
         event::Kind,
         observation::{MemorySample, Observation},
+        policy::Rule,
         trigger::{MemoryLimit, Trigger},
     },
     units::ByteSize,
-    words::Generation,
+    words::{Generation, Mode},
 };
 
 use crate::rig::{Rig, in_place, memory, rule, secs, with};
@@ -111,4 +112,31 @@ fn in_place_a_leaking_worker_is_not_waited_for_until_it_is_quiet() {
         ["park 0ms", "withdraw 1", "drain 1 20000ms"],
         "200 MiB a second"
     );
+}
+
+#[test]
+fn a_relay_measures_no_memory_exactly() {
+    let mut given = with([rule("big", memory(200, Duration::ZERO))]);
+    given.mode = Mode::Relay;
+    let mut rig = Rig::ready(given);
+    rig.bytes(1, 201, false);
+    assert!(rig.acts().is_empty());
+}
+
+#[test]
+fn exact_samples_are_asked_for_rarely_while_the_rule_could_not_act() {
+    let asked = |min_uptime| {
+        let rule = Rule {
+            min_uptime,
+            ..rule("big", memory(200, Duration::ZERO))
+        };
+        let mut rig = Rig::ready(with([rule]));
+        for _ in 0..20 {
+            rig.bytes(1, 201, false);
+            rig.pass(100);
+        }
+        rig.acts().len()
+    };
+    assert_eq!(asked(secs(60)), 1);
+    assert_eq!(asked(secs(0)), 10);
 }

@@ -10,7 +10,7 @@ use autoheal::{
     words::{Exit, Generation},
 };
 
-use crate::rig::{Rig, policy, rule, secs, status, with};
+use crate::rig::{Rig, policy, rule, secs, slow, status, with};
 
 #[test]
 fn a_stopped_worker_stays_down_until_it_is_started() {
@@ -247,4 +247,48 @@ fn a_stall_gives_a_start_the_time_that_it_lost() {
         rig.engine.snapshot(rig.now).generations[0].uptime,
         None::<Duration>
     );
+}
+
+#[test]
+fn a_shutdown_does_not_give_a_worker_more_time_than_it_has_itself() {
+    let mut given = policy();
+    given.recycle.stop_timeout = secs(40);
+    let mut rig = Rig::ready(given);
+    rig.word(Word::Shutdown);
+    assert_eq!(rig.acts().last().unwrap(), "drain 1 0ms");
+    rig.drained(1);
+    assert_eq!(rig.acts(), ["stop 1 25000ms"]);
+}
+
+#[test]
+fn nothing_starts_and_nothing_is_held_once_a_shutdown_has_begun() {
+    let mut given = policy();
+    given.shutdown.delay = secs(5);
+    let mut rig = Rig::ready(given);
+    rig.word(Word::Hold(secs(60)));
+    rig.dies(1);
+    rig.forget();
+    rig.word(Word::Shutdown);
+    assert_eq!(rig.acts(), ["hold false", "refuse ShuttingDown"]);
+    assert_eq!(rig.until_act(), 5_000);
+    assert_eq!(rig.acts(), ["exit 0"]);
+}
+
+#[test]
+fn a_reload_tells_stuck_requests_by_the_new_place_of_their_rule() {
+    let stuck = || rule("stuck", slow(secs(1), 3));
+    let mut rig = Rig::ready(with([stuck()]));
+    for _ in 0..20 {
+        rig.pass(100);
+        rig.counts(1, &[(0, 10)], 10, 3);
+    }
+    rig.counts(1, &[(3, 10)], 7, 3);
+    let rules = [rule("first", status(5, secs(9))), stuck()];
+    rig.word(Word::Reload {
+        policy: Box::new(with(rules)),
+        recycle: None,
+    });
+    rig.forget();
+    rig.ready_now(2);
+    assert_eq!(rig.acts()[2], "cut stuck 1 rule 1");
 }

@@ -3,13 +3,12 @@
 use autoheal::{
     decide::{
         event::{Field, Kind},
-        observation::Observation,
-        policy::Health,
+        observation::{Observation, Word},
     },
     words::{Exit, Generation},
 };
 
-use crate::rig::{Rig, in_place, policy, rule, secs, slow, status, with};
+use crate::rig::{Rig, in_place, policy, rule, secs, status, with};
 
 fn outcome(rig: &Rig) -> String {
     let event = rig
@@ -86,6 +85,17 @@ fn recycles_asked_for_while_one_starts_are_one() {
     let second = rig.recycle(false);
     assert_eq!(first, second);
     assert_eq!(rig.acts(), ["start 2"]);
+    let word = Word::Recycle {
+        reason: "again".to_owned(),
+        force: false,
+    };
+    assert_eq!(rig.see(Observation::Operator(word)), Some(first));
+    rig.dies(2);
+    let said = rig.said(Kind::RecycleEnded).remove(0);
+    assert!(
+        said.contains("asked for: an operator: deploy; an operator: again"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -285,105 +295,53 @@ fn a_recycle_while_the_first_worker_starts_is_that_start() {
 }
 
 #[test]
-fn a_hung_worker_leaves_at_once_and_is_killed_without_a_drain() {
-    let mut rig = Rig::ready(with([rule("stuck", slow(secs(1), 3))]));
-    rig.pass(100);
-    rig.counts(1, &[(0, 10)], 10, 3);
-    rig.pass(1_000);
-    rig.counts(1, &[(3, 3)], 0, 5);
-    assert_eq!(
-        rig.acts(),
-        ["park 0ms", "withdraw 1", "cut stuck 1 rule 0", "start 2"]
-    );
-    rig.counts(1, &[(0, 0)], 0, 1);
-    assert!(
-        rig.acts().is_empty(),
-        "one that can't be sent twice is still in flight"
-    );
+fn a_stall_during_a_handover_is_no_second_without_load() {
+    let mut rig = Rig::ready(policy());
+    rig.recycle(false);
     rig.ready_now(2);
-    assert_eq!(rig.acts(), ["admit 2", "drain 1 0ms"]);
-    rig.drained(1);
-    assert_eq!(rig.acts(), ["kill 1"]);
-}
-
-#[test]
-fn a_hung_worker_with_nothing_left_in_flight_is_killed_before_the_new_one_is_ready() {
-    let mut rig = Rig::ready(with([rule("stuck", slow(secs(1), 3))]));
-    rig.pass(1_000);
-    rig.counts(1, &[(3, 3)], 0, 3);
+    rig.pass(900);
     rig.forget();
-    rig.counts(1, &[(0, 0)], 0, 0);
-    assert_eq!(rig.acts(), ["drain 1 0ms"]);
+    rig.see(Observation::Stalled(secs(3)));
+    assert_eq!(rig.until_act(), 1_000);
 }
 
 #[test]
-fn a_slow_worker_that_answers_serves_until_the_new_one_is_ready() {
-    let mut rig = Rig::ready(with([rule("slow", slow(secs(1), 3))]));
-    for _ in 0..20 {
-        rig.pass(100);
-        rig.counts(1, &[(0, 10)], 10, 3);
-    }
-    rig.pass(100);
-    rig.counts(1, &[(3, 10)], 7, 3);
-    assert_eq!(rig.acts(), ["start 2"]);
-    rig.ready_now(2);
-    assert_eq!(
-        rig.acts(),
-        [
-            "admit 2",
-            "withdraw 1",
-            "cut stuck 1 rule 0",
-            "drain 1 20000ms"
-        ]
+fn a_recycle_that_worked_forgets_the_overlaps_that_failed() {
+    let mut rig = Rig::ready(with([rule("failing", status(5, secs(30)))]));
+    rig.recycle(false);
+    rig.dies(2);
+    rig.recycle(false);
+    rig.ready_now(3);
+    rig.pass(1_000);
+    rig.recycle(false);
+    rig.forget();
+    rig.dies(4);
+    assert!(!rig.said(Kind::RecycleEnded)[0].contains("in place"));
+    let said = rig.said(Kind::StartFailed).remove(0);
+    let delay = said.split("not before ").nth(1).unwrap();
+    assert!(
+        delay.starts_with("1") || delay.starts_with("9"),
+        "a second again: {said}"
     );
 }
 
 #[test]
-fn a_sick_worker_is_recycled_in_place_without_waiting_for_quiet() {
-    let mut given = in_place();
-    given.rules = vec![rule("failing", status(5, secs(30)))];
-    let mut rig = Rig::ready(given);
-    rig.tally(1, 5, 5);
-    assert_eq!(rig.acts(), ["park 0ms", "withdraw 1", "drain 1 20000ms"]);
-}
-
-#[test]
-fn failed_health_probes_in_a_row_recycle_the_worker_as_sick() {
-    let mut given = policy();
-    given.health = Some(Health { failures: 3 });
-    let mut rig = Rig::ready(given);
-    let probe = |rig: &mut Rig, generation, ok: bool| {
-        let result = if ok {
-            Ok(())
-        } else {
-            Err("no answer within 2s".to_owned())
-        };
-        rig.see(Observation::Probe {
-            generation: Generation(generation),
-            result,
-        });
-    };
-    for ok in [false, false, true, false, false] {
-        probe(&mut rig, 1, ok);
-    }
-    assert!(rig.acts().is_empty());
-    probe(&mut rig, 1, false);
-    assert_eq!(rig.acts(), ["start 2"]);
-    let said = rig.said(Kind::Unhealthy);
-    assert_eq!(
-        said,
-        ["worker 1 failed 3 health probes in a row: no answer within 2s; recycling it"]
-    );
-    rig.ready_now(2);
-    assert_eq!(
-        rig.acts(),
-        ["admit 2", "probe 2", "withdraw 1", "drain 1 20000ms"]
-    );
-    for _ in 0..3 {
-        probe(&mut rig, 2, false);
-    }
-    assert!(rig.acts().is_empty(), "the replacement is as bad: patience");
-    rig.pass(1_200);
-    probe(&mut rig, 2, false);
+fn a_new_configuration_gives_overlap_another_chance() {
+    let mut rig = Rig::ready(policy());
+    rig.recycle(false);
+    rig.see(Observation::Exited {
+        generation: Generation(2),
+        exit: Exit::Code(1),
+        oom_killed: false,
+        address_in_use: true,
+        left_children: false,
+    });
+    rig.gone(2);
+    rig.word(Word::Reload {
+        policy: Box::new(policy()),
+        recycle: None,
+    });
+    rig.forget();
+    rig.recycle(false);
     assert_eq!(rig.acts(), ["start 3"]);
 }

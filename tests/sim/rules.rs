@@ -369,7 +369,6 @@ fn a_relay_has_no_rules() {
 #[test]
 fn counts_of_rules_that_are_no_longer_in_force_are_not_mixed_up() {
     let mut rig = Rig::ready(with([rule("failing", status(5, secs(30)))]));
-    let counts = [(0, 0), (9, 9)];
     rig.word(Word::Reload {
         policy: Box::new(with([
             rule("a", status(5, secs(9))),
@@ -377,6 +376,24 @@ fn counts_of_rules_that_are_no_longer_in_force_are_not_mixed_up() {
         ])),
         recycle: None,
     });
-    rig.counts(1, &counts, 9, 0);
+    rig.counts(1, &[(9, 9)], 9, 0);
     assert!(rig.acts().is_empty());
+}
+
+#[test]
+fn a_number_of_requests_is_counted_anew_after_a_firing() {
+    let requests = Trigger::Requests {
+        count: 10,
+        window: None,
+        filter: Filter::default(),
+    };
+    let log = Rule {
+        actions: vec![Action::Log],
+        ..rule("requests", requests)
+    };
+    let mut rig = Rig::ready(with([log]));
+    for _ in 0..24 {
+        rig.tally(1, 1, 1);
+    }
+    assert_eq!(rig.said(Kind::RuleFired).len(), 2);
 }
