@@ -229,22 +229,18 @@ impl Engine {
     }
 
     /// The worker that is replaced for its memory serves only as long as it will not have
-    /// outgrown its limit by more than a quarter when the new one is ready, or, in place, soon.
+    /// outgrown its limit by more than a quarter when the new one is ready, or else soon.
     pub(super) fn watch_projection(&mut self) {
         let Some(recycle) = &self.recycle else { return };
         let (Some(limit), Some(old)) = (recycle.memory_limit, recycle.old) else {
             return;
         };
-        let overlaps = match recycle.phase {
-            Phase::Starting => true,
-            Phase::Quiet { .. } => false,
-            _ => return,
-        };
+        let starts = recycle.phase == Phase::Starting;
         let started = self.starting().map(|life| self.now.since(life.started_at));
         let rest = self
             .last_start_took
             .saturating_sub(started.unwrap_or_default());
-        let time = if overlaps {
+        let time = if starts {
             rest.max(START_LEAST)
         } else {
             START_LEAST
@@ -254,11 +250,12 @@ impl Engine {
         if !life.on_roster || life.memory.projected(time) <= most {
             return;
         }
-        if overlaps {
+        if starts {
             self.withdraw(old);
             let until = self.now + self.policy.recycle.drain_timeout;
             self.drain(old, until, End::Stop);
         } else {
+            self.finish_handover();
             self.end_quiet();
         }
     }

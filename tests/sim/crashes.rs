@@ -48,6 +48,7 @@ fn a_worker_without_an_answer_by_start_timeout_is_killed_and_started_again() {
     assert!(rig.acts().is_empty(), "no other starts before it is gone");
     rig.dies(1);
     assert_eq!(rig.acts(), ["start 2", "park 0ms"]);
+    assert!(rig.said(Kind::WorkerStopped).is_empty(), "its end was said");
 }
 
 #[test]

@@ -140,3 +140,16 @@ fn exact_samples_are_asked_for_rarely_while_the_rule_could_not_act() {
     assert_eq!(asked(secs(60)), 1);
     assert_eq!(asked(secs(0)), 10);
 }
+
+#[test]
+fn a_worker_over_its_limit_hands_over_only_while_it_stays_within_a_quarter_of_it() {
+    let mut rig = Rig::ready(with([rule("big", memory(200, Duration::ZERO))]));
+    rig.bytes(1, 201, true);
+    rig.ready_now(2);
+    assert_eq!(rig.acts(), ["start 2", "admit 2 beside 1"]);
+    rig.pass(500);
+    rig.bytes(1, 230, true);
+    assert!(rig.acts().is_empty());
+    rig.bytes(1, 251, true);
+    assert_eq!(rig.acts(), ["withdraw 1", "drain 1 20000ms"]);
+}

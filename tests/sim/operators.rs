@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use autoheal::{
     decide::{
+        engine::Engine,
         event::Kind,
         observation::{Observation, Word},
     },
+    time::MonoTime,
     words::{Exit, Generation},
 };
 
@@ -291,4 +293,62 @@ fn a_reload_tells_stuck_requests_by_the_new_place_of_their_rule() {
     rig.forget();
     rig.ready_now(2);
     assert_eq!(rig.acts()[2], "cut stuck 1 rule 1");
+}
+
+#[test]
+fn events_that_nobody_takes_do_not_pile_up() {
+    let mut engine = Engine::new(policy(), 1, 1, MonoTime::ZERO);
+    for _ in 0..5_000 {
+        let word = Word::Disarm {
+            rules: Vec::new(),
+            time: secs(1),
+        };
+        engine.handle(MonoTime::ZERO, Observation::Operator(word));
+    }
+    assert!(std::iter::from_fn(|| engine.poll_step()).count() <= 1_024);
+}
+
+#[test]
+fn incidents_are_numbered_from_the_first_one_given() {
+    let mut engine = Engine::new(policy(), 1, 500, MonoTime::ZERO);
+    let word = |force| Word::Recycle {
+        reason: "deploy".to_owned(),
+        force,
+    };
+    let first = engine.handle(MonoTime::ZERO, Observation::Operator(word(false)));
+    assert_eq!(first, Some(500));
+}
+
+#[test]
+fn a_start_by_an_operator_forgets_the_failures_before_it() {
+    let mut rig = Rig::new(policy());
+    for generation in 1..=10 {
+        rig.dies(generation);
+        rig.pass(70_000);
+    }
+    rig.word(Word::Start);
+    rig.forget();
+    rig.dies(11);
+    assert!(!rig.acts().contains(&"refuse WorkerGaveUp".to_owned()));
+    assert!(rig.until_act() <= 1_100);
+}
+
+#[test]
+fn a_start_belongs_to_the_incident_that_caused_it_and_to_no_other() {
+    let mut rig = Rig::new(policy());
+    rig.dies(1);
+    rig.pass(1_200);
+    let incident = |rig: &Rig, kind| rig.events(kind).last().unwrap().incident;
+    assert_eq!(incident(&rig, Kind::StartFailed), Some(1));
+    assert_eq!(incident(&rig, Kind::WorkerStarting), Some(1));
+    rig.ready_now(2);
+    let asked = rig.recycle(false);
+    assert_eq!(incident(&rig, Kind::WorkerStarting), Some(asked));
+    rig.ready_now(3);
+    rig.word(Word::Stop);
+    rig.word(Word::Start);
+    assert_eq!(incident(&rig, Kind::WorkerStarting), None);
+    let asked = rig.recycle(false);
+    rig.ready_now(4);
+    assert_eq!(incident(&rig, Kind::WorkerReady), Some(asked));
 }

@@ -12,7 +12,7 @@ use autoheal::{
     words::Mode,
 };
 
-use crate::rig::{Rig, rule, secs, slow, status, with};
+use crate::rig::{Rig, memory, rule, secs, slow, status, with};
 
 /// Replaces worker by worker, as fast as it gets.
 fn replace(rig: &mut Rig, old: u32) {
@@ -284,6 +284,7 @@ fn a_disarmed_rule_says_that_it_would_and_does_nothing() {
     rig.word(Word::Arm {
         rules: vec!["failing".to_owned()],
     });
+    assert_eq!(rig.engine.snapshot(rig.now).rules[0].held, None);
     rig.tally(1, 0, 0);
     assert_eq!(rig.acts(), ["start 2"]);
 }
@@ -396,4 +397,55 @@ fn a_number_of_requests_is_counted_anew_after_a_firing() {
         rig.tally(1, 1, 1);
     }
     assert_eq!(rig.said(Kind::RuleFired).len(), 2);
+}
+
+#[test]
+fn what_held_a_rule_is_shown_only_while_it_does() {
+    let mut rig = Rig::ready(with([rule("failing", status(5, secs(30)))]));
+    let held = |rig: &Rig| rig.engine.snapshot(rig.now).rules[0].held.clone();
+    rig.recycle(false);
+    rig.tally(1, 5, 5);
+    assert_eq!(held(&rig).unwrap(), "a recycle is under way (incident 1)");
+    rig.dies(2);
+    assert_eq!(held(&rig), None);
+}
+
+#[test]
+fn each_kind_of_rule_says_its_numbers_and_limits() {
+    let paths = Filter {
+        path: vec!["/a/*".parse().unwrap(), "/b".parse().unwrap()],
+        methods: vec!["GET".to_owned()],
+        ..Filter::default()
+    };
+    let requests = |window| Trigger::Requests {
+        count: 10,
+        window,
+        filter: paths.clone(),
+    };
+    let rules = [
+        rule("one", requests(Some(secs(600)))),
+        rule("two", slow(secs(30), 5)),
+        rule("three", memory(800, secs(10))),
+    ];
+    let mut rig = Rig::ready(with(rules));
+    rig.counts(1, &[(7, 7), (2, 9)], 9, 0);
+    let bytes = |rig: &mut Rig| rig.bytes(1, 801, true);
+    bytes(&mut rig);
+    rig.pass(4_000);
+    bytes(&mut rig);
+    let words: Vec<String> = rig
+        .engine
+        .snapshot(rig.now)
+        .rules
+        .into_iter()
+        .map(|rule| rule.reading)
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "7 requests by GET on /a/*|/b in 10min (limit: 10)",
+            "2 of 9 requests (22%) had no answer within 30s in 2min (limit: 5)",
+            "private memory 801 MiB for 4s (limit: 800 MiB)",
+        ]
+    );
 }
