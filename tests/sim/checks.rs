@@ -3,7 +3,11 @@
 use std::{collections::VecDeque, time::Duration};
 
 use autoheal::{
-    decide::event::{Event, Field, Kind},
+    decide::{
+        event::{Event, Field, Kind},
+        step::Door,
+    },
+    explain::code::Code,
     time::MonoTime,
 };
 
@@ -59,6 +63,34 @@ impl World {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// While nothing serves, requests are told the truth.
+    pub(crate) fn check_door(&self) {
+        if !self.roster.is_empty() || self.exit.is_some() {
+            return;
+        }
+        let snapshot = self.engine.snapshot(self.now);
+        let told = self.door.expect("a door, as nothing serves");
+        let refused = |what| matches!(told, Door::Refuse { code, .. } if code == what);
+        match snapshot.phase {
+            "shutting down" => assert!(refused(Code::ShuttingDown), "{told:?}"),
+            "stopped" => assert!(refused(Code::WorkerStoppedByOperator), "{told:?}"),
+            "down" => assert!(refused(Code::WorkerDown), "{told:?}"),
+            "gave up" => assert!(refused(Code::WorkerGaveUp), "{told:?}"),
+            _ => {}
+        }
+        let Door::Park {
+            down_since,
+            next_start,
+        } = told
+        else {
+            return;
+        };
+        assert_eq!(Some(down_since), snapshot.down_since);
+        if next_start > self.now {
+            assert_eq!(Some(next_start), snapshot.next_start);
         }
     }
 }

@@ -50,6 +50,7 @@ impl World {
             });
         }
         self.interfere();
+        self.check_door();
         let generations = self.engine.snapshot(self.now).generations;
         assert!(generations.len() < 12, "{generations:?}");
         let starting = generations.iter().filter(|g| g.state == "starting");

@@ -6,6 +6,7 @@
 mod checks;
 mod crashes;
 mod faults;
+mod guards;
 mod memory;
 mod operators;
 mod recycles;

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use autoheal::{
-    decide::{event::Kind, observation::Observation},
-    words::Generation,
+    decide::{
+        event::Kind,
+        observation::{Observation, Word},
+    },
+    words::{Generation, Mode},
 };
 
 use crate::rig::{Rig, health, in_place, policy, rule, secs, slow, status, with};
@@ -169,4 +172,34 @@ fn a_worker_that_answers_at_every_tick_does_not_hang_however_short_the_limit() {
     rig.pass(100);
     rig.counts(1, &[(3, 10)], 7, 3);
     assert_eq!(rig.acts(), ["start 2"], "it is slow, not dead");
+}
+
+#[test]
+fn probes_recycle_nothing_in_relay_mode_or_once_a_shutdown_has_begun() {
+    let mut given = policy();
+    given.health = health(1);
+    given.shutdown.delay = secs(5);
+    let mut rig = Rig::ready(given.clone());
+    rig.word(Word::Shutdown);
+    probe(&mut rig, 1, false);
+    assert!(rig.said(Kind::Unhealthy).is_empty());
+    given.mode = Mode::Relay;
+    let mut rig = Rig::ready(given);
+    probe(&mut rig, 1, false);
+    assert!(rig.said(Kind::Unhealthy).is_empty());
+}
+
+#[test]
+fn probes_recycle_no_sooner_after_a_failed_replacement_than_rules_do() {
+    let mut given = policy();
+    given.health = health(1);
+    let mut rig = Rig::ready(given);
+    rig.recycle(false);
+    rig.dies(2);
+    rig.forget();
+    probe(&mut rig, 1, false);
+    assert!(rig.acts().is_empty());
+    rig.pass(1_100);
+    probe(&mut rig, 1, false);
+    assert_eq!(rig.acts(), ["start 3"]);
 }

@@ -11,7 +11,7 @@ use autoheal::{
         engine::Engine,
         observation::{Observation, StartFailure, Word},
         policy::{Policy, Strategy},
-        step::Step,
+        step::{Door, Step},
     },
     time::MonoTime,
     words::{Exit, Generation},
@@ -33,6 +33,7 @@ pub(crate) struct World {
     pub(crate) workers: BTreeMap<u32, Worker>,
     pub(crate) roster: Vec<u32>,
     pub(crate) exit: Option<i32>,
+    pub(crate) door: Option<Door>,
     record: bool,
     /// Everything told to the engine, and everything it did.
     pub(crate) told: Vec<(MonoTime, Option<Observation>)>,
@@ -64,6 +65,7 @@ impl World {
             workers: BTreeMap::new(),
             roster: Vec::new(),
             exit: None,
+            door: None,
             record,
             told: Vec::new(),
             done: Vec::new(),
@@ -284,7 +286,8 @@ impl World {
             Step::ConfirmMemory { .. } => self.confirm = true,
             Step::Say(event) => self.hear(&event),
             Step::Exit(code) => self.exit = Some(code),
-            Step::Door(_) | Step::Hold(_) | Step::Run { .. } | Step::Probe(None) => {}
+            Step::Door(door) => self.door = Some(door),
+            Step::Hold(_) | Step::Run { .. } | Step::Probe(None) => {}
         }
     }
 
