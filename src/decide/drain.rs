@@ -9,9 +9,14 @@ use super::{
     life::{End, Life, State},
     policy::Strategy,
     say::{millis, words},
+    slot::Signs,
     step::{Door, Step},
 };
-use crate::{explain::code::Code, time::MonoTime, words::Generation};
+use crate::{
+    explain::code::Code,
+    time::MonoTime,
+    words::{Exit, Generation},
+};
 
 /// A drain or a kill that is not reported this long after it was due has gone wrong.
 pub(super) const SLACK: Duration = Duration::from_secs(5);
@@ -209,29 +214,17 @@ impl Engine {
     }
 
     pub(super) fn gone(&mut self, generation: Generation) {
-        let Some(at) = self
-            .lives
-            .iter()
-            .position(|life| life.generation == generation)
-        else {
+        let Some(life) = self.life(generation) else {
             return;
         };
-        if matches!(self.lives[at].state, State::Starting | State::Ready) {
+        if matches!(life.state, State::Starting | State::Ready) {
             // Its keeper went with it and could not tell how it ended.
-            self.exited(
-                generation,
-                crate::words::Exit::Signal(9),
-                super::slot::Signs::default(),
-            );
+            self.exited(generation, Exit::Signal(9), Signs::default());
         }
-        let Some(at) = self
-            .lives
-            .iter()
-            .position(|life| life.generation == generation)
-        else {
+        let place = |life: &Life| life.generation == generation;
+        let Some(at) = self.lives.iter().position(place) else {
             return;
         };
-        self.withdraw(generation);
         let life = self.lives.remove(at);
         if !life.end_said {
             self.say_stopped(&life);

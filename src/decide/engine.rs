@@ -1,6 +1,6 @@
 //! The healing loop's mind: facts in ([`Observation`]), steps out ([`Step`]), `now` as an argument.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
     event::{Event, Kind, Level},
@@ -15,6 +15,7 @@ use super::{
     rule::Watched,
     say::{millis, words},
     shutdown::Ending,
+    slot::Signs,
     snapshot::IncidentView,
     step::{Door, Step},
 };
@@ -65,7 +66,7 @@ pub struct Engine {
     pub(super) recycle_delay: Backoff,
     /// Rules don't recycle before this: the last replacement did not get ready.
     pub(super) recycle_not_before: MonoTime,
-    pub(super) last_start_took: std::time::Duration,
+    pub(super) last_start_took: Duration,
     pub(super) spent: Spent,
     /// What rules that only report would have spent.
     pub(super) spent_observing: Spent,
@@ -119,7 +120,7 @@ impl Engine {
             overlap_impossible: false,
             recycle_delay: Backoff::default(),
             recycle_not_before: MonoTime::ZERO,
-            last_start_took: std::time::Duration::ZERO,
+            last_start_took: Duration::ZERO,
             spent: Spent::default(),
             spent_observing: Spent::default(),
             health: Health::default(),
@@ -165,7 +166,7 @@ impl Engine {
                 address_in_use,
                 left_children,
             } => {
-                let signs = super::slot::Signs {
+                let signs = Signs {
                     oom_killed,
                     address_in_use,
                     left_children,
@@ -238,11 +239,7 @@ impl Engine {
 
     /// Whether nothing stands in the way of a start that is due.
     fn may_start(&self) -> bool {
-        if self
-            .lives
-            .iter()
-            .any(|life| life.blocks_start || life.state == State::Starting)
-        {
+        if self.lives.iter().any(|life| life.blocks_start) {
             return false;
         }
         let overlaps = self.recycle.as_ref().is_some_and(Recycle::overlaps);
@@ -325,7 +322,7 @@ impl Engine {
         }
     }
 
-    fn stalled(&mut self, time: std::time::Duration) {
+    fn stalled(&mut self, time: Duration) {
         for rule in &mut self.rules {
             rule.void();
         }

@@ -5,6 +5,7 @@ use super::{
     engine::Engine,
     event::{Event, Kind, Level},
     guard::Held,
+    life::Life,
     observation::{MemorySample, Tally},
     policy::{Action, Command, Strategy},
     recycle::{Cause, Phase, Wish, strategy_word},
@@ -200,7 +201,7 @@ impl Engine {
             Trigger::Requests { .. } | Trigger::Memory { .. } => Cause::Healthy,
             Trigger::Status { .. } => Cause::Sick,
             Trigger::Slow { time_taken, .. } => {
-                let hangs = |life: &super::life::Life| life.hangs(self.now, *time_taken);
+                let hangs = |life: &Life| life.hangs(self.now, *time_taken);
                 match self.life(generation).is_some_and(hangs) {
                     true => Cause::Hung,
                     false => Cause::Sick,

@@ -3,9 +3,10 @@
 //! Invariant: nothing here does I/O, reads a clock, starts a thread or draws randomness that was
 //! not injected. The same observations at the same times give the same steps.
 //!
-//! In reading order: [`observation`] (in), [`step`] (out), [`engine`] (between them); then the
-//! slot's life (`slot`, `drain`, `restart`), rules (`healing`, `rule`, `window`, `guard`),
-//! `recycle`, `health`, and what operators say (`operator`, `shutdown`).
+//! In reading order: [`observation`] (in), [`step`] (out), [`engine`] (between them); the slot's
+//! life (`slot`, `drain`, `life`, `restart`); rules (`healing`, `rule`, `window`, `guard`); the
+//! replacement of a worker (`recycle`, `recycling`, `replacing`, `handover`, `growth`); the probe
+//! (`health`); what operators say (`operator`, `shutdown`); and who looks on ([`snapshot`]).
 
 pub mod engine;
 pub mod event;

@@ -13,6 +13,7 @@ use super::{
     say::words,
     step::Step,
 };
+use crate::time::MonoTime;
 
 impl Engine {
     pub(super) fn word(&mut self, word: Word) -> Option<u64> {
@@ -64,7 +65,7 @@ impl Engine {
         self.retire_all(until);
     }
 
-    pub(super) fn retire_all(&mut self, until: crate::time::MonoTime) {
+    pub(super) fn retire_all(&mut self, until: MonoTime) {
         let all: Vec<_> = self.lives.iter().map(|life| life.generation).collect();
         for generation in all {
             self.retire(generation, until);

@@ -229,25 +229,34 @@ impl Engine {
     }
 
     /// The worker that is replaced for its memory serves only as long as it will not have
-    /// outgrown its limit by more than a quarter when the new one is ready.
+    /// outgrown its limit by more than a quarter when the new one is ready, or else soon.
     pub(super) fn watch_projection(&mut self) {
         let Some(recycle) = &self.recycle else { return };
         let (Some(limit), Some(old)) = (recycle.memory_limit, recycle.old) else {
             return;
         };
-        if recycle.phase != Phase::Starting {
-            return;
-        }
+        let starts = recycle.phase == Phase::Starting;
         let started = self.starting().map(|life| self.now.since(life.started_at));
         let rest = self
             .last_start_took
             .saturating_sub(started.unwrap_or_default());
+        let time = if starts {
+            rest.max(START_LEAST)
+        } else {
+            START_LEAST
+        };
         let most = limit.0.saturating_add(limit.0 / 4);
         let Some(life) = self.life(old) else { return };
-        if life.on_roster && life.memory.projected(rest.max(START_LEAST)) > most {
+        if !life.on_roster || life.memory.projected(time) <= most {
+            return;
+        }
+        if starts {
             self.withdraw(old);
             let until = self.now + self.policy.recycle.drain_timeout;
             self.drain(old, until, End::Stop);
+        } else {
+            self.finish_handover();
+            self.end_quiet();
         }
     }
 

@@ -186,10 +186,7 @@ impl Engine {
     pub(super) fn recycle_gone(&mut self, generation: Generation) {
         if let Some(recycle) = &mut self.recycle
             && recycle.old == Some(generation)
-            && matches!(
-                recycle.phase,
-                Phase::Quiet { .. } | Phase::Draining | Phase::Stopping
-            )
+            && matches!(recycle.phase, Phase::Draining | Phase::Stopping)
         {
             recycle.phase = Phase::Restarting;
             self.pending_start = Some(self.now);
@@ -233,13 +230,16 @@ impl Engine {
     ) {
         let level = match outcome {
             "replaced" => Level::Info,
-            _ => Level::Error,
+            _ => Level::Warn,
         };
         let took = of.map_or(Duration::ZERO, |recycle| self.now.since(recycle.began));
         let mut event = Event::new(Kind::RecycleEnded, level, text)
             .of(incident)
             .text("outcome", outcome)
             .number("took_ms", millis(took));
+        if let Some(recycle) = of {
+            event = event.text("reasons", recycle.reasons.join("; "));
+        }
         event.generation = of.and_then(|recycle| recycle.new);
         if let Some(old) = of.and_then(|recycle| recycle.old) {
             event = event.number("old", u64::from(old.0));

@@ -1,5 +1,7 @@
 //! How a worker comes, and what follows when it ends by itself.
 
+use std::time::Duration;
+
 use super::{
     drain::SLACK,
     engine::{Engine, Want},
@@ -23,6 +25,7 @@ pub(super) struct Signs {
 
 impl Engine {
     pub(super) fn start(&mut self) {
+        debug_assert!(self.starting().is_none(), "one start at a time");
         self.pending_start = None;
         self.newest = self.newest.next();
         let generation = self.newest;
@@ -103,7 +106,6 @@ impl Engine {
         };
         let life = self.lives.remove(at);
         if life.state != State::Starting {
-            self.recycle_gone(generation);
             return;
         }
         let (why, taken) = match why {
@@ -210,10 +212,14 @@ impl Engine {
         };
         self.story = Some(incident);
         let kept = self.replacement_failed(generation, taken);
+        let level = match kept {
+            Some(_) => Level::Warn,
+            None => Level::Error,
+        };
         let next = kept.unwrap_or_else(|| self.restart(None, false, code));
         let took = self.now.since(life.started_at);
         let text = format!("{} failed to start: {why}; {next}", life.name());
-        let event = Event::new(Kind::StartFailed, Level::Error, text).about(generation);
+        let event = Event::new(Kind::StartFailed, level, text).about(generation);
         let event = event.of(incident).text("why", why);
         self.say(
             event
@@ -225,7 +231,7 @@ impl Engine {
     }
 
     /// Plans the next start and says it in words.
-    fn restart(&mut self, served: Option<std::time::Duration>, clean: bool, code: i32) -> String {
+    fn restart(&mut self, served: Option<Duration>, clean: bool, code: i32) -> String {
         if self.relays() || (clean && self.policy.restart.when == RestartWhen::OnFailure) {
             self.want = Want::LeftDown;
             self.pending_start = None;
@@ -240,7 +246,7 @@ impl Engine {
         let (delay, words) = match plan {
             Plan::AtOnce(nth) => {
                 let text = format!("restarting at once ({nth} of {QUICK} this minute)");
-                (std::time::Duration::ZERO, text)
+                (Duration::ZERO, text)
             }
             Plan::Later(delay) => (delay, format!("next start in {}", words(delay))),
             Plan::GiveUp { .. } if self.policy.restart.give_up == GiveUp::Exit => {

@@ -88,7 +88,14 @@ impl Engine {
             (_, Some(until)) => ("cooling", Some(until)),
             _ => ("armed", None),
         };
-        let live = |held: &Held| held.until().is_none_or(|until| until > now);
+        let live = |held: &Held| match held {
+            Held::NoLimit => rule.limit_unknown(),
+            Held::Recycling(incident) => {
+                let under_way = self.recycle.as_ref().map(|recycle| recycle.incident);
+                under_way == Some(*incident)
+            }
+            held => held.until().is_some_and(|until| until > now),
+        };
         RuleView {
             name: rule.rule.name.clone(),
             state,

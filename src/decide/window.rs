@@ -1,8 +1,8 @@
 //! Counts over a sliding window of time.
 //!
 //! Exact to one tick: what is counted within one tick is dated by the first of it. A window of
-//! length W (at least one tick) holds at `now` what is dated after `now - W`. Quiet ticks take no room, so the length
-//! is at most W / [`TICK`] + 1 entries of 24 bytes.
+//! length W (at least one tick) holds at `now` what is dated after `now - W`. Quiet ticks take no
+//! room, so there are W / [`TICK`] + 1 entries of 24 bytes at most.
 
 use std::{collections::VecDeque, time::Duration};
 

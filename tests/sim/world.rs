@@ -9,14 +9,11 @@ use std::{
 use autoheal::{
     decide::{
         engine::Engine,
-        event::{Event, Field, Kind},
-        observation::{MemorySample, Observation, RuleCount, StartFailure, Tally, Word},
+        observation::{Observation, StartFailure, Word},
         policy::{Policy, Strategy},
-        step::Step,
-        trigger::Trigger,
+        step::{Door, Step},
     },
     time::MonoTime,
-    units::ByteSize,
     words::{Exit, Generation},
 };
 
@@ -26,7 +23,6 @@ use crate::worker::{Knobs, Life, Worker, own_exit};
 pub(crate) const TICK: Duration = Duration::from_millis(500);
 /// What one moment may cause; more is a livelock.
 const SAME_MOMENT: u32 = 500;
-const MINUTE: Duration = Duration::from_secs(60);
 
 pub(crate) struct World {
     pub(crate) engine: Engine,
@@ -37,25 +33,27 @@ pub(crate) struct World {
     pub(crate) workers: BTreeMap<u32, Worker>,
     pub(crate) roster: Vec<u32>,
     pub(crate) exit: Option<i32>,
+    pub(crate) door: Option<Door>,
+    record: bool,
     /// Everything told to the engine, and everything it did.
     pub(crate) told: Vec<(MonoTime, Option<Observation>)>,
     pub(crate) done: Vec<String>,
     pub(crate) unanswered: BTreeSet<u64>,
     pub(crate) stopped: bool,
     pub(crate) shutting_down: bool,
-    events: BTreeMap<(MonoTime, u64), Observation>,
-    serial: u64,
-    next_tick: MonoTime,
-    confirm: bool,
-    recycle: Option<u64>,
-    fired: VecDeque<MonoTime>,
-    starts: VecDeque<MonoTime>,
+    pub(crate) events: BTreeMap<(MonoTime, u64), Observation>,
+    pub(crate) serial: u64,
+    pub(crate) next_tick: MonoTime,
+    pub(crate) confirm: bool,
+    pub(crate) recycle: Option<u64>,
+    pub(crate) fired: VecDeque<MonoTime>,
+    pub(crate) starts: VecDeque<MonoTime>,
     /// Starts that are not restarts: recycles and words.
-    asked: VecDeque<MonoTime>,
+    pub(crate) asked: VecDeque<MonoTime>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, policy: Policy, knobs: Knobs) -> Self {
+    pub(crate) fn new(seed: u64, policy: Policy, knobs: Knobs, record: bool) -> Self {
         let now = MonoTime::from_millis(10_000);
         let engine = Engine::new(policy.clone(), seed, 1, now);
         let mut world = Self {
@@ -67,6 +65,8 @@ impl World {
             workers: BTreeMap::new(),
             roster: Vec::new(),
             exit: None,
+            door: None,
+            record,
             told: Vec::new(),
             done: Vec::new(),
             unanswered: BTreeSet::new(),
@@ -105,7 +105,9 @@ impl World {
             );
             self.now = next;
             if due <= next {
-                self.told.push((next, None));
+                if self.record {
+                    self.told.push((next, None));
+                }
                 self.engine.handle_timeout(next);
                 self.perform();
             } else if event <= next {
@@ -119,7 +121,9 @@ impl World {
     }
 
     pub(crate) fn tell(&mut self, seen: Observation) -> Option<u64> {
-        self.told.push((self.now, Some(seen.clone())));
+        if self.record {
+            self.told.push((self.now, Some(seen.clone())));
+        }
         let answer = self.engine.handle(self.now, seen);
         if let Some(incident) = answer {
             self.unanswered.insert(incident);
@@ -183,152 +187,6 @@ impl World {
         );
     }
 
-    fn tick(&mut self) {
-        let all: Vec<u32> = self
-            .workers
-            .iter()
-            .filter(|(_, w)| w.lives())
-            .map(|(generation, _)| *generation)
-            .collect();
-        for generation in all {
-            self.misbehave(generation);
-            let tally = self.traffic(generation);
-            let bytes = self.workers[&generation].bytes;
-            self.tell(Observation::Tally(tally));
-            let sample = |exact| MemorySample {
-                generation: Generation(generation),
-                bytes: ByteSize(bytes),
-                exact,
-                limit: None,
-            };
-            self.tell(Observation::Memory(sample(false)));
-            if std::mem::take(&mut self.confirm) {
-                self.tell(Observation::Memory(sample(true)));
-            }
-            let result = match self.workers[&generation].sick {
-                true => Err("no answer within 2s".to_owned()),
-                false => Ok(()),
-            };
-            self.tell(Observation::Probe {
-                generation: Generation(generation),
-                result,
-            });
-        }
-        self.interfere();
-        assert!(self.engine.snapshot(self.now).generations.len() < 12);
-    }
-
-    fn misbehave(&mut self, generation: u32) {
-        let knobs = self.knobs;
-        let chances = [
-            knobs.crashes_a_tick,
-            knobs.hangs_a_tick,
-            knobs.unhealthy_a_tick,
-        ];
-        let [crashes, hangs, sickens] = chances.map(|chance| self.rng.f64() < chance);
-        let worker = self.workers.get_mut(&generation).unwrap();
-        worker.hung |= hangs && worker.state == Life::Up;
-        worker.sick |= sickens;
-        if crashes && worker.state == Life::Up {
-            let exit = own_exit(&mut self.rng);
-            self.exits_in(0, generation, exit);
-        }
-    }
-
-    /// Ten requests a tick, spread over the roster.
-    fn traffic(&mut self, generation: u32) -> Tally {
-        let came = if self.roster.contains(&generation) {
-            10 / self.roster.len() as u64
-        } else {
-            0
-        };
-        let (now, knobs) = (self.now, self.knobs);
-        let failed = (0..came)
-            .filter(|_| self.rng.f64() < knobs.fails_requests)
-            .count() as u64;
-        let worker = self.workers.get_mut(&generation).unwrap();
-        let mut answered = came;
-        if worker.hung {
-            answered = 0;
-            worker.in_flight += came;
-            worker.stuck.push((now, came));
-        } else {
-            worker.bytes += came * knobs.leak_per_request;
-        }
-        let mut rules = Vec::new();
-        for rule in &self.policy.rules {
-            rules.push(match &rule.when {
-                Trigger::Status { .. } => RuleCount {
-                    matching: failed.min(answered),
-                    total: answered,
-                },
-                Trigger::Requests { .. } => RuleCount {
-                    matching: answered,
-                    total: answered,
-                },
-                Trigger::Slow { time_taken, .. } => {
-                    let slow = |at: MonoTime| {
-                        now.since(at) >= *time_taken && now.since(at) < *time_taken + TICK
-                    };
-                    let slow = worker
-                        .stuck
-                        .iter()
-                        .filter(|(at, _)| slow(*at))
-                        .map(|(_, n)| n)
-                        .sum();
-                    RuleCount {
-                        matching: slow,
-                        total: answered + slow,
-                    }
-                }
-                Trigger::Memory { .. } => RuleCount::default(),
-            });
-        }
-        let in_flight = worker.in_flight;
-        Tally {
-            generation: Generation(generation),
-            rules,
-            answered,
-            in_flight,
-        }
-    }
-
-    /// Operators, stalls, and facts about workers that nobody knows.
-    fn interfere(&mut self) {
-        let knobs = self.knobs;
-        if self.rng.f64() < knobs.stalls_a_tick {
-            self.tell(Observation::Stalled(Duration::from_secs(3)));
-        }
-        if self.rng.f64() < knobs.nonsense_a_tick {
-            let generation = Generation(self.rng.u32(0..100_000) + 100_000);
-            self.tell(Observation::Ready { generation });
-            self.tell(Observation::Gone { generation });
-            self.tell(Observation::Drained { generation, cut: 1 });
-        }
-        if self.rng.f64() >= knobs.words_a_tick {
-            return;
-        }
-        let word = match self.rng.u8(0..12) {
-            0..4 => Word::Recycle {
-                reason: "because".to_owned(),
-                force: self.rng.bool(),
-            },
-            4..7 => Word::Start,
-            7 => Word::Stop,
-            8 => Word::Hold(Duration::from_secs(1)),
-            9 => Word::Disarm {
-                rules: Vec::new(),
-                time: Duration::from_secs(5),
-            },
-            10 => Word::Arm { rules: Vec::new() },
-            _ => Word::Reload {
-                policy: Box::new(self.policy.clone()),
-                recycle: self.rng.bool().then(|| "the command changed".to_owned()),
-            },
-        };
-        self.operator(word);
-    }
-
     pub(crate) fn operator(&mut self, word: Word) {
         match &word {
             Word::Stop => self.stopped = true,
@@ -342,26 +200,13 @@ impl World {
 
     fn perform(&mut self) {
         while let Some(step) = self.engine.poll_step() {
-            self.done.push(format!("{:?} {step:?}", self.now));
+            if self.record {
+                self.done.push(format!("{:?} {step:?}", self.now));
+            }
             assert!(self.exit.is_none(), "a step after the last one: {step:?}");
             self.step(step);
         }
         assert!(self.roster.len() <= 2, "on the roster: {:?}", self.roster);
-        let booting = self
-            .workers
-            .values()
-            .filter(|w| w.state == Life::Booting && !w.gone_told);
-        let starting = self.engine.snapshot(self.now);
-        let starting = starting
-            .generations
-            .iter()
-            .filter(|g| g.state == "starting")
-            .count();
-        assert!(
-            starting <= 1,
-            "{starting} start at once of {}",
-            booting.count()
-        );
     }
 
     fn known(&mut self, generation: Generation) -> &mut Worker {
@@ -441,7 +286,8 @@ impl World {
             Step::ConfirmMemory { .. } => self.confirm = true,
             Step::Say(event) => self.hear(&event),
             Step::Exit(code) => self.exit = Some(code),
-            Step::Door(_) | Step::Hold(_) | Step::Run { .. } | Step::Probe(None) => {}
+            Step::Door(door) => self.door = Some(door),
+            Step::Hold(_) | Step::Run { .. } | Step::Probe(None) => {}
         }
     }
 
@@ -500,58 +346,8 @@ impl World {
             self.later(after, Observation::Ready { generation: name });
         }
     }
-
-    /// Restarts only: three at once in a minute and those that waited 1, 2, 4... seconds.
-    fn check_rate(&mut self) {
-        for times in [&mut self.starts, &mut self.asked, &mut self.fired] {
-            times.retain(|at| self.now.since(*at) < MINUTE * 11);
-        }
-        let recent = |times: &VecDeque<MonoTime>| {
-            times
-                .iter()
-                .filter(|at| self.now.since(**at) < MINUTE)
-                .count()
-        };
-        let (starts, asked) = (recent(&self.starts), recent(&self.asked));
-        assert!(
-            starts <= 11 + 9 * asked,
-            "{starts} starts in a minute, {asked} asked for"
-        );
-    }
-
-    fn hear(&mut self, event: &Event) {
-        match event.kind {
-            Kind::RecycleBegun => {
-                assert_eq!(self.recycle, None, "a second recycle: {event}");
-                self.recycle = event.incident;
-                self.asked.push_back(self.now);
-            }
-            Kind::RecycleEnded => {
-                let incident = event.incident.expect("an incident");
-                if self.recycle.is_some() {
-                    assert_eq!(self.recycle.take(), Some(incident), "{event}");
-                }
-                self.unanswered.remove(&incident);
-            }
-            Kind::RuleFired => {
-                let generation = event.generation.expect("a worker").0;
-                assert!(
-                    self.roster.contains(&generation),
-                    "{event} acts on a worker that rests"
-                );
-                if event.fields.contains(&("recycles", Field::Flag(true))) {
-                    self.fired.push_back(self.now);
-                    let budget = self.policy.budget;
-                    let live = |at: &&MonoTime| self.now.since(**at) < budget.window;
-                    let spent = self.fired.iter().filter(live).count();
-                    assert!(spent <= budget.recycles as usize, "the budget: {event}");
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
-fn ms(time: Duration) -> u64 {
+pub(crate) fn ms(time: Duration) -> u64 {
     time.as_millis().try_into().unwrap()
 }
