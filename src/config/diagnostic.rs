@@ -63,14 +63,18 @@ impl Diagnostic {
             what = what.element(snippet);
         }
         let cure = Group::with_title(Level::HELP.secondary_title(&self.cure));
+        let report = match self.place {
+            Some(_) => vec![vec![what, cure]],
+            // Without an excerpt nothing is left to draw a line between.
+            None => vec![vec![what], vec![cure]],
+        };
         let renderer = if colour {
             Renderer::styled()
         } else {
             Renderer::plain()
         };
-        let mut text = renderer.render(&[what, cure]);
-        text.push('\n');
-        text
+        let parts = report.iter().map(|groups| renderer.render(groups) + "\n");
+        parts.collect()
     }
 }
 

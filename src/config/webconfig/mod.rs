@@ -3,8 +3,10 @@
 //! The result is the document that an autoheal.toml of the same meaning would make. Sections that
 //! are not ours are passed over; what is wrong inside ours is said in the file's own words.
 
+mod actions;
 mod arguments;
 mod expand;
+mod iis_only;
 mod launcher;
 mod program;
 mod timespan;
