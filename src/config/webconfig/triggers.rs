@@ -61,7 +61,7 @@ const SLOW: Shape = Shape {
 };
 const STATUS: Shape = Shape {
     attributes: &[],
-    children: &["add"],
+    children: &["add", "clear"],
     wrong: &[
         ("statusCode", STATUS_CURE),
         ("status", STATUS_CURE),
