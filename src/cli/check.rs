@@ -80,3 +80,68 @@ fn check(files: &[PathBuf], around: &Surroundings<'_>, out: &mut dyn Write) -> i
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// What `check` prints for a file, in a world that has the programs of the fixtures.
+    fn checked(file: &Path) -> (i32, String) {
+        let env = |name: &str| match name {
+            "HOME" => Some("/home/site".to_owned()),
+            "PATH" => Some("/usr/bin".to_owned()),
+            _ => None,
+        };
+        let root = env::current_dir().unwrap();
+        let there = ["/usr/bin/dotnet", "/usr/bin/python", "/usr/bin/sh"].map(PathBuf::from);
+        let folder = root.join("tests/fixtures/config");
+        let is_file = |path: &Path| {
+            there.contains(&path.to_path_buf())
+                || path == folder.join("./app.dll")
+                || path == folder.join("bin/app")
+        };
+        let around = Surroundings {
+            env: &env,
+            is_file: &is_file,
+            cwd: root.clone(),
+        };
+        let mut out = Vec::new();
+        let code = check(&[file.to_path_buf()], &around, &mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        (code, out.replace(&root.display().to_string(), "ROOT"))
+    }
+
+    #[test]
+    fn every_fixture_says_what_a_tired_operator_needs() {
+        let mut files: Vec<_> = fs::read_dir("tests/fixtures/config")
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
+            .collect();
+        files.sort();
+        assert!(files.len() > 30);
+        for file in files {
+            let (code, out) = checked(&file);
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            insta::with_settings!({
+                snapshot_path => "../../tests/fixtures/config/snapshots",
+                prepend_module_to_snapshot => false,
+                omit_expression => true,
+            }, {
+                insta::assert_snapshot!(name, format!("{out}\nexit {code}"));
+            });
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_an_error() {
+        let (code, out) = checked(Path::new("nowhere.toml"));
+        assert_eq!(code, 78);
+        assert!(
+            out.starts_with("error: there is no file nowhere.toml"),
+            "{out}"
+        );
+    }
+}

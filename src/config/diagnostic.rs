@@ -4,7 +4,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,21 +56,33 @@ impl Diagnostic {
         let mut what = Group::with_title(level.primary_title(&self.what));
         if let Some(place) = &self.place {
             let excerpt = place.excerpt();
-            let snippet = Snippet::source(excerpt.text)
-                .path(&place.source.name)
-                .line_start(excerpt.line)
+            let (line, column) = place.line_column();
+            let mut snippet = Snippet::source(excerpt.text)
+                .line_start(line)
                 .annotation(AnnotationKind::Primary.span(excerpt.range));
+            if excerpt.from_line_start {
+                snippet = snippet.path(&place.source.name);
+            } else {
+                let origin = Origin::path(&place.source.name).line(line);
+                what = what.element(origin.char_column(column));
+            }
             what = what.element(snippet);
         }
-        let cure = Group::with_title(Level::HELP.secondary_title(&self.cure));
+        let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+        let cure: String = self.cure.chars().map(plain).collect();
+        let cure = Group::with_title(Level::HELP.secondary_title(cure));
+        let report = match self.place {
+            Some(_) => vec![vec![what, cure]],
+            // Without an excerpt nothing is left to draw a line between.
+            None => vec![vec![what], vec![cure]],
+        };
         let renderer = if colour {
             Renderer::styled()
         } else {
             Renderer::plain()
         };
-        let mut text = renderer.render(&[what, cure]);
-        text.push('\n');
-        text
+        let parts = report.iter().map(|groups| renderer.render(groups) + "\n");
+        parts.collect()
     }
 }
 
@@ -105,6 +117,7 @@ impl Place {
     /// The lines of the place, at most three, so that rendering costs the same in any file.
     fn excerpt(&self) -> Excerpt<'_> {
         const MOST_LINES: usize = 3;
+        const MOST_BYTES: usize = 300;
         let text = &self.source.text;
         let range = self.clamped();
         let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
@@ -113,32 +126,40 @@ impl Place {
             .match_indices('\n')
             .nth(last.min(MOST_LINES - 1))
             .map_or(text.len(), |(at, _)| range.start + at);
+        let line_start = start;
+        let start = floor(text, start.max(range.start.saturating_sub(MOST_BYTES)));
+        let end = floor(text, end.min(range.start + MOST_BYTES));
         Excerpt {
             text: &text[start..end],
-            line: self.line_column().0,
+            from_line_start: start == line_start,
             range: range.start - start..range.end.min(end) - start,
         }
     }
 
     fn clamped(&self) -> Range<usize> {
         let text = &self.source.text;
-        let mut start = self.range.start.min(text.len());
-        while !text.is_char_boundary(start) {
-            start -= 1;
-        }
-        let mut end = self.range.end.clamp(start, text.len());
-        while !text.is_char_boundary(end) {
-            end += 1;
-        }
-        start..end
+        let start = floor(text, self.range.start.min(text.len()));
+        start..floor(text, self.range.end.clamp(start, text.len()))
     }
 }
 
 struct Excerpt<'a> {
     text: &'a str,
-    line: usize,
+    /// It begins where its line does, so that its columns are the file's.
+    from_line_start: bool,
     range: Range<usize>,
 }
+
+/// The start of the character that `at` lies in.
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
+}
+
+/// So many diagnostics are told of one configuration; who has more has given the wrong file.
+const MOST_FOUND: usize = 200;
 
 /// Collects what is wrong, so that all of it is said at once.
 #[derive(Debug, Default)]
@@ -200,6 +221,15 @@ impl Report {
     }
 
     fn push(&mut self, severity: Severity, span: Option<Span>, what: String, cure: String) {
+        if self.found.len() == MOST_FOUND && severity == Severity::Error {
+            self.found.push(Diagnostic::error(
+                format!("more than {MOST_FOUND} things are wrong; the others are not shown"),
+                "cure the first ones, or check that this is the file you mean",
+            ));
+        }
+        if self.found.len() >= MOST_FOUND {
+            return;
+        }
         let place = span.map(|span| Place {
             source: Arc::clone(&self.sources[span.source].0),
             range: span.start..span.end,
@@ -217,6 +247,11 @@ impl Report {
 
     pub(super) fn add(&mut self, diagnostic: Diagnostic) {
         self.found.push(diagnostic);
+    }
+
+    /// How many things were found so far.
+    pub(super) fn found(&self) -> usize {
+        self.found.len()
     }
 
     pub(super) fn has_errors(&self) -> bool {
@@ -254,5 +289,74 @@ impl Span {
             start: range.start,
             end: range.end,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str, range: Range<usize>) -> Diagnostic {
+        let source = SourceText {
+            name: "a.toml".to_owned(),
+            text: text.to_owned(),
+        };
+        Diagnostic {
+            place: Some(Place {
+                source: Arc::new(source),
+                range,
+            }),
+            ..Diagnostic::error("it is wrong", "make it \u{1b}[31mright")
+        }
+    }
+
+    #[test]
+    fn a_place_is_counted_in_characters_from_one() {
+        let found = at("é = 1\nñandú = 2\n", 7..14);
+        let place = found.place.unwrap();
+        assert_eq!(place.line_column(), (2, 1));
+        let found = at("é = 1\nñandú = 2\n", 17..18);
+        assert_eq!(found.place.unwrap().line_column(), (2, 9));
+    }
+
+    #[test]
+    fn an_endless_line_is_shown_in_part_and_with_its_real_column() {
+        let text = "a".repeat(100_000) + "\n" + &"b".repeat(100_000) + "!" + &"c".repeat(100_000);
+        let shown = at(&text, 200_001..200_002).render(false);
+        assert!(shown.contains("a.toml:2:100001"), "{shown}");
+        assert!(shown.len() < 1500 && shown.contains('!'), "{shown}");
+    }
+
+    #[test]
+    fn what_spans_many_lines_is_shown_by_its_first_three() {
+        let shown = at(&"line\n".repeat(1000), 0..5000).render(false);
+        assert_eq!(shown.matches("line").count(), 3, "{shown}");
+    }
+
+    #[test]
+    fn there_is_colour_only_when_it_is_asked_for() {
+        let found = at("a = 1", 0..1);
+        assert!(!found.render(false).contains('\u{1b}'));
+        assert!(found.render(true).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_place_outside_of_its_text_is_shown_nevertheless() {
+        for range in [0..9, 7..9, 1..2, 3..3] {
+            assert!(at("éé", range).render(false).contains("a.toml:1:"));
+        }
+        assert!(at("", 0..0).render(false).contains("a.toml:1:1"));
+    }
+
+    #[test]
+    fn two_hundred_diagnostics_are_enough() {
+        let mut report = Report::default();
+        let source = report.add_source("a.toml", "x".repeat(1000), "/");
+        for at in 0..1000 {
+            report.error(Span::new(source, at..at + 1), "wrong", "right it");
+        }
+        let found = report.into_found();
+        assert_eq!(found.len(), 201);
+        assert!(found[200].what.contains("more than 200"));
     }
 }

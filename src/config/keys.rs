@@ -97,37 +97,68 @@ const RULE_KEYS: [(&str, &[&str]); 2] = [
     ("do", &["recycle", "run", "timeout"]),
 ];
 
-/// What autoheal is to have, but not in this version.
-const LATER: [(&str, &[&str]); 4] = [
+/// What autoheal is to have, but not in this version: table, key, and what to do instead.
+const LATER: [(&str, &str, &str); 21] = [
     (
         "",
-        &[
-            "tls",
-            "probes",
-            "attach",
-            "route",
-            "dependency",
-            "fleet",
-            "proxy_protocol",
-        ],
+        "tls",
+        "remove it, and let what stands before autoheal speak TLS",
     ),
-    ("worker", &["count"]),
+    ("", "probes", "remove it, and let probes ask the app itself"),
+    (
+        "",
+        "attach",
+        "write [worker] with the command that starts the app",
+    ),
+    ("", "route", "remove it; [timeouts] holds for every path"),
+    (
+        "",
+        "dependency",
+        "remove it; a rule can leave paths out with except",
+    ),
+    ("", "fleet", "remove it; each replica heals itself"),
+    (
+        "",
+        "proxy_protocol",
+        "remove it, and send X-Forwarded-For instead",
+    ),
+    (
+        "worker",
+        "count",
+        "remove it; let the app's own server start more processes",
+    ),
+    ("when", "abandoned", CONDITIONS),
+    ("when", "cpu", CONDITIONS),
     (
         "when",
-        &[
-            "abandoned",
-            "cpu",
-            "leak",
-            "age",
-            "schedule",
-            "file",
-            "pressure",
-            "output",
-            "connections",
-        ],
+        "leak",
+        "write when.memory = { private_bytes = \"800MiB\" }",
     ),
-    ("do", &["capture", "unready", "notify"]),
+    (
+        "when",
+        "age",
+        "remove the rule, or write when.requests = { count = 100000 }",
+    ),
+    (
+        "when",
+        "schedule",
+        "remove the rule; cron can call autoheal recycle",
+    ),
+    ("when", "file", CONDITIONS),
+    ("when", "pressure", CONDITIONS),
+    ("when", "output", CONDITIONS),
+    ("when", "connections", CONDITIONS),
+    (
+        "do",
+        "capture",
+        "remove it; { run = [...] } before \"recycle\" can collect evidence",
+    ),
+    ("do", "unready", ACTIONS),
+    ("do", "notify", "write { run = [\"curl\", ...] }"),
+    ("do", "signal", ACTIONS),
 ];
+const CONDITIONS: &str = "remove the rule; requests, status, slow and memory work";
+const ACTIONS: &str = "remove it; \"log\", \"recycle\" and { run = [...] } work";
 
 /// The keys of a table.
 pub(super) fn of(table: &str) -> &'static [&'static str] {
@@ -137,11 +168,12 @@ pub(super) fn of(table: &str) -> &'static [&'static str] {
         .map_or(&[], |(_, keys)| keys)
 }
 
-/// Whether a later version is to know this key.
-pub(super) fn is_later(table: &str, key: &str) -> bool {
+/// What to do about a key that only a later version is to know.
+pub(super) fn later(table: &str, key: &str) -> Option<&'static str> {
     LATER
         .iter()
-        .any(|(name, keys)| *name == table && keys.contains(&key))
+        .find(|(at, later, _)| *at == table && *later == key)
+        .map(|(_, _, cure)| *cure)
 }
 
 /// What to do about an unknown key of a table.
@@ -214,10 +246,8 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_no_key_yet() {
-        for (table, keys) in LATER {
-            for key in keys {
-                assert!(!of(table).contains(key), "{table}.{key}");
-            }
+        for (table, key, _) in LATER {
+            assert!(!of(table).contains(&key), "{table}.{key}");
         }
     }
 }

@@ -5,8 +5,10 @@
 //! clock or starts anything; the environment and the file system are asked through
 //! [`Surroundings`].
 
+mod action;
 mod address;
 mod change;
+mod condition;
 mod defaults;
 mod diagnostic;
 mod document;

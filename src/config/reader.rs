@@ -136,11 +136,11 @@ impl<'a> Fields<'a> {
             if known.contains(&key) {
                 continue;
             }
-            if keys::is_later(self.at, key) {
+            if let Some(cure) = keys::later(self.at, key) {
                 report.error(
                     entry.key_span,
                     format!("{key} is not supported by this version of autoheal"),
-                    format!("remove {key}; without it the rest of this file works"),
+                    cure,
                 );
                 continue;
             }

@@ -66,14 +66,27 @@ fn worker(settings: &Settings) -> String {
         Ready::Port => "its port accepts connections".to_owned(),
     };
     let command = if worker.command.is_empty() {
-        "the command given after --".to_owned()
+        "COMMAND given after --".to_owned()
     } else {
-        worker.command.join(" ")
+        command_line(&worker.command)
     };
     format!(
-        "The worker is {command}, run in {}, on {port}; it is ready when {ready}.",
+        "The worker is `{command}`, run in {}, on {port}; it is ready when {ready}.",
         worker.dir.display()
     )
+}
+
+/// A command as a shell would take it, near enough for people.
+fn command_line(argv: &[String]) -> String {
+    let words = argv.iter().map(|word| {
+        if word.is_empty() || word.contains(|c: char| c.is_whitespace() || "\"'$".contains(c)) {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        } else {
+            word.clone()
+        }
+    });
+    let words: Vec<_> = words.collect();
+    words.join(" ")
 }
 
 fn recycle(settings: &Settings) -> String {
@@ -98,14 +111,16 @@ pub fn rule_sentence(rule: &Rule, strategy: Strategy) -> String {
         format_duration(rule.min_uptime)
     );
     let when = condition(&rule.when, &ready);
-    let actions: Vec<_> = rule.actions.iter().map(|a| action(a, strategy)).collect();
-    let actions = actions.join(" and ");
-    let rest = format_duration(rule.cooldown);
-    let observed = match rule.mode {
-        Mode::Heal => "",
-        Mode::Observe | Mode::Relay => ", if the rule did not only report (mode = \"observe\")",
+    // Every firing is logged: it is worth saying only when nothing else is done.
+    let alone = rule.actions.len() == 1;
+    let done = rule.actions.iter().filter(|a| alone || **a != Action::Log);
+    let done: Vec<_> = done.map(|a| action(a, strategy)).collect();
+    let then = match rule.mode {
+        Mode::Heal => done.join(" and "),
+        Mode::Observe | Mode::Relay => "the rule only reports it (mode = \"observe\")".to_owned(),
     };
-    format!("When {when}, {actions}{observed}; then the rule rests for {rest}.")
+    let rest = format_duration(rule.cooldown);
+    format!("When {when}, {then}; then the rule rests for {rest}.")
 }
 
 fn condition(when: &Trigger, ready: &str) -> String {
@@ -201,6 +216,6 @@ fn action(action: &Action, strategy: Strategy) -> String {
             Strategy::Overlap => "it is recycled (overlap)".to_owned(),
             Strategy::InPlace => "it is recycled (in place)".to_owned(),
         },
-        Action::Run(command) => format!("\"{}\" is run", command.argv.join(" ")),
+        Action::Run(command) => format!("`{}` is run", command_line(&command.argv)),
     }
 }

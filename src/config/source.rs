@@ -1,14 +1,15 @@
 //! Where configuration comes from: files, options and variables, each with a name to show.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use super::diagnostic::Diagnostic;
 
 /// The most that is read of one file. Rules are a few kilobytes; more is a mistake.
-const MOST_BYTES: u64 = 1 << 20;
+const MOST_BYTES: usize = 1 << 20;
 
 /// One configuration file as it was read.
 #[derive(Clone, Debug)]
@@ -37,15 +38,13 @@ impl Source {
                     "give the file inside it, like autoheal.toml or web.config",
                 );
             }
-            Ok(meta) if meta.len() > MOST_BYTES => {
-                return refuse(
-                    format!("{name} is larger than 1 MiB"),
-                    "give a configuration file; rules and settings take a few KiB",
-                );
-            }
             _ => {}
         }
-        match fs::read(&full) {
+        match read_most(&full) {
+            Ok(bytes) if bytes.len() > MOST_BYTES => refuse(
+                format!("{name} is larger than 1 MiB"),
+                "give a configuration file; rules and settings take a few KiB",
+            ),
             Ok(bytes) => {
                 let dir = full.parent().unwrap_or(cwd).to_path_buf();
                 Ok(Self { name, dir, bytes })
@@ -90,6 +89,16 @@ impl Source {
         let bytes = self.bytes.strip_prefix(&UTF8_BOM).unwrap_or(&self.bytes);
         std::str::from_utf8(bytes)
     }
+}
+
+/// Reads one byte more than is allowed, so that a pipe or a device can't fill the memory.
+fn read_most(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
+    fs::File::open(path)?
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 const UTF8_BOM: [u8; 3] = [0xef, 0xbb, 0xbf];

@@ -24,13 +24,24 @@ pub(super) fn read(text: &str, source: usize, report: &mut Report) -> Table {
         return Table::default();
     }
     let (tree, errors) = DeTable::parse_recoverable(text);
+    let mut broken: Vec<Range<usize>> = Vec::new();
+    let mut array_left_open = false;
     for error in &errors {
         report.partial = true;
         let span = error.span().unwrap_or(0..0);
-        let (what, cure) = explain(error.message(), text, &span);
-        report.error(Span::new(source, span), what, cure);
+        let in_array = error.message().contains("array");
+        // What follows the first error of a line, or an array that was not closed, is its echo.
+        let echo = (in_array && array_left_open)
+            || broken
+                .iter()
+                .any(|told| same_line(text, told.start, span.start));
+        array_left_open |= in_array && !error.message().contains("table");
+        if !echo {
+            let (what, cure) = explain(error.message(), text, &span);
+            report.error(Span::new(source, span.clone()), what, cure);
+        }
+        broken.push(span);
     }
-    let broken: Vec<_> = errors.iter().filter_map(toml::de::Error::span).collect();
     let mut reading = Reading {
         text,
         source,
@@ -111,24 +122,28 @@ impl Reading<'_> {
     }
 
     fn is_broken(&self, span: &Range<usize>) -> bool {
-        let line_of = |at: usize| {
-            let at = at.min(self.text.len());
-            self.text.as_bytes()[..at].iter().rposition(|b| *b == b'\n')
-        };
-        self.broken
-            .iter()
-            .any(|broken| line_of(broken.start) == line_of(span.start))
+        let text = self.text;
+        let mut broken = self.broken.iter();
+        broken.any(|broken| same_line(text, broken.start, span.start))
     }
 }
 
-/// The line whose dotted key would nest so deep that building the tree could exhaust the stack.
+fn same_line(text: &str, one: usize, other: usize) -> bool {
+    let (first, last) = (one.min(other), one.max(other).min(text.len()));
+    !text.as_bytes()[first.min(last)..last].contains(&b'\n')
+}
+
+/// The line whose dotted keys would nest so deep that building the tree could exhaust the stack.
 fn too_many_dots(text: &str) -> Option<Range<usize>> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        let key = line.split('=').next().unwrap_or(line);
-        let longest = key.split(['"', '\'', '#']).next().unwrap_or(key);
-        if longest.bytes().filter(|byte| *byte == b'.').count() > DEEPEST {
-            return Some(start..start + longest.len().min(60));
+        let unquoted = line.split(['"', '\'']).step_by(2);
+        let dots: usize = unquoted
+            .map(|part| part.split('#').next().unwrap_or(part))
+            .map(|part| part.bytes().filter(|byte| *byte == b'.').count())
+            .sum();
+        if dots > DEEPEST {
+            return Some(start..start + line.trim_end().len().min(60));
         }
         start += line.len();
     }
@@ -158,7 +173,11 @@ fn explain(message: &str, text: &str, span: &Range<usize>) -> (String, String) {
     let message = message
         .strip_suffix(", expected literal string")
         .unwrap_or(message);
-    let cure = if message.contains("duplicate key") {
+    let start = span.start.min(text.len());
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let cure = if text[line_start..].trim_start().starts_with("//") {
+        "a comment begins with #"
+    } else if message.contains("duplicate key") {
         "keep one of the two; a table's keys may stand in one place only"
     } else if message.contains("string values must be quoted") {
         "put the value in double quotes"
@@ -168,8 +187,6 @@ fn explain(message: &str, text: &str, span: &Range<usize>) -> (String, String) {
         "close what was opened, and put commas between the parts"
     } else if message.contains("key with no value") || message.contains("missing value") {
         "write key = value"
-    } else if text[span.start.min(text.len())..].starts_with("//") {
-        "comments begin with #"
     } else {
         "write key = value lines under [section] headers; strings stand in double quotes"
     };

@@ -63,6 +63,10 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
 }
 
 fn no_command(report: &mut Report) {
+    if report.command_may_follow && report.has_errors() {
+        // Perhaps it is in what could not be read.
+        return;
+    }
     if report.command_may_follow {
         report.add(Diagnostic {
             severity: Severity::Warning,
@@ -184,7 +188,8 @@ fn signal(report: &mut Report, name: &str, node: &Node) -> Option<i32> {
     let read = text(report, name, node)?;
     let number = signal_number(&read);
     if number.is_none() {
-        let cure = match keys::nearest(&read, &USUAL) {
+        let bare = read.strip_prefix("SIG").unwrap_or(&read);
+        let cure = match keys::nearest(bare, &USUAL) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => "write a signal's name, like \"TERM\", \"QUIT\" or \"INT\"".to_owned(),
         };
@@ -239,13 +244,11 @@ pub(super) fn check(top: &Fields<'_>, settings: &Settings, report: &mut Report) 
 
 fn misspelt_placeholders(fields: &Fields<'_>, report: &mut Report) {
     let mut nodes = Vec::new();
-    match fields.get("command").map(|node| &node.value) {
-        Some(Value::List(items)) => nodes.extend(items),
-        _ => {}
+    if let Some(Value::List(items)) = fields.get("command").map(|node| &node.value) {
+        nodes.extend(items);
     }
-    match fields.get("env").map(|node| &node.value) {
-        Some(Value::Table(table)) => nodes.extend(table.0.iter().map(|entry| &entry.node)),
-        _ => {}
+    if let Some(Value::Table(table)) = fields.get("env").map(|node| &node.value) {
+        nodes.extend(table.0.iter().map(|entry| &entry.node));
     }
     for node in nodes {
         let text = node.as_text().unwrap_or_default();

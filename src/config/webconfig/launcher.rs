@@ -6,11 +6,12 @@ use super::{
     super::{
         diagnostic::{Report, Span},
         document::{Entry, Node, Table, Value},
+        resolve::window,
     },
     Context,
     arguments::split,
     expand::Variables,
-    program, timespan,
+    iis_only, program, timespan,
     xml::{Attribute, Element, Shape},
 };
 use crate::units::format_duration;
@@ -95,12 +96,14 @@ pub(super) fn read(
         env: context.around.env,
     };
     let span = launcher.span();
-    if let Some(command) = command(launcher, &variables, context, report) {
-        table.at(&["worker"], span).set("command", command);
+    match command(launcher, &variables, context, report) {
+        Some(command) => table.at(&["worker"], span).set("command", command),
+        None => report.partial = true,
     }
     environment(asp, &own, &variables, span, table, report);
     limits(launcher, table, report);
-    meaningless(launcher, report);
+    iis_only::check_words(launcher, report);
+    iis_only::warn(launcher, report);
 }
 
 fn command(
@@ -221,15 +224,16 @@ fn expand(variables: &Variables<'_>, written: &Attribute<'_>, report: &mut Repor
 }
 
 fn tell(expanded: &super::expand::Expanded, span: Span, report: &mut Report) {
-    for name in &expanded.unknown {
-        unknown_variable(name, span, report);
-    }
     if expanded.endless {
         report.error(
             span,
             "these variables refer to each other without end, or are longer than 32767 characters",
             "write the value out",
         );
+        return;
+    }
+    for name in &expanded.unknown {
+        unknown_variable(name, span, report);
     }
 }
 
@@ -264,6 +268,7 @@ fn limits(launcher: &Element<'_, '_>, table: &mut Table, report: &mut Report) {
             "write hours:minutes:seconds, like 00:04:00",
         ),
         Ok(time) => {
+            let time = time.min(*window().end());
             let node = Node::text(format_duration(time), written.span);
             set("timeouts", "response", Some(node.named("requestTimeout")));
         }
@@ -296,70 +301,6 @@ fn seconds(
                 cure,
             );
             None
-        }
-    }
-}
-
-/// What has no meaning outside of IIS, or not yet.
-fn meaningless(launcher: &Element<'_, '_>, report: &mut Report) {
-    let is = |name: &str, word: &str| {
-        let written = launcher.attribute(name)?;
-        let same = written.text.trim().eq_ignore_ascii_case(word);
-        same.then_some(written.span)
-    };
-    let remove = |name: &str| format!("remove {name}, or leave it for IIS");
-    let present = |name: &str| launcher.attribute(name).map(|written| written.span);
-    for name in ["rapidFailsPerMinute", "startupRetryCount"] {
-        if let Some(span) = present(name) {
-            report.warning(
-                span,
-                format!("{name} means nothing here: crashes back off from 1 s to 60 s"),
-                remove(name),
-            );
-        }
-    }
-    if let Some(span) = is("hostingModel", "inprocess") {
-        report.warning(
-            span,
-            "the app runs in a process of its own here, not inside the server",
-            "write hostingModel=\"OutOfProcess\", or leave it for IIS",
-        );
-    }
-    if let Some(span) = is("stdoutLogEnabled", "true") {
-        report.warning(
-            span,
-            "no log file is written: the worker's output goes to standard output",
-            "set stdoutLogEnabled=\"false\", or leave it for IIS; autoheal logs shows the output",
-        );
-    }
-    if let Some(span) = is("forwardWindowsAuthToken", "true") {
-        report.warning(
-            span,
-            "there is no Windows user to forward here",
-            remove("forwardWindowsAuthToken"),
-        );
-    }
-    if let Some(span) = present("processesPerApplication")
-        && is("processesPerApplication", "1").is_none()
-    {
-        report.warning(
-            span,
-            "one worker runs in this version of autoheal",
-            "let the app's own server start more processes, like gunicorn --workers",
-        );
-    }
-    for (name, why) in [
-        (
-            "recycleOnFileChange",
-            "files are not watched by this version of autoheal",
-        ),
-        (
-            "handlerSettings",
-            "handler settings mean nothing outside of IIS",
-        ),
-    ] {
-        for child in launcher.children_named(name) {
-            report.warning(child.span(), why, remove(&format!("<{name}>")));
         }
     }
 }

@@ -3,10 +3,14 @@
 //! The result is the document that an autoheal.toml of the same meaning would make. Sections that
 //! are not ours are passed over; what is wrong inside ours is said in the file's own words.
 
+mod actions;
 mod arguments;
 mod expand;
+mod iis_only;
 mod launcher;
 mod program;
+#[cfg(test)]
+mod tests;
 mod timespan;
 mod triggers;
 mod xml;
@@ -55,6 +59,7 @@ pub(super) fn read(
         root: report.dir(root.span()).to_path_buf(),
     };
     let mut sections = Vec::new();
+    let found_before = report.found();
     for child in root.children() {
         match child.name() {
             "system.webServer" => collect(&child, &mut sections, report),
@@ -70,7 +75,7 @@ pub(super) fn read(
             _ => misplaced(&child, report),
         }
     }
-    if sections.is_empty() && !report.has_errors() {
+    if sections.is_empty() && report.found() == found_before {
         report.warning(
             root.span(),
             "nothing in this web.config is for autoheal",

@@ -6,14 +6,14 @@ use super::{
     super::{
         diagnostic::{Report, Span},
         document::{Node, Table, Value},
+        resolve::window,
     },
     Context,
-    arguments::split,
-    expand::Variables,
-    program, timespan,
+    actions::{action, min_uptime},
+    timespan,
     xml::{Attribute, Element, Shape},
 };
-use crate::units::{ByteSize, format_duration};
+use crate::units::{ByteSize, StatusSet, format_duration};
 
 const MONITORING: Shape = Shape {
     attributes: &[],
@@ -61,7 +61,7 @@ const SLOW: Shape = Shape {
 };
 const STATUS: Shape = Shape {
     attributes: &[],
-    children: &["add"],
+    children: &["add", "clear"],
     wrong: &[
         ("statusCode", STATUS_CURE),
         ("status", STATUS_CURE),
@@ -93,27 +93,6 @@ const MEMORY: Shape = Shape {
     attributes: &["privateBytesInKB"],
     children: &[],
     wrong: &[ADD, ("count", "remove it: memory is no count")],
-};
-const ACTIONS: Shape = Shape {
-    attributes: &["value", "minProcessExecutionTime"],
-    children: &["customAction"],
-    wrong: &[
-        ("actionType", "that is the ARM name; write value"),
-        ("exe", "put it into <customAction exe=\"...\" />"),
-        (
-            "parameters",
-            "put it into <customAction parameters=\"...\" />",
-        ),
-    ],
-};
-const CUSTOM: Shape = Shape {
-    attributes: &["exe", "parameters"],
-    children: &[],
-    wrong: &[
-        ("executable", "write exe"),
-        ("arguments", "write parameters"),
-        ("value", "put it into <actions value=\"CustomAction\">"),
-    ],
 };
 const MEMORY_CURE: &str = "write <memory privateBytesInKB=\"819200\" /> for 800 MiB";
 const RANGE_CURE: &str = "that is the ARM name; write <add statusCode=\"500\" .../> for each \
@@ -150,6 +129,9 @@ pub(super) fn read(
         );
     }
     let action = actions.as_ref().and_then(|a| action(a, context, report));
+    // After an error the rules are read only for what else is wrong in them.
+    let stand_in = Node::text("log", monitoring.span());
+    let action = action.or_else(|| report.has_errors().then_some(stand_in));
     match (&actions, action, rules.list.is_empty()) {
         (Some(actions), Some(action), false) => {
             let min_uptime = min_uptime(actions, report);
@@ -165,7 +147,7 @@ pub(super) fn read(
             table.set("rule", Node::list(nodes.collect(), span));
         }
         (_, None, false) if !report.has_errors() => report.warning(
-            actions.map_or(monitoring.span(), |actions| actions.span()),
+            actions.map_or_else(|| monitoring.span(), |actions| actions.span()),
             "without an action the triggers are off",
             "add <actions value=\"Recycle\" /> beside <triggers>",
         ),
@@ -224,10 +206,14 @@ impl Rules {
         let sub = number(add, "subStatusCode", 0..=999, report);
         win32(add, report);
         let when = counted(add, report);
-        let (Some(status), Ok(sub), Some(mut when)) = (status, sub, when) else {
+        let (Some(status), Ok(sub)) = (status, sub) else {
             return;
         };
         let written = status.text.trim();
+        if let Err(error) = written.parse::<StatusSet>() {
+            report.error(status.span, error.what, "write a status like 500");
+            return;
+        }
         let codes = match sub {
             Some(sub) if sub > 0 && !written.contains('.') => format!("{written}.{sub}"),
             _ => written.to_owned(),
@@ -239,6 +225,9 @@ impl Rules {
                 "keep it if only autoheal reads the file, else write an <add> for each status",
             );
         }
+        let Some(mut when) = when else {
+            return;
+        };
         when.set("codes", Node::text(codes.clone(), status.span));
         set_path(add, &mut when, report);
         self.push("status", format!("status {codes}"), when, status.span);
@@ -368,10 +357,25 @@ fn time(
     report: &mut Report,
 ) -> Option<Node> {
     let written = element.need(name, example, report)?;
-    span_of_time(&written, name, report)
+    let read = span_of_time(&written, name, report)?;
+    let most = *window().end();
+    if name == "timeInterval" && timespan::parse(name, written.text).is_ok_and(|t| t > most) {
+        report.warning(
+            written.span,
+            "autoheal looks back at most 24:00:00, and does so here",
+            "write timeInterval=\"24:00:00\" with a smaller count",
+        );
+        return Some(Node::text(format_duration(most), written.span).named(name));
+    }
+    Some(read)
 }
 
-fn span_of_time(written: &Attribute<'_>, name: &'static str, report: &mut Report) -> Option<Node> {
+/// Reads an attribute of the form `hh:mm:ss`.
+pub(super) fn span_of_time(
+    written: &Attribute<'_>,
+    name: &'static str,
+    report: &mut Report,
+) -> Option<Node> {
     match timespan::parse(name, written.text) {
         Ok(Duration::ZERO) if name != "minProcessExecutionTime" => {
             report.error(
@@ -387,109 +391,4 @@ fn span_of_time(written: &Attribute<'_>, name: &'static str, report: &mut Report
             None
         }
     }
-}
-
-fn min_uptime(actions: &Element<'_, '_>, report: &mut Report) -> Node {
-    let name = "minProcessExecutionTime";
-    let written = actions.attribute(name);
-    if let Some(written) = written.filter(|written| !written.text.trim().is_empty()) {
-        let read = span_of_time(&written, name, report);
-        return read.unwrap_or_else(|| Node::text("0s", written.span));
-    }
-    report.warning(
-        actions.span(),
-        "without minProcessExecutionTime a rule acts on a worker that has only just started",
-        "add minProcessExecutionTime=\"00:01:00\", or longer if the app warms up longer",
-    );
-    Node::text("0s", actions.span())
-}
-
-/// The value of `do`; `None` if there is no action, or it was reported.
-fn action(actions: &Element<'_, '_>, context: &Context<'_>, report: &mut Report) -> Option<Node> {
-    actions.check(&ACTIONS, report);
-    let custom = actions.children_named("customAction").next();
-    if let Some(custom) = &custom {
-        custom.check(&CUSTOM, report);
-    }
-    let value = actions.attribute("value")?;
-    let known = ["Recycle", "LogEvent", "CustomAction"];
-    let text = value.text.trim();
-    if text.is_empty() {
-        return None;
-    }
-    let Some(word) = known.iter().find(|word| word.eq_ignore_ascii_case(text)) else {
-        let cure = match super::keys::nearest(text, &known) {
-            Some(near) => format!("did you mean {near}?"),
-            None => "write Recycle, LogEvent or CustomAction".to_owned(),
-        };
-        report.error(value.span, format!("\"{text}\" is not an action"), cure);
-        return None;
-    };
-    let single = |word: &str| Node::list(vec![Node::text(word, value.span)], value.span);
-    match (*word, custom) {
-        ("CustomAction", Some(custom)) => custom_action(&custom, context, report),
-        ("CustomAction", None) => {
-            report.error(
-                actions.span(),
-                "CustomAction has no program",
-                "put <customAction exe=\"...\" parameters=\"...\" /> into <actions>",
-            );
-            None
-        }
-        (word, custom) => {
-            if let Some(custom) = custom {
-                report.warning(
-                    custom.span(),
-                    format!("customAction does not run: the action is {word}"),
-                    "set value=\"CustomAction\", or remove <customAction>",
-                );
-            }
-            Some(single(if word == "Recycle" { "recycle" } else { "log" }))
-        }
-    }
-}
-
-fn custom_action(
-    custom: &Element<'_, '_>,
-    context: &Context<'_>,
-    report: &mut Report,
-) -> Option<Node> {
-    let exe = custom.need("exe", "/usr/local/bin/notify", report)?;
-    let parameters = custom.attribute("parameters");
-    let line = parameters.map_or("", |parameters| parameters.text);
-    let lower = exe.text.to_ascii_lowercase();
-    if lower.contains("daasconsole") || lower.contains("diaglauncher") {
-        let only_collects = ["-collectlogs", "-collect "]
-            .iter()
-            .any(|word| format!("{} ", line.to_ascii_lowercase()).contains(word));
-        let (word, does) = match only_collects {
-            true => ("log", "the rule is logged, and nothing else is done"),
-            false => ("recycle", "the worker is recycled without one"),
-        };
-        report.warning(
-            exe.span,
-            format!("App Service's diagnostics take no dump here: {does}"),
-            "run a program of your own with exe and parameters if you need a dump",
-        );
-        let span = exe.span;
-        return Some(Node::list(vec![Node::text(word, span)], span));
-    }
-    let variables = Variables {
-        own: &[],
-        env: context.around.env,
-    };
-    let expanded = variables.expand(exe.text);
-    for name in &expanded.unknown {
-        super::launcher::unknown_variable(name, exe.span, report);
-    }
-    let program = program::find(&expanded.text, exe.span, context, report);
-    let mut argv = vec![Node::text(program, exe.span)];
-    if let Some(parameters) = parameters {
-        let words = split(parameters.text).into_iter();
-        argv.extend(words.map(|word| Node::text(word, parameters.span)));
-    }
-    let mut run = Table::default();
-    run.set("run", Node::list(argv, exe.span));
-    let run = Node::new(Value::Table(run), exe.span);
-    Some(Node::list(vec![run], exe.span))
 }

@@ -90,11 +90,15 @@ impl<'a, 'i> Element<'a, 'i> {
             }
             Some(found) => Some(found),
             None => {
-                report.error(
-                    self.span(),
-                    format!("<{}> has no {name}", self.name()),
-                    format!("add {name}=\"{example}\""),
-                );
+                // A misspelt one is reported as what it is.
+                let misspelt = |written: &str| keys::nearest(written, &[name]).is_some();
+                if !self.node.attributes().any(|a| misspelt(a.name())) {
+                    report.error(
+                        self.span(),
+                        format!("<{}> has no {name}", self.name()),
+                        format!("add {name}=\"{example}\""),
+                    );
+                }
                 None
             }
         }

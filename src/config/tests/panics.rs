@@ -1,0 +1,166 @@
+//! No input makes the readers panic or overflow the stack.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn swallow(name: &str, text: &str) {
+    let env = |_: &str| Some("%A%".to_owned());
+    let is_file = |path: &Path| path.as_os_str().len().is_multiple_of(2);
+    let around = around(&env, &is_file);
+    match load(&[source(name, text)], &Overrides::default(), &around) {
+        Ok(loaded) => drop(describe(&loaded.settings)),
+        Err(found) => found.iter().for_each(|found| drop(found.render(true))),
+    }
+}
+
+/// A text that is nearly right: pieces of real files in any order.
+fn pieces(all: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(all), 0..30).prop_map(|p| p.concat())
+}
+
+const TOML: &[&str] = &[
+    "listen",
+    "mode",
+    "rule",
+    "worker",
+    "when",
+    "status",
+    "slow",
+    "do",
+    "ready",
+    "env",
+    " = ",
+    "=",
+    ".",
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "\n",
+    ",",
+    "\"",
+    "'",
+    "\"heal\"",
+    "500",
+    "-1",
+    "\"30s\"",
+    "\"10%\"",
+    "true",
+    "1.5",
+    "é",
+    "#",
+    "\t",
+    "count",
+    "share",
+    "path",
+    "command",
+    "\\",
+    "99999999999999999999",
+    "\"{port}\"",
+    "{",
+    "unix:",
+];
+const XML: &[&str] = &[
+    "<configuration>",
+    "</configuration>",
+    "<system.webServer>",
+    "</system.webServer>",
+    "<monitoring>",
+    "</monitoring>",
+    "<triggers>",
+    "</triggers>",
+    "<statusCode>",
+    "</statusCode>",
+    "<add ",
+    "<requests ",
+    "<memory ",
+    "<actions ",
+    "/>",
+    ">",
+    "<",
+    "&",
+    "é",
+    "count=\"5\" ",
+    "timeInterval=\"00:00:30\" ",
+    "statusCode=\"500\" ",
+    "value=\"Recycle\" ",
+    "privateBytesInKB=\"819200\" ",
+    "<httpPlatform ",
+    "processPath=\"a\\b.exe\" ",
+    "arguments=\"%A% &quot;\" ",
+    "<!-- -->",
+    "<!--",
+    "<!DOCTYPE a>",
+    "x",
+    "=\"",
+    "\n",
+    "é=\"",
+];
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_readers_panic(text in "\\PC{0,200}") {
+        swallow("a.toml", &text);
+        swallow("web.config", &text);
+    }
+
+    #[test]
+    fn no_toml_makes_the_reader_panic(text in pieces(TOML)) {
+        swallow("a.toml", &text);
+    }
+
+    #[test]
+    fn no_xml_makes_the_reader_panic(text in pieces(XML)) {
+        swallow("web.config", &text);
+    }
+
+    #[test]
+    fn no_damage_to_a_good_file_makes_the_readers_panic(at in 0usize..1200, put in "\\PC{0,3}") {
+        for file in ["config/examples/web.config", "config/examples/flask.toml"] {
+            let text = std::fs::read_to_string(file).unwrap();
+            let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+            let (head, tail) = text.split_at(at.unwrap_or(0));
+            swallow(file, &format!("{head}{put}{tail}"));
+            swallow(file, head);
+        }
+    }
+
+    #[test]
+    fn no_option_panics(set in "\\PC{0,30}", listen in "\\PC{0,12}", port in "\\PC{0,6}") {
+        let over = Overrides {
+            set: vec![set],
+            listen: Some(listen.clone()),
+            port: Some(port),
+            admin: Some(listen),
+            ..Overrides::default()
+        };
+        let env = |_: &str| None;
+        if let Err(found) = load(&[], &over, &around(&env, &|_| false)) {
+            found.iter().for_each(|found| drop(found.render(false)));
+        }
+    }
+}
+
+#[test]
+fn what_is_nested_without_end_is_refused_with_a_sentence() {
+    let deep = 100_000;
+    for (name, text) in [
+        ("a.toml", format!("a = {}", "[".repeat(deep))),
+        ("a.toml", format!("a = {}", "{a=".repeat(deep))),
+        ("a.toml", "a.".repeat(deep) + "a = 1"),
+        ("a.toml", format!("[{}a]", "a.".repeat(deep))),
+        ("a.toml", format!("x = {{ {}a = 1 }}", "a.".repeat(deep))),
+        ("web.config", "<a>".repeat(deep)),
+        ("web.config", "<a>".repeat(deep) + &"</a>".repeat(deep)),
+        (
+            "web.config",
+            format!("<configuration><b {}", "<a ".repeat(deep)),
+        ),
+    ] {
+        let shown = load_all(&[source(name, &text)], &Overrides::default(), &[]).unwrap_err();
+        assert!(shown.starts_with("error: "), "{name}");
+    }
+}
