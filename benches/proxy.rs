@@ -84,6 +84,10 @@ fn compare(rounds: u32, seconds: u32, profile: bool) -> io::Result<()> {
         say(&format!("round {round} of {rounds}\n"));
     }
     report(&all);
+    // The others' numbers are worth having all the same.
+    if let Some(error) = missing {
+        return Err(error);
+    }
     if let Some(autoheal) = all.last().filter(|_| profile) {
         say(&profile::take(
             &autoheal.subject,

@@ -8,6 +8,8 @@ mod answer;
 mod body;
 mod serve;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -411,8 +411,14 @@ fn a_download_is_checked_to_its_end() {
 }
 
 #[test]
-fn a_report_survives_json() {
-    let report = drive(plan(&serve(always_fine), 3)).unwrap();
-    let json = serde_json::to_string(&report).unwrap();
-    assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+fn a_report_is_read_back_from_its_json() {
+    let report = drive(plan(&serve(|_| {}), 3)).unwrap();
+    let json = serde_json::to_vec_pretty(&report).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    std::fs::write(&file, json).unwrap();
+    let back = read(&file).unwrap();
+    assert_eq!((back.failed, back.failures), (3, report.failures));
+    std::fs::write(&file, "{}").unwrap();
+    assert!(read(&file).unwrap_err().to_string().contains("report.json"));
 }

@@ -80,6 +80,15 @@ impl Listener {
         Ok(Self::Tcp(TcpListener::bind(("127.0.0.1", port)).await?))
     }
 
+    /// The port, if it is one.
+    #[cfg(test)]
+    pub(super) fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(listener) => Some(listener.local_addr().ok()?.port()),
+            Self::Unix(_) => None,
+        }
+    }
+
     async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => Ok(Accepted::Tcp(listener.accept().await?.0)),
