@@ -11,6 +11,8 @@ use clap::Parser;
 enum Cli {
     /// An honest open-loop load client for benches
     Load(load::LoadArgs),
+    /// A worker that leaks, hangs and crashes, load on it: healed before your eyes
+    Demo(demo::DemoArgs),
     /// The demo's misbehaving worker
     #[command(hide = true)]
     DemoWorker(demo::worker::DemoWorkerArgs),
@@ -21,6 +23,7 @@ enum Cli {
 pub fn main() -> i32 {
     match Cli::parse() {
         Cli::Load(args) => load::run(&args),
+        Cli::Demo(args) => demo::run(&args),
         Cli::DemoWorker(args) => demo::worker::run(args),
     }
 }
