@@ -31,7 +31,7 @@ pub(super) struct Sidecar {
 }
 
 impl Sidecar {
-    /// Starts it and waits for the first answer. What it says goes to our stderr, indented.
+    /// Starts it and waits for the first answer. What it says is passed on, marked by a bar.
     pub(super) fn start() -> io::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let program = std::env::current_exe()?;
@@ -107,7 +107,7 @@ fn config(address: SocketAddr, folder: &Path, program: &Path) -> String {
 
 fn pass_on(said: impl BufRead) {
     for line in said.lines().map_while(Result::ok) {
-        drop(writeln!(io::stderr().lock(), "    | {line}"));
+        drop(writeln!(io::stdout().lock(), "    | {line}"));
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn thread_cpu() -> Duration {
 }
 
 /// Raises the soft limit of open files if it is below `needed`.
-pub(super) fn allow_descriptors(needed: u64) -> io::Result<()> {
+pub(in crate::cli) fn allow_descriptors(needed: u64) -> io::Result<()> {
     let mut limit = rustix::process::getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());
