@@ -157,11 +157,11 @@ fn a_close_while_idle_is_reopened_and_no_failure() {
         }
     });
     let report = drive(Plan {
-        rate_per_s: 20,
-        ..plan(&url, 5)
+        rate_per_s: 5,
+        ..plan(&url, 3)
     })
     .unwrap();
-    assert_eq!((report.answered, report.failed, report.opened), (5, 0, 5));
+    assert_eq!((report.answered, report.failed, report.opened), (3, 0, 3));
 }
 
 #[test]
@@ -268,8 +268,8 @@ fn a_wrong_status_says_what_proxy_status_said() {
 #[test]
 fn a_whole_answer_that_is_not_the_announced_one_is_wrong() {
     let crc = |crc: &'static str| {
-        let answer = format!("HTTP/1.1 200 OK\r\nx-body-crc: {crc}\r\ncontent-length: 9\r\n\r\n");
-        move |peer: &mut Peer| peer.say(&format!("{answer}123456789"))
+        let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\nx-body-crc: {crc}\r\n");
+        move |peer: &mut Peer| peer.say(&format!("{answer}content-length: 9\r\n\r\n123456789"))
     };
     assert_eq!(counted(crc("cbf43926")), []);
     assert_eq!(counted(crc("cbf43927")), [("wrong".to_owned(), 3)]);
@@ -361,7 +361,6 @@ fn a_stalled_server_is_charged_with_all_who_would_have_waited() {
     })
     .unwrap();
     assert_eq!(report.failed, 0);
-    assert_eq!(report.slowest[0].number, 0);
     // The request due in the middle of the stall waited for half of it.
     assert!(report.latency.p50_ms >= 80.0, "{report}");
     assert!(report.latency.max_ms >= 200.0, "{report}");
