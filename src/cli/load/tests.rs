@@ -1,8 +1,9 @@
-//! Servers that fail in known ways, to prove that the client counts what happened and nothing else.
+//! Servers that fail in known ways, to prove that the client counts what happened, nothing else.
+
+mod peer;
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    io::BufRead,
     sync::{Arc, Mutex, mpsc},
     thread,
     time::Duration,
@@ -10,60 +11,8 @@ use std::{
 
 use http::Method;
 
+use self::peer::{FINE, Peer, always_fine, serve};
 use super::*;
-
-/// A connection as the server has it.
-struct Peer {
-    stream: TcpStream,
-    reader: BufReader<TcpStream>,
-}
-
-impl Peer {
-    /// The next request's head; nothing when the client is gone.
-    fn head(&mut self) -> Option<String> {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if self.reader.read_line(&mut head).ok()? == 0 {
-                return None;
-            }
-        }
-        Some(head)
-    }
-
-    fn say(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).unwrap();
-    }
-
-    fn reset(self) {
-        let linger = Some(Duration::ZERO);
-        socket2::SockRef::from(&self.stream)
-            .set_linger(linger)
-            .unwrap();
-    }
-}
-
-const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine";
-
-/// Serves each connection in a thread of its own; gives the URL.
-fn serve(each: impl Fn(Peer) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let each = Arc::new(each);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (stream, each) = (stream.unwrap(), Arc::clone(&each));
-            let reader = BufReader::new(stream.try_clone().unwrap());
-            thread::spawn(move || each(Peer { stream, reader }));
-        }
-    });
-    url
-}
-
-fn always_fine(mut peer: Peer) {
-    while peer.head().is_some() {
-        peer.say(FINE);
-    }
-}
 
 /// A few requests over one connection.
 fn plan(url: &str, requests: u64) -> Plan {
