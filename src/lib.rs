@@ -1,7 +1,22 @@
 //! autoheal: a reverse proxy that stands before one app, sees every request to it, and heals it.
+pub mod accept;
+pub mod act;
+pub mod admin;
+pub mod admit;
+pub mod app;
 pub mod cli;
+pub mod config;
+pub mod control;
 pub mod decide;
 pub mod explain;
+pub mod forward;
+pub mod journal;
+pub mod observe;
+pub mod os;
+pub mod proxy;
+pub mod sense;
+pub mod telemetry;
 pub mod time;
 pub mod units;
 pub mod words;
+pub mod worker;

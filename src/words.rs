@@ -1,6 +1,6 @@
-//! The project's words as types: what every other module may say. No behaviour beyond naming.
+//! The project's words as types: what every other module may say, and how text is said in one line.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, fmt::Write};
 
 /// A worker's serial number: the third worker ever started is generation 3.
 ///
@@ -148,6 +148,35 @@ impl fmt::Display for Mode {
     }
 }
 
+/// The text as one line that does nothing to a terminal: control characters, line separators and
+/// direction marks become escapes that are also JSON's.
+#[must_use]
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_mark) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            c if is_mark(c) => {
+                // Writing to a string has no way to fail.
+                write!(line, "\\u{:04x}", u32::from(c)).ok();
+            }
+            c => line.push(c),
+        }
+    }
+    Cow::Owned(line)
+}
+
+/// Whether a character changes lines, colours or the direction of writing rather than being seen.
+fn is_mark(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,5 +194,15 @@ mod tests {
         assert_eq!(signal_number("sigterm"), Some(15));
         assert_eq!(signal_number("QUIT"), Some(3));
         assert_eq!(signal_number("TERMINATE"), None);
+    }
+
+    #[test]
+    fn marks_become_escapes_that_json_reads_back() {
+        assert_eq!(one_line("plain \"text\" é"), "plain \"text\" é");
+        let nasty = "a\nb\r\t\u{1b}[31m\u{7f}\u{9b}\u{85}\u{2028}\u{202e}\u{2066}\0";
+        let line = one_line(nasty);
+        assert!(!line.contains(is_mark), "{line}");
+        let read: String = serde_json::from_str(&format!("\"{line}\"")).unwrap();
+        assert_eq!(read, nasty);
     }
 }

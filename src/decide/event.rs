@@ -86,6 +86,8 @@ pub enum Kind {
     ShuttingDown,
     /// The worker listens on another port than it was told to.
     ListensElsewhere,
+    /// The journal's disk does not take records, or does again.
+    RecordsLost,
 }
 
 impl Kind {
@@ -112,6 +114,7 @@ impl Kind {
             Self::Reloaded => "reloaded",
             Self::ShuttingDown => "shutting-down",
             Self::ListensElsewhere => "listens-elsewhere",
+            Self::RecordsLost => "records-lost",
         }
     }
 }

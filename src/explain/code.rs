@@ -1,63 +1,260 @@
-//! The table of codes: every answer autoheal makes itself has one.
+//! The table of codes: every answer autoheal makes itself, and every incident, has one.
+//!
+//! A code has one meaning, its likely causes in order, and a cure for each.
 
-/// A code: an HTTP status, three digits and a name, as in `502101 WorkerRefusedConnection`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u32)]
-pub enum Code {
+mod cures;
+
+use std::fmt;
+
+/// Declares the enum together with what is a word or a number for each code, so that no second
+/// list has to be kept in step. The meaning is the variant's documentation.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal, $token:ident;)+) => {
+        /// A code: an HTTP status, three digits and a name, as in `502101 WorkerRefusedConnection`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u32)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name = $number,)+
+        }
+
+        impl Code {
+            const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Its name: `WorkerRefusedConnection`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+
+            /// The `error` of the `Proxy-Status` field: a token of RFC 9209.
+            #[must_use]
+            pub fn proxy_error(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($token),)+
+                }
+            }
+
+            /// What it means, in a sentence or two.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
     /// No Host field, or more than one, or one that is not a host.
-    BadHost = 400_101,
+    BadHost = 400_101, http_request_error;
     /// A request target that is not of an allowed form.
-    BadTarget = 400_102,
+    BadTarget = 400_102, http_request_error;
     /// Content-Length or Transfer-Encoding that could be read in two ways.
-    AmbiguousFraming = 400_103,
+    AmbiguousFraming = 400_103, http_request_error;
     /// A field name or value that may not be sent on.
-    BadField = 400_104,
+    BadField = 400_104, http_request_error;
     /// CONNECT or TRACE.
-    MethodNotForwarded = 405_101,
+    MethodNotForwarded = 405_101, http_request_denied;
     /// The client did not finish its request head in time.
-    HeadTimeout = 408_101,
+    HeadTimeout = 408_101, http_request_error;
+    /// The request target is longer than the limit.
+    TargetTooLong = 414_101, http_request_error;
     /// An Expect other than 100-continue.
-    ExpectationFailed = 417_101,
+    ExpectationFailed = 417_101, http_request_error;
     /// The request's fields are more or longer than the limit.
-    HeadTooLarge = 431_101,
+    HeadTooLarge = 431_101, http_request_error;
     /// The client left before it was answered. Never sent, only counted and logged.
-    ClientClosed = 499_101,
+    ClientClosed = 499_101, http_request_error;
     /// A defect of ours.
-    Internal = 500_101,
+    Internal = 500_101, proxy_internal_error;
     /// A transfer coding other than chunked.
-    UnknownTransferCoding = 501_101,
+    UnknownTransferCoding = 501_101, http_request_error;
     /// The worker refused the connection.
-    WorkerRefusedConnection = 502_101,
+    WorkerRefusedConnection = 502_101, connection_refused;
     /// The worker closed or reset the connection before its answer.
-    WorkerClosedConnection = 502_102,
+    WorkerClosedConnection = 502_102, connection_terminated;
     /// The worker sent something that is not an HTTP response.
-    WorkerBadResponse = 502_103,
+    WorkerBadResponse = 502_103, http_protocol_error;
     /// The worker was stopped before it answered, and the request can't be sent twice.
-    WorkerStopped = 502_104,
+    WorkerStopped = 502_104, connection_terminated;
     /// The connection to the worker could not be made for another reason.
-    WorkerUnreachable = 502_105,
+    WorkerUnreachable = 502_105, destination_unavailable;
     /// The worker's answer broke off. Only counted and logged: its head had been sent.
-    AnswerTruncated = 502_106,
+    AnswerTruncated = 502_106, http_response_incomplete;
     /// No worker became ready while the request was parked.
-    ParkedTooLong = 503_101,
+    ParkedTooLong = 503_101, destination_unavailable;
     /// No place is left to wait in.
-    ParkingFull = 503_102,
+    ParkingFull = 503_102, connection_limit_reached;
     /// The next start is due too late for this request, or the worker has been down too long.
-    WorkerDown = 503_103,
+    WorkerDown = 503_103, destination_unavailable;
     /// The worker does not stay up.
-    WorkerGaveUp = 503_104,
+    WorkerGaveUp = 503_104, destination_unavailable;
     /// The worker was stopped by an operator.
-    WorkerStoppedByOperator = 503_105,
+    WorkerStoppedByOperator = 503_105, destination_unavailable;
     /// autoheal is stopping.
-    ShuttingDown = 503_106,
+    ShuttingDown = 503_106, destination_unavailable;
     /// This machine has no local port or descriptor left for a connection to the worker.
-    LocalExhaustion = 503_107,
+    LocalExhaustion = 503_107, proxy_internal_error;
     /// The request comes from the worker's own tree, and no worker is ready.
-    WaitsForItself = 503_108,
+    WaitsForItself = 503_108, destination_unavailable;
+    /// No place is left for one more client connection.
+    TooManyConnections = 503_109, connection_limit_reached;
+    /// The worker's command could not be run. Names an incident, is never sent.
+    StartCommandFailed = 503_201, destination_unavailable;
+    /// The worker's fixed port is held by another process. Names an incident, is never sent.
+    StartPortInUse = 503_202, destination_unavailable;
+    /// The worker ended before its first complete answer. Names an incident, is never sent.
+    StartExited = 503_203, destination_unavailable;
+    /// The worker gave no complete answer within `start_timeout`. Names an incident, is never sent.
+    StartTimedOut = 503_204, destination_unavailable;
+    /// The worker listens on another port than it was given. Names an incident, is never sent.
+    StartListensElsewhere = 503_205, destination_unavailable;
+    /// The worker ended by itself while it served. Names an incident, is never sent.
+    WorkerCrashed = 503_301, destination_unavailable;
+    /// The kernel killed the worker for memory. Names an incident, is never sent.
+    WorkerOutOfMemory = 503_302, destination_unavailable;
+    /// A `status` rule fired: too many failing answers. Names an incident, is never sent.
+    RuleStatus = 503_401, destination_unavailable;
+    /// A `slow` rule fired: too many requests without a response head. Names an incident, is never
+    /// sent.
+    RuleSlow = 503_402, destination_unavailable;
+    /// A `requests` rule fired: the worker served as many as it may. Names an incident, is never
+    /// sent.
+    RuleRequests = 503_403, destination_unavailable;
+    /// A `memory` rule fired: the worker's private bytes stayed over the limit. Names an incident,
+    /// is never sent.
+    RuleMemory = 503_404, destination_unavailable;
+    /// The worker failed its health probe too often. Names an incident, is never sent.
+    Unhealthy = 503_405, destination_unavailable;
     /// The worker sent no response head in time.
-    WorkerTimeout = 504_101,
+    WorkerTimeout = 504_101, http_response_timeout;
     /// The worker did not accept the connection in time.
-    ConnectTimeout = 504_102,
+    ConnectTimeout = 504_102, connection_timeout;
     /// The request has been through this proxy before.
-    Loop = 508_101,
+    Loop = 508_101, proxy_loop_detected;
+}
+
+impl Code {
+    /// All six digits: `502101`.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// The HTTP status that its first three digits are.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "six digits over a thousand are three"
+    )]
+    pub const fn status(self) -> u16 {
+        (self.number() / 1000) as u16
+    }
+
+    /// The code with this number or name, in any case: `502101`, `502.101`,
+    /// `WorkerRefusedConnection`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let digits = text.replace(['.', '_'], "");
+        Self::ALL.iter().copied().find(|code| {
+            code.name().eq_ignore_ascii_case(text) || code.number().to_string() == digits
+        })
+    }
+
+    /// Every code, in the order of their numbers.
+    #[must_use]
+    pub fn all() -> &'static [Self] {
+        Self::ALL
+    }
+
+    /// Its likely causes, the likeliest first, each with its cure.
+    #[must_use]
+    pub fn causes_and_cures(self) -> &'static [(&'static str, &'static str)] {
+        cures::of(self)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.number(), self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9209, section 2.3.
+    const TOKENS: [&str; 11] = [
+        "connection_limit_reached",
+        "connection_refused",
+        "connection_terminated",
+        "connection_timeout",
+        "destination_unavailable",
+        "http_protocol_error",
+        "http_request_denied",
+        "http_request_error",
+        "http_response_incomplete",
+        "http_response_timeout",
+        "proxy_internal_error",
+    ];
+
+    #[test]
+    fn every_code_has_a_meaning_a_token_and_a_cure_for_each_cause() {
+        for code in Code::all() {
+            let meaning = code.meaning();
+            assert!(meaning.len() > 10 && meaning.ends_with('.'), "{code}");
+            assert!(!meaning.contains("  "), "{code}: {meaning:?}");
+            let token = code.proxy_error();
+            assert!(
+                TOKENS.contains(&token) || token == "proxy_loop_detected",
+                "{code}"
+            );
+            assert!(!code.causes_and_cures().is_empty(), "{code}");
+            for (cause, cure) in code.causes_and_cures() {
+                for text in [cause, cure] {
+                    assert!(text.len() > 15, "{code}: {text:?}");
+                    assert!(!text.ends_with('.'), "{code}: {text:?}");
+                    assert!(!text.contains("  "), "{code}: {text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_rise_and_their_status_is_an_error() {
+        assert!(
+            Code::all()
+                .windows(2)
+                .all(|w| w[0].number() < w[1].number())
+        );
+        for code in Code::all() {
+            assert!((400..600).contains(&code.status()), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_found_by_number_and_by_name() {
+        for code in Code::all() {
+            assert_eq!(Code::parse(&code.number().to_string()), Some(*code));
+            assert_eq!(Code::parse(&code.name().to_lowercase()), Some(*code));
+        }
+        assert_eq!(
+            Code::parse(" 502.101 "),
+            Some(Code::WorkerRefusedConnection)
+        );
+        assert_eq!(Code::parse("502"), None);
+        assert_eq!(Code::parse(""), None);
+    }
+
+    #[test]
+    fn a_code_reads_as_in_iis() {
+        let code = Code::WorkerRefusedConnection;
+        assert_eq!(code.to_string(), "502101 WorkerRefusedConnection");
+        assert_eq!(code.status(), 502);
+    }
 }

@@ -1,0 +1,246 @@
+//! Serves one client connection with a deadline for each of its phases.
+
+use std::{net::IpAddr, pin::pin, rc::Rc, time::Duration};
+
+use http::{HeaderValue, Request, Response};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::time::Instant;
+use tower::Service;
+
+use super::{
+    deal::Place,
+    io::{ClientIo, Phase, Shared, Socket},
+};
+use crate::{
+    explain::code::Code,
+    proxy::{Client, Download, Peer, Progress, Thread},
+    time::{self, MonoTime},
+};
+
+/// How long a client may take for what is its part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For a request's head, from its first byte; also for a new connection's first byte.
+    pub head: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// For the next piece of a request's body.
+    pub body: Duration,
+    /// For taking the next piece of an answer.
+    pub write: Duration,
+}
+
+/// Limits of a request's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// All of it, in bytes.
+    pub head: usize,
+    /// Its fields.
+    pub fields: usize,
+}
+
+/// Serves a client until it leaves, falls silent, or autoheal stops.
+pub async fn serve<S, E>(
+    socket: Socket,
+    ip: Option<IpAddr>,
+    place: Place,
+    thread: Rc<Thread>,
+    (deadlines, limits): (Deadlines, Limits),
+    stack: impl FnOnce(Rc<Client>) -> S,
+) where
+    S: Service<Request<Incoming>, Response = Response<Download>, Error = E> + Clone + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let _place = place;
+    let shared = Shared::new(socket, time::now());
+    // hyper's buffers cost more than all else: nothing is built before the first byte.
+    let first = tokio::time::timeout(deadlines.head, shared.readable());
+    if !matches!(first.await, Ok(Ok(()))) {
+        return;
+    }
+    let progress = Rc::new(Progress::default());
+    let watched = shared.clone();
+    let duplicate = Box::new(move || watched.duplicate());
+    let client = Rc::new(Client::new(peer(ip), progress.clone(), duplicate));
+    let service = TowerToHyperService::new(Phased {
+        inner: stack(client),
+        shared: shared.clone(),
+    });
+    let connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .pipeline_flush(true)
+        .max_buf_size(limits.head.max(8192))
+        .max_headers(limits.fields)
+        .serve_connection(TokioIo::new(ClientIo(shared.clone())), service);
+    let mut connection = pin!(connection);
+    let mut sleep = pin!(tokio::time::sleep(deadlines.head));
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            biased;
+            // A client's connection error is that client's affair.
+            _ = connection.as_mut() => return,
+            () = sleep.as_mut() => {}
+            () = thread.closing(), if !closing => {
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+        let now = time::now();
+        match due(&shared, &progress, &deadlines) {
+            Due::At(at) | Due::TellAt(at) if at > now => {
+                // A head that begins meanwhile has a nearer deadline than an idle connection.
+                let look = at.min(now + deadlines.head);
+                sleep.as_mut().reset(Instant::from_std(look.to_instant()));
+            }
+            Due::At(_) => return,
+            Due::TellAt(_) => {
+                shared.last_words(&late_head());
+                return;
+            }
+        }
+    }
+}
+
+/// When a connection's patience ends.
+enum Due {
+    /// Then it is closed.
+    At(MonoTime),
+    /// Then it is closed with a 408.
+    TellAt(MonoTime),
+}
+
+fn due(shared: &Shared, progress: &Progress, deadlines: &Deadlines) -> Due {
+    let stalled = shared
+        .write_stalled
+        .get()
+        .map(|since| since + deadlines.write);
+    let phase = match shared.phase.get() {
+        Phase::New(since) => return Due::At(since + deadlines.head),
+        Phase::Head(since) => return Due::TellAt(since + deadlines.head),
+        Phase::Idle(since) => since + deadlines.idle,
+        Phase::Busy => match progress.waiting_since.get() {
+            Some(since) => since + deadlines.body,
+            None => MonoTime::NEVER,
+        },
+    };
+    Due::At(stalled.map_or(phase, |stalled| stalled.min(phase)))
+}
+
+fn late_head() -> Vec<u8> {
+    let code = Code::HeadTimeout;
+    let body = format!("{} {}\n{}\n", code.number(), code.name(), code.meaning());
+    format!(
+        "HTTP/1.1 408 Request Timeout\r\nproxy-status: autoheal; error={}; details=\"{}\"\r\n\
+         content-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n\
+         {body}",
+        code.proxy_error(),
+        code.number(),
+        body.len(),
+    )
+    .into_bytes()
+}
+
+fn peer(ip: Option<IpAddr>) -> Peer {
+    // An IPv4 client of a dual-stack socket is an IPv4 client.
+    let ip = ip.map(|ip| ip.to_canonical());
+    let value = ip.and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok());
+    Peer {
+        ip,
+        value: value.unwrap_or_else(|| HeaderValue::from_static("unknown")),
+        scheme: HeaderValue::from_static("http"),
+    }
+}
+
+/// Tells the connection's watch when a request begins and ends.
+#[derive(Clone)]
+struct Phased<S> {
+    inner: S,
+    shared: Rc<Shared>,
+}
+
+impl<S, B> Service<Request<B>> for Phased<S>
+where
+    S: Service<Request<B>, Response = Response<Download>>,
+{
+    type Response = Response<InPhase>;
+    type Error = S::Error;
+    type Future = Phasing<S::Future>;
+
+    fn poll_ready(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.shared.phase.set(Phase::Busy);
+        Phasing {
+            inner: self.inner.call(request),
+            shared: Some(self.shared.clone()),
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The future of [`Phased`].
+    struct Phasing<F> {
+        #[pin]
+        inner: F,
+        shared: Option<Rc<Shared>>,
+    }
+}
+
+impl<F, E> Future for Phasing<F>
+where
+    F: Future<Output = Result<Response<Download>, E>>,
+{
+    type Output = Result<Response<InPhase>, E>;
+
+    fn poll(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        let me = self.project();
+        me.inner.poll(cx).map_ok(|answer| {
+            let shared = me.shared.take();
+            answer.map(|inner| InPhase { inner, shared })
+        })
+    }
+}
+
+/// A response body at whose end its connection is idle.
+struct InPhase {
+    inner: Download,
+    shared: Option<Rc<Shared>>,
+}
+
+impl hyper::body::Body for InPhase {
+    type Data = bytes::Bytes;
+    type Error = <Download as hyper::body::Body>::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<bytes::Bytes>, Self::Error>>> {
+        std::pin::Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for InPhase {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.phase.set(Phase::Idle(time::now()));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Listening sockets: every data thread accepts from all of them and deals what it gets.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream},
+    os::unix::{
+        fs::FileTypeExt,
+        net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
+    },
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use socket2::{Domain, Socket as RawSocket, Type};
+use tokio::{
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::mpsc,
+};
+
+use super::{
+    deal::{Dealer, Place},
+    io::Socket,
+};
+
+/// How many connections may wait in the kernel for us to accept them.
+const BACKLOG: i32 = 4096;
+
+/// How many accepted sockets may be on their way to another data thread.
+const DEALT_MAX: usize = 1024;
+
+/// A listening socket, bound before anything is served.
+#[derive(Debug)]
+pub enum Listening {
+    /// TCP.
+    Tcp(StdTcpListener),
+    /// A unix socket, whose file is removed at the end.
+    Unix(StdUnixListener, PathBuf),
+}
+
+impl Listening {
+    /// Binds a TCP address.
+    ///
+    /// # Errors
+    /// When the address is taken or may not be bound.
+    pub fn tcp(address: SocketAddr) -> io::Result<Self> {
+        let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // [::] takes IPv4 too, as users expect of "every address".
+            socket.set_only_v6(false)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(Self::Tcp(socket.into()))
+    }
+
+    /// Binds a unix socket. A socket file that nobody answers is replaced.
+    ///
+    /// # Errors
+    /// When somebody answers there, or the file can't be made.
+    pub fn unix(path: &Path) -> io::Result<Self> {
+        let is_socket = std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+        if is_socket {
+            if StdUnixStream::connect(path).is_ok() {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            std::fs::remove_file(path)?;
+        }
+        let listener = StdUnixListener::bind(path)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self::Unix(listener, path.to_owned()))
+    }
+
+    /// The address it is bound to, as one would write it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener
+                .local_addr()
+                .map_or_else(|e| e.to_string(), |a| a.to_string()),
+            Self::Unix(_, path) => format!("unix:{}", path.display()),
+        }
+    }
+
+    /// One more descriptor of the same socket.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
+            Self::Unix(listener, path) => Self::Unix(listener.try_clone()?, path.clone()),
+        })
+    }
+}
+
+/// An accepted connection on its way to its data thread.
+#[derive(Debug)]
+pub struct Dealt {
+    socket: Accepted,
+    ip: Option<IpAddr>,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Accepted {
+    Tcp(StdTcpStream),
+    Unix(StdUnixStream),
+}
+
+/// The way of accepted sockets between data threads.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    dealer: Dealer,
+    senders: Vec<mpsc::Sender<Dealt>>,
+}
+
+impl Tables {
+    /// One table for each data thread, and the receiving ends in the same order.
+    #[must_use]
+    pub fn new(dealer: Dealer, threads: usize) -> (Self, Vec<mpsc::Receiver<Dealt>>) {
+        let (senders, receivers) = (0..threads).map(|_| mpsc::channel(DEALT_MAX)).unzip();
+        (Self { dealer, senders }, receivers)
+    }
+}
+
+enum Ears {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Accepts on one socket for one data thread until the thread ends. `serve` takes what falls to
+/// this thread; what falls to another goes there.
+///
+/// # Errors
+/// When the socket can't be registered with this thread.
+pub async fn accept(
+    listening: Listening,
+    me: usize,
+    tables: Tables,
+    serve: impl Fn(Socket, Option<IpAddr>, Place),
+) -> io::Result<()> {
+    let ears = match listening {
+        Listening::Tcp(listener) => Ears::Tcp(TcpListener::from_std(listener)?),
+        Listening::Unix(listener, _) => Ears::Unix(UnixListener::from_std(listener)?),
+    };
+    let mut pause = PAUSE_MIN;
+    loop {
+        let (socket, ip) = match one(&ears).await {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                // No descriptor left, most likely: what waits keeps waiting in the kernel.
+                tracing::warn!(%error, retry_in = ?pause, "cannot accept connections");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+                continue;
+            }
+        };
+        pause = PAUSE_MIN;
+        let Some(place) = tables.dealer.take(me) else {
+            refuse(&socket);
+            continue;
+        };
+        if place.thread() == me {
+            serve(socket, ip, place);
+        } else {
+            hand_over(socket, ip, place, &tables, &serve);
+        }
+    }
+}
+
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+async fn one(ears: &Ears) -> io::Result<(Socket, Option<IpAddr>)> {
+    match ears {
+        Ears::Tcp(listener) => {
+            let (stream, peer) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok((Socket::Tcp(stream), Some(peer.ip())))
+        }
+        Ears::Unix(listener) => Ok((Socket::Unix(listener.accept().await?.0), None)),
+    }
+}
+
+/// accept(2): errors already pending on the new socket are no reason to wait.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::NotConnected
+    )
+}
+
+/// Sends a socket to the thread that it falls to. If that thread's table is full, it stays here.
+fn hand_over(
+    socket: Socket,
+    ip: Option<IpAddr>,
+    place: Place,
+    tables: &Tables,
+    serve: &impl Fn(Socket, Option<IpAddr>, Place),
+) {
+    let to = place.thread();
+    let accepted = match socket {
+        Socket::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
+        Socket::Unix(stream) => stream.into_std().map(Accepted::Unix),
+    };
+    let Ok(socket) = accepted else { return };
+    if let Err(error) = tables.senders[to].try_send(Dealt { socket, ip, place }) {
+        let dealt = error.into_inner();
+        take(dealt, serve);
+    }
+}
+
+/// Serves what other threads deal to this one, until the last of them ends.
+pub async fn take_dealt(
+    mut dealt: mpsc::Receiver<Dealt>,
+    serve: impl Fn(Socket, Option<IpAddr>, Place),
+) {
+    while let Some(dealt) = dealt.recv().await {
+        take(dealt, &serve);
+    }
+}
+
+fn take(dealt: Dealt, serve: &impl Fn(Socket, Option<IpAddr>, Place)) {
+    let Dealt { socket, ip, place } = dealt;
+    let socket = match socket {
+        Accepted::Tcp(stream) => TcpStream::from_std(stream).map(Socket::Tcp),
+        Accepted::Unix(stream) => UnixStream::from_std(stream).map(Socket::Unix),
+    };
+    match socket {
+        Ok(socket) => serve(socket, ip, place),
+        Err(error) => tracing::warn!(%error, "cannot take over a connection"),
+    }
+}
+
+/// One connection too many gets a 503 and is closed.
+fn refuse(socket: &Socket) {
+    let code = crate::explain::code::Code::TooManyConnections;
+    let words = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+         proxy-status: autoheal; error={}; details=\"{}\"\r\ncontent-length: 0\r\n\r\n",
+        code.proxy_error(),
+        code.number(),
+    );
+    let written = match socket {
+        Socket::Tcp(stream) => stream.try_write(words.as_bytes()),
+        Socket::Unix(stream) => stream.try_write(words.as_bytes()),
+    };
+    // Who does not read them has left.
+    drop(written);
+}

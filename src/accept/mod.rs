@@ -1,0 +1,6 @@
+//! Client connections: listened for, dealt to the data threads, and each served with deadlines.
+
+pub mod connection;
+pub mod deal;
+pub mod io;
+pub mod listener;

@@ -1,0 +1,304 @@
+//! Performs one step at a time: a dumb pair of hands that reports what came of it.
+//!
+//! Invariant: nothing here decides, and nothing here waits: what takes time runs as a task and
+//! ends in an observation.
+
+pub mod command;
+mod drain;
+mod stage;
+mod start;
+
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
+
+use self::stage::Stage;
+use crate::{
+    admit::{
+        mailbox::{Mailboxes, Which},
+        roster::{Endpoint, Member, Roster},
+    },
+    decide::{
+        observation::Observation,
+        step::{Door, Step},
+    },
+    explain::code::Code,
+    time,
+    words::Generation,
+    worker::{
+        child::Child,
+        output::{Output, Passing},
+        port::{FreshPorts, SocketFolder},
+        ready::Test,
+        spec::{Listen, StopTo},
+    },
+};
+
+/// How many observations may wait for the control thread. Each generation makes a handful.
+pub const OBSERVATIONS: usize = 1024;
+
+/// Where workers listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// A free port for each generation.
+    Auto,
+    /// Always this one.
+    Fixed(u16),
+    /// A unix socket for each generation.
+    Unix,
+}
+
+/// What a worker is started with, and how it is stopped.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Added to the environment.
+    pub env: Vec<(String, String)>,
+    /// Where it runs.
+    pub dir: PathBuf,
+    /// As whom.
+    pub user: Option<String>,
+    /// Where it listens.
+    pub port: Port,
+    /// How it shows that it is ready.
+    pub ready: Test,
+    /// The signal that asks it to stop, and who gets it.
+    pub stop: (i32, StopTo),
+    /// How its lines are passed on.
+    pub passing: Passing,
+    /// A fresh worker gets its full share after this long at the latest.
+    pub slow_start: Duration,
+    /// The soft limit on open files that we were started with, if we raised ours since.
+    pub open_files: Option<u64>,
+    /// The folder for workers' sockets.
+    pub sockets: PathBuf,
+}
+
+/// One worker that is not gone.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    listen: Listen,
+    /// Where it was found to answer.
+    endpoint: Rc<OnceCell<Endpoint>>,
+    member: Option<Arc<Member>>,
+    pid: Option<u32>,
+    waiting: Option<AbortHandle>,
+}
+
+/// One worker for lists.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Which.
+    pub generation: Generation,
+    /// Where it listens.
+    pub address: String,
+    /// The root of its process tree.
+    pub tree: crate::os::tree::Root,
+    /// Requests in flight on it.
+    pub in_flight: u64,
+}
+
+/// The hands.
+pub struct Hands {
+    settings: Settings,
+    stage: Stage,
+    mailboxes: Mailboxes,
+    ports: FreshPorts,
+    sockets: Option<SocketFolder>,
+    running: BTreeMap<Generation, Running>,
+    /// What the newest generations printed, the oldest first.
+    outputs: VecDeque<(Generation, Output)>,
+    observations: mpsc::Sender<Observation>,
+}
+
+impl Hands {
+    /// Hands that publish to `roster` and report to `observations`.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        threads: usize,
+        roster: watch::Sender<Arc<Roster>>,
+        mailboxes: Mailboxes,
+        observations: mpsc::Sender<Observation>,
+    ) -> Self {
+        Self {
+            settings,
+            stage: Stage::new(threads, roster),
+            mailboxes,
+            ports: FreshPorts::default(),
+            sockets: None,
+            running: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            observations,
+        }
+    }
+
+    /// Takes what the next worker is started with.
+    pub fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// Performs a step. Those that are not for hands are given back.
+    pub fn perform(&mut self, step: Step) -> Option<Step> {
+        match step {
+            Step::Start { generation } => self.start(generation),
+            Step::Admit { generation, beside } => self.admit(generation, beside),
+            Step::Withdraw { generation } => self.stage.withdraw(generation),
+            Step::AwaitQuiet { generation, until } => self.await_quiet(generation, until),
+            Step::Drain { generation, until } => self.drain(generation, until),
+            Step::CutStuck { generation, rule } => {
+                let mailboxes = self.mailboxes.clone();
+                tokio::task::spawn_local(async move {
+                    mailboxes.cut(generation, Which::Stuck(rule)).await;
+                });
+            }
+            Step::Stop {
+                generation,
+                kill_at,
+            } => {
+                let (signal, to) = self.settings.stop;
+                let within = kill_at.since(time::now());
+                self.with(generation, |running| running.child.stop(signal, to, within));
+            }
+            Step::Kill { generation } => self.with(generation, |running| running.child.kill()),
+            Step::Door(door) => {
+                let closing = matches!(
+                    door,
+                    Door::Refuse {
+                        code: Code::ShuttingDown,
+                        ..
+                    }
+                );
+                self.stage.door(door, closing);
+            }
+            Step::Hold(hold) => self.stage.hold(hold),
+            Step::Run {
+                incident,
+                rule,
+                reason,
+                generation,
+                command,
+            } => {
+                let pid = self
+                    .running
+                    .get(&generation)
+                    .and_then(|running| running.pid);
+                let task = command::Custom {
+                    incident,
+                    rule,
+                    reason,
+                    generation,
+                    pid,
+                    command,
+                };
+                let observations = self.observations.clone();
+                tokio::task::spawn_local(async move {
+                    let how = task.run().await;
+                    report(&observations, Observation::CommandEnded { incident, how }).await;
+                });
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// Notes what the engine is told of a worker, before it is.
+    pub fn note(&mut self, seen: &Observation) {
+        match seen {
+            Observation::Started { generation, pid } => {
+                let pid = *pid;
+                self.with(*generation, |running| running.pid = Some(pid));
+            }
+            Observation::Exited { generation, .. }
+            | Observation::StartFailed { generation, .. } => {
+                self.with(*generation, |running| {
+                    if let Some(waiting) = running.waiting.take() {
+                        waiting.abort();
+                    }
+                });
+            }
+            Observation::Gone { generation } => self.forget(*generation),
+            _ => {}
+        }
+        if let Observation::StartFailed { generation, .. } = seen {
+            self.forget(*generation);
+        }
+    }
+
+    /// Passes a signal on to every worker's main process.
+    pub fn signal(&mut self, number: i32) {
+        for running in self.running.values_mut() {
+            running.child.signal(number, StopTo::Leader);
+        }
+    }
+
+    /// The workers that are not gone, the oldest first.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        let seen = self.running.iter().map(|(generation, running)| Seen {
+            generation: *generation,
+            address: match (running.endpoint.get(), &running.listen) {
+                (Some(endpoint), _) => endpoint.to_string(),
+                (None, Listen::Port(port)) => format!("127.0.0.1:{port}"),
+                (None, Listen::Socket(path)) => format!("unix:{}", path.display()),
+            },
+            tree: running.child.tree(),
+            in_flight: running
+                .member
+                .as_ref()
+                .map_or(0, |member| member.in_flight()),
+        });
+        seen.collect()
+    }
+
+    /// Where a ready worker listens.
+    #[must_use]
+    pub fn endpoint(&self, generation: Generation) -> Option<&Endpoint> {
+        self.running.get(&generation)?.endpoint.get()
+    }
+
+    /// What the newest generation printed, or the one before it.
+    #[must_use]
+    pub fn output(&self, previous: bool) -> Option<&(Generation, Output)> {
+        self.outputs.iter().rev().nth(usize::from(previous))
+    }
+
+    /// The stewards' mailboxes.
+    #[must_use]
+    pub fn mailboxes(&self) -> &Mailboxes {
+        &self.mailboxes
+    }
+
+    fn with(&mut self, generation: Generation, act: impl FnOnce(&mut Running)) {
+        if let Some(running) = self.running.get_mut(&generation) {
+            act(running);
+        }
+    }
+
+    fn forget(&mut self, generation: Generation) {
+        self.stage.withdraw(generation);
+        if let Some(running) = self.running.remove(&generation)
+            && matches!(running.listen, Listen::Socket(_))
+            && let Some(folder) = &self.sockets
+        {
+            folder.remove(generation);
+        }
+    }
+}
+
+/// Tells the control thread. It reads all the time; if it has ended, nobody needs to know.
+async fn report(observations: &mpsc::Sender<Observation>, seen: Observation) {
+    drop(observations.send(seen).await);
+}

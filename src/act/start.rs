@@ -1,0 +1,168 @@
+//! Starting a worker: where it listens, its keeper, and the wait until it answers.
+
+use std::{cell::OnceCell, net::Ipv4Addr, rc::Rc, sync::Arc};
+
+use super::{Hands, Port, Running, report};
+use crate::{
+    admit::roster::Endpoint,
+    decide::observation::{Observation, StartFailure},
+    os::procfs::Proc,
+    sense::probe::Address,
+    time,
+    words::Generation,
+    worker::{
+        child::{Child, Event},
+        port::{SocketFolder, prove_free},
+        ready::until_ready,
+        spec::{Listen, Spec},
+        user::User,
+    },
+};
+
+/// The output of so many generations is kept.
+const OUTPUTS_MAX: usize = 2;
+
+impl Hands {
+    pub(super) fn start(&mut self, generation: Generation) {
+        if let Err(why) = self.try_start(generation) {
+            let failed = Observation::StartFailed { generation, why };
+            let observations = self.observations.clone();
+            tokio::task::spawn_local(async move { report(&observations, failed).await });
+        }
+    }
+
+    fn try_start(&mut self, generation: Generation) -> Result<(), StartFailure> {
+        let cannot = |error: std::io::Error| StartFailure::Spawn(error.to_string());
+        let listen = self.listen(generation)?;
+        let settings = &self.settings;
+        let spec = Spec {
+            generation,
+            command: settings.command.clone(),
+            env: settings.env.clone(),
+            dir: settings.dir.clone(),
+            user: settings.user.clone(),
+            listen: listen.clone(),
+            open_files: settings.open_files,
+            keeper_exe: Spec::OWN_EXE.into(),
+        };
+        let (child, mut events) = Child::spawn(&spec, settings.passing.clone()).map_err(cannot)?;
+        if self.outputs.len() == OUTPUTS_MAX {
+            self.outputs.pop_front();
+        }
+        self.outputs.push_back((generation, child.output().clone()));
+        let endpoint = Rc::new(OnceCell::new());
+        let waiting = self.await_ready(generation, &listen, &child, endpoint.clone());
+        let observations = self.observations.clone();
+        tokio::task::spawn_local(async move {
+            while let Some(event) = events.recv().await {
+                report(&observations, observation(generation, event)).await;
+            }
+        });
+        let running = Running {
+            child,
+            listen,
+            endpoint,
+            member: None,
+            pid: None,
+            waiting: Some(waiting),
+        };
+        self.running.insert(generation, running);
+        Ok(())
+    }
+
+    fn listen(&mut self, generation: Generation) -> Result<Listen, StartFailure> {
+        let cannot = |error: std::io::Error| StartFailure::Spawn(error.to_string());
+        match self.settings.port {
+            Port::Auto => self
+                .ports
+                .fresh(time::now())
+                .map(Listen::Port)
+                .map_err(cannot),
+            Port::Fixed(port) => match prove_free(&Proc::default(), port) {
+                Ok(()) => Ok(Listen::Port(port)),
+                Err(taken) => Err(StartFailure::PortInUse {
+                    port: taken.port,
+                    owner: taken.owner,
+                }),
+            },
+            Port::Unix => {
+                if self.sockets.is_none() {
+                    let user = self.settings.user.as_deref().map(User::find);
+                    let user = user.transpose().map_err(cannot)?;
+                    let folder = SocketFolder::open(&self.settings.sockets, user);
+                    self.sockets = Some(folder.map_err(cannot)?);
+                }
+                let folder = self.sockets.as_ref();
+                let socket = folder.map(|folder| folder.socket(generation)).transpose();
+                let none = || StartFailure::Spawn("no folder for the worker's socket".to_owned());
+                socket.map_err(cannot)?.map(Listen::Socket).ok_or_else(none)
+            }
+        }
+    }
+
+    /// Probes the worker until it is ready, and says so.
+    fn await_ready(
+        &self,
+        generation: Generation,
+        listen: &Listen,
+        child: &Child,
+        endpoint: Rc<OnceCell<Endpoint>>,
+    ) -> tokio::task::AbortHandle {
+        let (address, expected) = match listen {
+            Listen::Port(port) => (Address::Tcp((Ipv4Addr::LOCALHOST, *port).into()), *port),
+            Listen::Socket(path) => (Address::Unix(path.clone()), 0),
+        };
+        let (test, tree) = (self.settings.ready.clone(), child.tree());
+        let observations = self.observations.clone();
+        let task = tokio::task::spawn_local(async move {
+            let elsewhere = |found| {
+                let seen = Observation::ListensElsewhere {
+                    generation,
+                    expected,
+                    found,
+                };
+                // Good to know, but nothing hangs on it.
+                drop(observations.try_send(seen));
+            };
+            let ready = until_ready(address, test, tree, elsewhere, |_| {}).await;
+            endpoint.get_or_init(|| match ready.at {
+                Address::Tcp(address) => Endpoint::Tcp(address),
+                Address::Unix(path) => Endpoint::Unix(Arc::from(path)),
+            });
+            report(&observations, Observation::Ready { generation }).await;
+        });
+        task.abort_handle()
+    }
+
+    pub(super) fn admit(&mut self, generation: Generation, beside: Option<Generation>) {
+        let slow_start = self.settings.slow_start;
+        if let Some(running) = self.running.get_mut(&generation)
+            && let Some(endpoint) = running.endpoint.get().cloned()
+        {
+            running.member = Some(self.stage.admit(generation, endpoint, beside, slow_start));
+        }
+    }
+}
+
+fn observation(generation: Generation, event: Event) -> Observation {
+    match event {
+        Event::Started { pid } => Observation::Started { generation, pid },
+        Event::Failed { why } => Observation::StartFailed {
+            generation,
+            why: StartFailure::Spawn(why),
+        },
+        Event::Exited {
+            exit,
+            oom_killed,
+            address_in_use,
+            left_children,
+        } => Observation::Exited {
+            generation,
+            exit,
+            oom_killed,
+            address_in_use,
+            left_children,
+        },
+        Event::Gone => Observation::Gone { generation },
+    }
+}

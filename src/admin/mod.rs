@@ -1,0 +1,82 @@
+//! Lets operators see and steer the running autoheal, over a unix socket that only they can open.
+//!
+//! Invariants: nothing here touches a request of the app; whatever clients do, connections,
+//! bodies, answers and the time each takes are bounded.
+
+mod answer;
+mod api;
+pub mod socket;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+    time,
+};
+
+use crate::control::order::Orders;
+
+/// So many clients are served at once; more wait in the socket's backlog.
+pub const CONNECTIONS_MAX: usize = 32;
+
+/// The most bytes of a request's head, and of its body.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a client may take to send its request, and again to take the answer.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves the admin API until it is dropped; with it go its connections. Runs on the control
+/// thread, inside a `LocalRuntime` or a `LocalSet`.
+pub async fn serve(listener: UnixListener, orders: Orders) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    // The semaphore is never closed, so that there is a place sooner or later.
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let orders = orders.clone();
+                connections.spawn_local(async move {
+                    converse(stream, orders).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin socket can't accept; trying again");
+                time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// One request and its answer. A client that stops reading is left after [`PATIENCE`].
+async fn converse(stream: UnixStream, orders: Orders) {
+    let answered = Notify::new();
+    let service = service_fn(|request| async {
+        let response = api::answer(request, &orders).await;
+        answered.notify_one();
+        Ok::<_, Infallible>(response)
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(REQUEST_BYTES_MAX)
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(stream), service);
+    let stalled = async {
+        answered.notified().await;
+        time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        // A client that is gone or speaks no HTTP is no matter for an operator.
+        _ = connection => {}
+        () = stalled => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

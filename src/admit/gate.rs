@@ -1,0 +1,166 @@
+//! The one step: a request gets a worker, a place to wait, or an answer.
+
+use std::{cell::Cell, rc::Rc, sync::Arc};
+
+use super::roster::{Door, Member};
+use crate::{explain::code::Code, time::MonoTime};
+
+/// What a request gets.
+#[derive(Debug)]
+pub enum Admission {
+    /// A worker. The permit counts the request until it is dropped.
+    Pass(Permit),
+    /// A place to wait.
+    Park,
+    /// An answer.
+    Refuse {
+        /// With this code.
+        code: Code,
+        /// When trying again may help.
+        retry_at: Option<MonoTime>,
+    },
+}
+
+/// One worker as one data thread sees it.
+#[derive(Debug)]
+pub struct Local {
+    /// The worker.
+    pub member: Arc<Member>,
+    thread: usize,
+    /// How many this thread may have in flight on it while the ramp lasts.
+    allowance: Cell<u64>,
+}
+
+impl Local {
+    /// The worker as data thread number `thread` sees it.
+    #[must_use]
+    pub fn new(member: Arc<Member>, thread: usize) -> Self {
+        let threads = member.threads() as u64;
+        let allowance = Cell::new(member.ramp.first.div_ceil(threads).max(1));
+        Self {
+            member,
+            thread,
+            allowance,
+        }
+    }
+
+    /// The data thread's number.
+    #[must_use]
+    pub fn thread(&self) -> usize {
+        self.thread
+    }
+
+    /// The one step: counts a request in if the ramp and the worker let it.
+    #[must_use]
+    pub fn admit(self: &Rc<Self>, now: MonoTime) -> Option<Permit> {
+        let ramped = now >= self.member.ramp.until
+            || self.member.in_flight_on(self.thread) < self.allowance.get();
+        (ramped && self.member.enter(self.thread)).then(|| Permit(self.clone()))
+    }
+
+    /// An answer came: two more may be in flight.
+    pub fn answered(&self) {
+        self.allowance.set(self.allowance.get() + 2);
+    }
+}
+
+/// Counts one request on one worker until it is dropped.
+#[derive(Debug)]
+pub struct Permit(Rc<Local>);
+
+impl Permit {
+    /// The worker that lets the request in.
+    #[must_use]
+    pub fn local(&self) -> &Rc<Local> {
+        &self.0
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.member.leave(self.0.thread);
+    }
+}
+
+/// What the door says to a request that would wait until `deadline`.
+#[must_use]
+pub fn at_the_door(door: Door, now: MonoTime, deadline: MonoTime) -> Admission {
+    match door {
+        Door::Refuse { code, retry_at } => Admission::Refuse { code, retry_at },
+        // Nobody is parked in vain.
+        Door::Park {
+            down_since,
+            next_start,
+        } if next_start > deadline || now.since(down_since) > deadline.since(now) => {
+            Admission::Refuse {
+                code: Code::WorkerDown,
+                retry_at: Some(next_start),
+            }
+        }
+        Door::Park { .. } => Admission::Park,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        admit::roster::{Endpoint, Ramp},
+        words::Generation,
+    };
+
+    fn at(seconds: u64) -> MonoTime {
+        MonoTime::ZERO + Duration::from_secs(seconds)
+    }
+
+    fn local(first: u64) -> Rc<Local> {
+        let ramp = Ramp {
+            first,
+            until: at(10),
+        };
+        let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());
+        let member = Member::new(Generation(1), endpoint, ramp, 1, Arc::default());
+        Rc::new(Local::new(Arc::new(member), 0))
+    }
+
+    #[test]
+    fn a_fresh_worker_gets_two_more_for_each_answer() {
+        let local = local(2);
+        let permits: Vec<Permit> = (0..9).map_while(|_| local.admit(at(0))).collect();
+        assert_eq!(permits.len(), 2);
+        local.answered();
+        drop(permits);
+        assert_eq!(
+            (0..9)
+                .map_while(|_| local.admit(at(0)))
+                .collect::<Vec<_>>()
+                .len(),
+            4
+        );
+    }
+
+    #[test]
+    fn the_ramp_ends() {
+        let local = local(1);
+        let permits: Vec<Permit> = (0..9).map_while(|_| local.admit(at(10))).collect();
+        assert_eq!(permits.len(), 9);
+    }
+
+    #[test]
+    fn nobody_is_parked_in_vain() {
+        let door = |down, next| Door::Park {
+            down_since: at(down),
+            next_start: at(next),
+        };
+        let says = |door| matches!(at_the_door(door, at(100), at(160)), Admission::Park);
+        assert!(says(door(99, 101)));
+        assert!(says(door(40, 101)));
+        assert!(!says(door(39, 101)), "down for longer than the wait");
+        assert!(
+            !says(door(99, 161)),
+            "the next start is due after the deadline"
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! Gives each request a worker, a place to wait or an answer, in one step that also counts it.
+//!
+//! Invariant: there is no moment between "may I?" and "I am counted" in which a drain could start.
+
+pub mod gate;
+pub mod lot;
+pub mod mailbox;
+pub mod roster;

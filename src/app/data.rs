@@ -1,0 +1,149 @@
+//! A data thread: its runtime, its steward, and the stack that serves each connection.
+
+use std::{
+    io,
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, mpsc, watch};
+use tower::{Layer, service_fn};
+
+use crate::{
+    accept::{
+        connection::{self, Deadlines, Limits},
+        deal::{Dealer, Place},
+        io::Socket,
+        listener::{Dealt, Listening, Tables, accept, take_dealt},
+    },
+    admit::{
+        lot::{Lot, Occupancy},
+        mailbox::Letter,
+        roster::Roster,
+    },
+    observe::{ledger::Ledger, tally::Registry},
+    proxy::{
+        self, Thread,
+        panics::CatchPanicLayer,
+        steward::{self, Config, Inputs},
+    },
+};
+
+/// What clients may do.
+pub(super) type ClientRules = (Deadlines, Limits);
+
+/// At the end, so long is waited for clients to take what has been written for them.
+const LINGER: Duration = Duration::from_millis(500);
+/// Between two looks at whether they have.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What a data thread is made of.
+pub(super) struct Parts {
+    pub(super) index: usize,
+    pub(super) listeners: Vec<Listening>,
+    pub(super) roster: watch::Receiver<Arc<Roster>>,
+    pub(super) config: watch::Receiver<Config>,
+    pub(super) clients: watch::Receiver<ClientRules>,
+    pub(super) letters: mpsc::Receiver<Letter>,
+    pub(super) dealt: mpsc::Receiver<Dealt>,
+    pub(super) tables: Tables,
+    pub(super) dealer: Dealer,
+    pub(super) registry: Arc<Registry>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) occupancy: Arc<Occupancy>,
+    pub(super) bell: Arc<Notify>,
+}
+
+/// Starts a data thread. It ends when the control thread has.
+pub(super) fn spawn(parts: Parts) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new()
+        .name(format!("data {}", parts.index))
+        .spawn(move || run(parts))
+}
+
+fn run(parts: Parts) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default());
+    match runtime {
+        Ok(runtime) => runtime.block_on(serve(parts)),
+        Err(error) => tracing::error!(%error, "cannot start a data thread"),
+    }
+}
+
+async fn serve(parts: Parts) {
+    let Parts {
+        index,
+        roster,
+        config,
+        letters,
+        registry,
+        ..
+    } = parts;
+    let mut inputs = Inputs {
+        roster,
+        config,
+        letters,
+        registry,
+    };
+    let view = inputs.first_view(index);
+    let lot = Lot::new(parts.occupancy);
+    let thread = Rc::new(Thread::new(index, parts.ledger, lot, parts.bell, view));
+    let (clients, for_connections) = (parts.clients, thread.clone());
+    let serve = move |socket: Socket, ip: Option<IpAddr>, place: Place| {
+        let (rules, thread) = (*clients.borrow(), for_connections.clone());
+        tokio::task::spawn_local(connection::serve(
+            socket,
+            ip,
+            place,
+            thread.clone(),
+            rules,
+            move |client| stack(thread, client),
+        ));
+    };
+    let serve = Rc::new(serve);
+    for listener in parts.listeners {
+        let (tables, serve) = (parts.tables.clone(), serve.clone());
+        tokio::task::spawn_local(async move {
+            let accepting = accept(listener, index, tables, |s, ip, place| serve(s, ip, place));
+            if let Err(error) = accepting.await {
+                tracing::error!(%error, "cannot listen");
+            }
+        });
+    }
+    tokio::task::spawn_local(take_dealt(parts.dealt, move |s, ip, place| {
+        serve(s, ip, place)
+    }));
+    steward::run(thread, inputs).await;
+    let flushed = async {
+        while parts
+            .dealer
+            .counts()
+            .get(index)
+            .is_some_and(|count| *count > 0)
+        {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    // Who does not take the last answer in time has left.
+    drop(tokio::time::timeout(LINGER, flushed).await);
+}
+
+/// What stands around the data path, outermost first.
+fn stack(
+    thread: Rc<Thread>,
+    client: Rc<proxy::Client>,
+) -> impl tower::Service<
+    http::Request<hyper::body::Incoming>,
+    Response = http::Response<proxy::Download>,
+    Error = std::convert::Infallible,
+> + Clone
++ 'static {
+    let catch_panic = CatchPanicLayer(thread.clone());
+    catch_panic.layer(service_fn(move |request| {
+        proxy::serve(thread.clone(), client.clone(), request)
+    }))
+}

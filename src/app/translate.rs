@@ -1,0 +1,183 @@
+//! From the configuration to what each part is told, in that part's own words.
+
+use std::{
+    io::{IsTerminal, stdout},
+    sync::Arc,
+    time::Duration,
+};
+
+use http::HeaderValue;
+
+use super::data::ClientRules;
+use crate::{
+    accept::connection::{Deadlines, Limits},
+    act, admit,
+    config::{self, Settings},
+    control::{Health, Reloaded},
+    forward::thread,
+    observe::tally::Rules,
+    proxy::steward,
+    sense::probe::Question,
+    telemetry::log,
+    units::StatusSet,
+    worker::{output::Passing, pass::Pass, ready::Test, spec::StopTo},
+};
+
+/// Longest wait for the worker to accept a connection: it is on this machine.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one probe of a starting worker may take.
+const READY_PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Idle connections to the worker that are kept, unless configured.
+const IDLE_CONNECTIONS: u32 = 256;
+/// What a health probe takes for healthy.
+const HEALTHY: &str = "200-399";
+
+/// What each part is told.
+pub(super) struct Translated {
+    pub(super) data: steward::Config,
+    pub(super) clients: ClientRules,
+    pub(super) control: Reloaded,
+}
+
+/// Translates a configuration. `epoch` must differ from any before it.
+pub(super) fn all(
+    settings: &Settings,
+    epoch: u64,
+    pass: &Pass,
+    open_files: Option<u64>,
+) -> Translated {
+    let triggers = settings.policy.rules.iter().map(|rule| &rule.when);
+    let rules = Arc::new(Rules::new(epoch, triggers));
+    let data = steward::Config {
+        settings: Arc::new(forwarding(settings)),
+        rules: rules.clone(),
+    };
+    let control = Reloaded {
+        policy: settings.policy.clone(),
+        hands: hands(settings, pass, open_files),
+        rules,
+        health: settings.health.as_ref().map(health),
+        recycle: None,
+        warnings: Vec::new(),
+    };
+    Translated {
+        data,
+        clients: clients(settings),
+        control,
+    }
+}
+
+fn forwarding(settings: &Settings) -> thread::Settings {
+    let (worker, parking) = (&settings.worker, &settings.parking);
+    let trust = settings.trust.clone();
+    thread::Settings {
+        mode: settings.policy.mode,
+        response_timeout: Some(settings.timeouts.response),
+        connect_timeout: CONNECT_TIMEOUT,
+        keep_alive: worker.keep_alive,
+        idle_connections: worker.connections.unwrap_or(IDLE_CONNECTIONS) as usize,
+        parking: admit::lot::Limits {
+            requests: u64::from(parking.requests),
+            bytes: parking.bytes.0,
+        },
+        parking_wait: parking.wait,
+        parking_probe: parking.probe.clone(),
+        target_max: usize::try_from(settings.limits.target.0).unwrap_or(usize::MAX),
+        trusted: Box::new(move |ip| trust.contains(ip)),
+        via: via(),
+    }
+}
+
+/// A pseudonym that no other autoheal on the way has.
+fn via() -> HeaderValue {
+    let text = format!("1.1 autoheal-{:x}", std::process::id());
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("1.1 autoheal"))
+}
+
+fn clients(settings: &Settings) -> ClientRules {
+    let (timeouts, limits) = (&settings.timeouts, &settings.limits);
+    let deadlines = Deadlines {
+        head: timeouts.head,
+        idle: timeouts.idle,
+        body: timeouts.body,
+        write: timeouts.write,
+    };
+    let limits = Limits {
+        head: usize::try_from(limits.head.0).unwrap_or(usize::MAX),
+        fields: limits.fields as usize,
+    };
+    (deadlines, limits)
+}
+
+fn hands(settings: &Settings, pass: &Pass, open_files: Option<u64>) -> act::Settings {
+    let worker = &settings.worker;
+    act::Settings {
+        command: worker.command.clone(),
+        env: worker.env.clone().into_iter().collect(),
+        dir: worker.dir.clone(),
+        user: worker.user.clone(),
+        port: match worker.port {
+            config::Port::Auto => act::Port::Auto,
+            config::Port::Fixed(port) => act::Port::Fixed(port),
+            config::Port::Unix => act::Port::Unix,
+        },
+        ready: match &settings.recycle.ready {
+            config::Ready::Port => Test::Port,
+            config::Ready::Http { path, status } => Test::Answer(Question {
+                path: path.clone(),
+                status: status.clone(),
+                timeout: READY_PROBE_TIMEOUT,
+            }),
+        },
+        stop: (
+            worker.stop_signal,
+            match worker.stop_to {
+                config::StopTo::Group => StopTo::Group,
+                config::StopTo::Leader => StopTo::Leader,
+            },
+        ),
+        passing: match worker.output {
+            config::Output::Auto if stdout().is_terminal() => Passing::Marked(pass.clone()),
+            config::Output::Auto | config::Output::Raw => Passing::Raw(pass.clone()),
+            config::Output::Marked => Passing::Marked(pass.clone()),
+        },
+        slow_start: settings.policy.recycle.slow_start,
+        open_files,
+        sockets: super::socket_folder(settings),
+    }
+}
+
+fn health(health: &config::Health) -> Health {
+    let question = Question {
+        path: health.path.clone(),
+        status: HEALTHY.parse::<StatusSet>().ok(),
+        timeout: health.timeout,
+    };
+    Health {
+        question,
+        interval: health.interval,
+    }
+}
+
+/// How the log looks.
+pub(super) fn log(settings: &config::Log) -> log::Options {
+    let text = match settings.format {
+        config::LogFormat::Auto => std::io::stderr().is_terminal(),
+        config::LogFormat::Text => true,
+        config::LogFormat::Json => false,
+    };
+    log::Options {
+        format: if text {
+            log::Format::Text
+        } else {
+            log::Format::Json
+        },
+        level: match settings.level {
+            config::LogLevel::Error => tracing::Level::ERROR,
+            config::LogLevel::Warn => tracing::Level::WARN,
+            config::LogLevel::Info => tracing::Level::INFO,
+            config::LogLevel::Debug => tracing::Level::DEBUG,
+            config::LogLevel::Trace => tracing::Level::TRACE,
+        },
+    }
+}

@@ -1,0 +1,261 @@
+//! `autoheal status`: how things are.
+
+use std::{fmt::Write as _, time::Duration};
+
+use super::{
+    ask::{Admin, Io, with_client},
+    exit,
+};
+use crate::{
+    control::order::{LedgerStatus, RuleStatus, Status, WorkerStatus},
+    units::{ByteSize, format_duration},
+    words::one_line,
+};
+
+/// Show how things are; exit 1 when a request now would be turned away
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Show it again every second
+    #[arg(long, conflicts_with = "json")]
+    pub watch: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs it.
+pub fn run(args: &Args, admin: &Admin, io: &mut Io<'_>) -> i32 {
+    with_client(admin, io, |client, io| {
+        loop {
+            let value = client.get("/api/v1/status")?;
+            let ready = value["ready"] == true;
+            if args.json {
+                writeln!(io.out, "{value}")?;
+            } else {
+                let status: Status = client.read(value)?;
+                let clear = if args.watch { "\x1b[H\x1b[2J" } else { "" };
+                write!(io.out, "{clear}{}", page(&status))?;
+            }
+            io.out.flush()?;
+            if !args.watch {
+                return Ok(if ready { exit::DONE } else { exit::NO });
+            }
+            client.pause(Duration::from_secs(1));
+        }
+    })
+}
+
+/// What a person reads at three in the morning: the state first, then what it rests on.
+fn page(status: &Status) -> String {
+    let mut page = String::new();
+    let mut row = |name: &str, text: &str| {
+        // Writing to a string has no way to fail.
+        writeln!(page, "{name:<9} {}", one_line(text)).ok();
+    };
+    row("state", &status.state);
+    for warning in &status.warnings {
+        row("warning", warning);
+    }
+    let (version, mode, pid) = (&status.version, &status.mode, status.pid);
+    let up = age(status.uptime_ms);
+    row(
+        "autoheal",
+        &format!("{version}, mode {mode}, pid {pid}, up {up}"),
+    );
+    row("listens", &status.listen.join(", "));
+    row("config", &status.config.join(", "));
+    for worker in &status.workers {
+        row("worker", &worker_line(worker));
+    }
+    for rule in &status.rules {
+        row("rule", &rule_line(rule));
+    }
+    let budget = &status.budget;
+    let budget = format!(
+        "{} of {} recycles in {}, {} of {} today",
+        budget.used,
+        budget.recycles,
+        age(budget.window_ms),
+        budget.used_today,
+        budget.per_day
+    );
+    row("budget", &budget);
+    let parking = &status.parking;
+    let mut parked = format!(
+        "{} of {} requests, {} of {}",
+        parking.requests,
+        parking.requests_max,
+        ByteSize(parking.bytes).human(),
+        ByteSize(parking.bytes_max).human()
+    );
+    if let Some(remaining) = parking.hold_remaining_ms {
+        parked += &format!("; held by an operator for {} more", age(remaining));
+    }
+    row("parked", &parked);
+    row("requests", &ledger_line(&status.ledger));
+    for count in &status.ledger.by_code {
+        let line = format!("{} x {} {}", count.count, count.code, count.name);
+        row("", &line);
+    }
+    let connections: Vec<_> = status
+        .threads
+        .iter()
+        .map(|thread| thread.connections.to_string())
+        .collect();
+    row(
+        "threads",
+        &format!("{} connections", connections.join(" + ")),
+    );
+    page
+}
+
+fn worker_line(worker: &WorkerStatus) -> String {
+    let mut line = format!(
+        "generation {} {} at {}, up {}, {} in flight",
+        worker.generation,
+        worker.state,
+        worker.address,
+        age(worker.uptime_ms),
+        worker.in_flight
+    );
+    if let Some(pid) = worker.pid {
+        line += &format!(", pid {pid}");
+    }
+    if let Some(bytes) = worker.private_bytes {
+        line += &format!(", {} private", ByteSize(bytes).human());
+    }
+    line
+}
+
+fn rule_line(rule: &RuleStatus) -> String {
+    let mut line = format!("\"{}\" {}", rule.name, rule.state);
+    if let Some(remaining) = rule.remaining_ms {
+        line += &format!(" for {} more", age(remaining));
+    }
+    line += &format!(": {}", rule.now);
+    if let Some(held) = &rule.held {
+        line += &format!("; held: {held}");
+    }
+    if rule.fired > 0 {
+        line += &format!("; fired {} times", rule.fired);
+    }
+    line
+}
+
+fn ledger_line(ledger: &LedgerStatus) -> String {
+    format!(
+        "{} accepted: {} completed, {} refused, {} left by clients, {} failed, {} in flight; {} \
+         were parked, {} replayed",
+        ledger.accepted,
+        ledger.completed,
+        ledger.refused,
+        ledger.client_aborted,
+        ledger.failed,
+        ledger.in_flight,
+        ledger.parked,
+        ledger.replayed
+    )
+}
+
+/// A time span as coarse as its length allows.
+pub(super) fn age(ms: u64) -> String {
+    let step = match ms {
+        0..1_000 => 1,
+        1_000..60_000 => 100,
+        60_000..3_600_000 => 1_000,
+        _ => 60_000,
+    };
+    format_duration(Duration::from_millis(ms - ms % step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::order::{BudgetStatus, CodeCount, ParkingStatus, ThreadStatus};
+
+    fn busy() -> Status {
+        Status {
+            version: "0.1.0".to_owned(),
+            mode: "heal".to_owned(),
+            pid: 812,
+            uptime_ms: 7_380_123,
+            ready: true,
+            state: "serving".to_owned(),
+            listen: vec!["0.0.0.0:8080".to_owned()],
+            config: vec!["/etc/autoheal.toml".to_owned()],
+            workers: vec![WorkerStatus {
+                generation: 3,
+                state: "ready".to_owned(),
+                pid: Some(990),
+                address: "127.0.0.1:41233".to_owned(),
+                uptime_ms: 61_500,
+                in_flight: 4,
+                private_bytes: Some(740 << 20),
+            }],
+            rules: vec![RuleStatus {
+                name: "stuck".to_owned(),
+                state: "cooling".to_owned(),
+                now: "2 of 5 slower than 30s in 2min".to_owned(),
+                held: Some("cooldown".to_owned()),
+                fired: 1,
+                remaining_ms: Some(90_000),
+            }],
+            budget: BudgetStatus {
+                used: 1,
+                recycles: 3,
+                window_ms: 600_000,
+                used_today: 4,
+                per_day: 24,
+            },
+            parking: ParkingStatus {
+                requests: 12,
+                requests_max: 10_000,
+                bytes: 4_096,
+                bytes_max: 64 << 20,
+                hold_remaining_ms: Some(15_000),
+            },
+            ledger: LedgerStatus {
+                accepted: 100,
+                completed: 90,
+                failed: 6,
+                in_flight: 4,
+                by_code: vec![CodeCount {
+                    code: 502_101,
+                    name: "WorkerRefusedConnection".to_owned(),
+                    count: 6,
+                }],
+                ..LedgerStatus::default()
+            },
+            threads: vec![
+                ThreadStatus {
+                    connections: 31,
+                    in_flight: 2,
+                };
+                2
+            ],
+            warnings: vec!["a rule\nis off".to_owned()],
+        }
+    }
+
+    #[test]
+    fn the_page_says_the_state_first_and_everything_once() {
+        assert_eq!(
+            page(&busy()),
+            "\
+state     serving
+warning   a rule\\nis off
+autoheal  0.1.0, mode heal, pid 812, up 2h 3m
+listens   0.0.0.0:8080
+config    /etc/autoheal.toml
+worker    generation 3 ready at 127.0.0.1:41233, up 1m 1s, 4 in flight, pid 990, 740 MiB private
+rule      \"stuck\" cooling for 1m 30s more: 5 slower than 30s in 2min; now 2 of 5; fired 1 times
+budget    1 of 3 recycles in 10m, 4 of 24 today
+parked    12 of 10000 requests, 4 KiB of 64 MiB; held by an operator for 15s more
+requests  100 accepted: 90 completed, 0 refused, 0 left by clients, 6 failed, 4 in flight; 0 were \
+parked, 0 replayed
+          6 x 502101 WorkerRefusedConnection
+threads   31 + 31 connections
+"
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! Every default in one place. `config/autoheal.toml` shows the same values; a test compares them.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::model::{
+    Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking, Port, Ready,
+    Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
+};
+use crate::{
+    decide::{
+        policy::{self, Action, GiveUp, Policy, Restart, RestartWhen, Rule, Strategy},
+        trigger::{Filter, MemoryLimit, Trigger},
+    },
+    units::{ByteSize, Networks, Share},
+    words::Mode,
+};
+
+/// A rule is held until the worker has been ready for this long.
+pub(super) const MIN_UPTIME: Duration = secs(60);
+/// A rule rests this long after a firing.
+pub(super) const COOLDOWN: Duration = secs(5 * 60);
+/// A custom action may take this long.
+pub(super) const COMMAND_TIMEOUT: Duration = secs(60);
+/// The port when neither the configuration nor `PORT` names one.
+pub(super) const LISTEN_PORT: u16 = 8080;
+
+/// The names of the two rules that stand beside the user's.
+pub(super) const PROACTIVE_MEMORY: &str = "proactive memory";
+pub(super) const PROACTIVE_SLOW: &str = "proactive slow";
+
+pub(super) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// What holds where nothing is said. The command is empty: there is no default for it.
+pub(super) fn settings(dir: PathBuf) -> Settings {
+    Settings {
+        listen: vec![Listen::Tcp(SocketAddr::from(([0, 0, 0, 0], LISTEN_PORT)))],
+        admin: Admin::Auto,
+        state_dir: None,
+        threads: Threads::Auto,
+        trust: Networks::private(),
+        worker: Worker {
+            command: Vec::new(),
+            port: Port::Auto,
+            env: BTreeMap::new(),
+            dir,
+            user: None,
+            stop_signal: 15,
+            stop_to: StopTo::Group,
+            output: Output::Auto,
+            keep_alive: secs(3),
+            connections: None,
+        },
+        recycle: Recycle {
+            strategy: StrategyChoice::Auto,
+            ready: Ready::Http {
+                path: "/".to_owned(),
+                status: None,
+            },
+        },
+        timeouts: Timeouts {
+            response: secs(4 * 60),
+            head: secs(15),
+            idle: secs(75),
+            body: secs(30),
+            write: secs(30),
+        },
+        limits: Limits {
+            target: ByteSize::kib(16),
+            head: ByteSize::kib(64),
+            fields: 100,
+            connections: 10_000,
+        },
+        health: None,
+        parking: Parking {
+            requests: 10_000,
+            bytes: ByteSize::mib(64),
+            wait: secs(60),
+            probe: None,
+        },
+        journal: Journal {
+            segment: ByteSize::mib(16),
+            segments: 8,
+        },
+        log: Log {
+            format: LogFormat::Auto,
+            level: LogLevel::Info,
+        },
+        policy: policy(),
+    }
+}
+
+/// The probe's defaults for when it has a path.
+pub(super) fn health() -> Health {
+    Health {
+        path: String::new(),
+        interval: secs(10),
+        timeout: secs(2),
+        failures: 3,
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        mode: Mode::Heal,
+        rules: Vec::new(),
+        recycle: policy::Recycle {
+            strategy: Strategy::Overlap,
+            start_timeout: secs(120),
+            drain_timeout: secs(20),
+            stop_timeout: secs(10),
+            slow_start: secs(10),
+        },
+        restart: Restart {
+            when: RestartWhen::Always,
+            give_up: GiveUp::Serve503,
+        },
+        health: None,
+        parking_wait: secs(60),
+        budget: policy::Budget {
+            recycles: 3,
+            window: secs(10 * 60),
+            per_day: 24,
+        },
+        shutdown: policy::Shutdown {
+            delay: Duration::ZERO,
+            timeout: secs(25),
+        },
+    }
+}
+
+/// The two rules that App Service has on by default.
+pub(super) fn proactive_rules() -> [Rule; 2] {
+    let rule = |name: &str, when| Rule {
+        name: name.to_owned(),
+        when,
+        actions: vec![Action::Recycle(None)],
+        min_uptime: MIN_UPTIME,
+        cooldown: COOLDOWN,
+        mode: Mode::Heal,
+        proactive: true,
+    };
+    [
+        rule(
+            PROACTIVE_MEMORY,
+            Trigger::Memory {
+                limit: MemoryLimit::Share(Share::percent(90)),
+                hold: secs(30),
+            },
+        ),
+        rule(
+            PROACTIVE_SLOW,
+            Trigger::Slow {
+                time_taken: secs(200),
+                count: 5,
+                share: Some(Share::percent(80)),
+                window: secs(120),
+                filter: Filter::default(),
+            },
+        ),
+    ]
+}

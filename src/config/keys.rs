@@ -1,0 +1,223 @@
+//! The keys that mean something, and what to say of one that does not.
+
+/// Every key, by the table it stands in. The empty name is the file's top level.
+pub(super) const KEYS: [(&str, &[&str]); 17] = [
+    (
+        "",
+        &[
+            "listen",
+            "admin",
+            "state_dir",
+            "mode",
+            "threads",
+            "trust",
+            "proactive",
+            "worker",
+            "recycle",
+            "timeouts",
+            "limits",
+            "health",
+            "parking",
+            "shutdown",
+            "budget",
+            "journal",
+            "log",
+            "rule",
+        ],
+    ),
+    (
+        "worker",
+        &[
+            "command",
+            "port",
+            "env",
+            "dir",
+            "user",
+            "stop_signal",
+            "stop_to",
+            "restart",
+            "on_give_up",
+            "output",
+            "keep_alive",
+            "connections",
+        ],
+    ),
+    (
+        "recycle",
+        &[
+            "strategy",
+            "ready",
+            "start_timeout",
+            "drain_timeout",
+            "stop_timeout",
+            "slow_start",
+        ],
+    ),
+    ("recycle.ready", &["path", "status"]),
+    ("timeouts", &["response", "head", "idle", "body", "write"]),
+    ("limits", &["target", "head", "fields", "connections"]),
+    ("health", &["path", "interval", "timeout", "failures"]),
+    ("parking", &["requests", "bytes", "wait", "probe"]),
+    ("shutdown", &["delay", "timeout"]),
+    ("budget", &["recycles", "window", "per_day"]),
+    ("journal", &["segment", "segments"]),
+    ("log", &["format", "level"]),
+    (
+        "rule",
+        &["name", "when", "do", "min_uptime", "cooldown", "mode"],
+    ),
+    ("when", &["requests", "status", "slow", "memory"]),
+    (
+        "when.requests",
+        &["count", "window", "path", "except", "methods"],
+    ),
+    (
+        "when.status",
+        &[
+            "codes", "count", "share", "window", "path", "except", "methods",
+        ],
+    ),
+    (
+        "when.slow",
+        &[
+            "time_taken",
+            "count",
+            "share",
+            "window",
+            "path",
+            "except",
+            "methods",
+        ],
+    ),
+];
+
+/// The tables of a rule whose keys no other table has.
+const RULE_KEYS: [(&str, &[&str]); 2] = [
+    ("when.memory", &["private_bytes", "share", "for"]),
+    ("do", &["recycle", "run", "timeout"]),
+];
+
+/// What autoheal is to have, but not in this version.
+const LATER: [(&str, &[&str]); 4] = [
+    (
+        "",
+        &[
+            "tls",
+            "probes",
+            "attach",
+            "route",
+            "dependency",
+            "fleet",
+            "proxy_protocol",
+        ],
+    ),
+    ("worker", &["count"]),
+    (
+        "when",
+        &[
+            "abandoned",
+            "cpu",
+            "leak",
+            "age",
+            "schedule",
+            "file",
+            "pressure",
+            "output",
+            "connections",
+        ],
+    ),
+    ("do", &["capture", "unready", "notify"]),
+];
+
+/// The keys of a table.
+pub(super) fn of(table: &str) -> &'static [&'static str] {
+    let mut tables = KEYS.iter().chain(&RULE_KEYS);
+    tables
+        .find(|(name, _)| *name == table)
+        .map_or(&[], |(_, keys)| keys)
+}
+
+/// Whether a later version is to know this key.
+pub(super) fn is_later(table: &str, key: &str) -> bool {
+    LATER
+        .iter()
+        .any(|(name, keys)| *name == table && keys.contains(&key))
+}
+
+/// What to do about an unknown key of a table.
+pub(super) fn cure(table: &str, key: &str) -> String {
+    let known = of(table);
+    if let Some(near) = nearest(key, known) {
+        return format!("did you mean {near}?");
+    }
+    if of("").contains(&key) {
+        return format!("{key} belongs at the top of the file, before the first [section]");
+    }
+    let homes: Vec<_> = KEYS
+        .iter()
+        .filter(|(name, keys)| !name.contains("ready") && keys.contains(&key))
+        .map(|(name, _)| *name)
+        .collect();
+    match homes[..] {
+        [] => format!("remove it, or use one of: {}", known.join(", ")),
+        ["rule"] => format!("{key} belongs to a [[rule]]"),
+        ["when"] => format!("it is a condition: write when.{key} = {{ ... }} in a [[rule]]"),
+        [first, ..] if homes.iter().all(|home| home.starts_with("when.")) => {
+            format!("it belongs into the condition: {first} = {{ {key} = ... }}")
+        }
+        _ => format!("{key} belongs to {}", homes.join(" or ")),
+    }
+}
+
+/// The word among `known` that `word` was probably meant to be.
+pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_', ' '], "");
+    let meant = plain(word);
+    let distance = |known: &&&str| strsim::damerau_levenshtein(&meant, &plain(known));
+    let near = known.iter().min_by_key(distance)?;
+    (distance(&near) <= (near.len() / 3).max(1)).then_some(*near)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_guessed_and_a_stranger_is_not() {
+        let keys = of("recycle");
+        assert_eq!(nearest("drain_timout", keys), Some("drain_timeout"));
+        assert_eq!(nearest("drainTimeout", keys), Some("drain_timeout"));
+        assert_eq!(nearest("drain-timeout", keys), Some("drain_timeout"));
+        assert_eq!(nearest("colour", keys), None);
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_place_is_told_its_place() {
+        assert_eq!(
+            cure("", "drain_timeout"),
+            "drain_timeout belongs to recycle"
+        );
+        assert_eq!(
+            cure("rule", "status"),
+            "it is a condition: write when.status = { ... } in a [[rule]]"
+        );
+        assert_eq!(
+            cure("worker", "trust"),
+            "trust belongs at the top of the file, before the first [section]"
+        );
+        assert_eq!(
+            cure("budget", "timeout"),
+            "timeout belongs to health or shutdown"
+        );
+        assert!(cure("rule", "codes").contains("when.status = { codes"));
+    }
+
+    #[test]
+    fn what_comes_later_is_no_key_yet() {
+        for (table, keys) in LATER {
+            for key in keys {
+                assert!(!of(table).contains(key), "{table}.{key}");
+            }
+        }
+    }
+}

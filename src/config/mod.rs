@@ -1,0 +1,186 @@
+//! Configuration: files, options and environment in, [`Settings`] out, or every error at once.
+//!
+//! Formats are read into one document tree whose values know where they stand, later sources are
+//! laid over earlier ones, and one reader turns the result into plain data. Nothing here reads a
+//! clock or starts anything; the environment and the file system are asked through
+//! [`Surroundings`].
+
+mod address;
+mod change;
+mod defaults;
+mod diagnostic;
+mod document;
+mod keys;
+mod model;
+mod options;
+mod reader;
+mod resolve;
+mod rules;
+mod sentence;
+mod source;
+#[cfg(test)]
+mod tests;
+mod toml;
+mod webconfig;
+mod worker;
+
+use std::path::{Path, PathBuf};
+
+use self::{diagnostic::Report, document::Table, source::Format};
+pub use self::{
+    diagnostic::{Diagnostic, Place, Severity, SourceText},
+    model::{
+        Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking, Port,
+        Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
+    },
+    options::Overrides,
+    sentence::{describe, rule_sentence},
+    source::Source,
+};
+
+/// What configuration may ask the world.
+#[derive(Clone)]
+pub struct Surroundings<'a> {
+    /// A variable of the environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether there is a file at this absolute path.
+    pub is_file: &'a dyn Fn(&Path) -> bool,
+    /// The current folder; absolute.
+    pub cwd: PathBuf,
+}
+
+/// A configuration that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// What it says.
+    pub settings: Settings,
+    /// What in it is probably not as meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads files, environment and command line into settings.
+///
+/// Later files win over earlier ones, the environment over files, the command line over all: key
+/// by key, rules by their names.
+///
+/// # Errors
+/// Everything that is wrong, warnings included, in the order of the sources; at least one of them
+/// is an error.
+pub fn load(
+    sources: &[Source],
+    overrides: &Overrides,
+    around: &Surroundings<'_>,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    let mut report = Report::default();
+    report.command_may_follow = overrides.command_may_follow;
+    let mut merged = Table::default();
+    if let Some(port) = options::listen_default(around.env, &around.cwd, &mut report) {
+        merged.overlay(port);
+    }
+    for source in sources {
+        merged.overlay(document(source, around, &mut report));
+    }
+    merged.overlay(options::from_environment(
+        around.env,
+        &around.cwd,
+        &mut report,
+    ));
+    merged.overlay(options::from_command_line(
+        overrides,
+        &around.cwd,
+        &mut report,
+    ));
+    let settings = resolve::settings(&merged, around, &mut report);
+    let failed = report.has_errors();
+    let found = report.into_found();
+    if failed {
+        return Err(found);
+    }
+    Ok(Loaded {
+        settings,
+        warnings: found,
+    })
+}
+
+/// Which files to read: the given ones, else those of `AUTOHEAL_CONFIG` (separated by colons),
+/// else ./autoheal.toml or, where there is none, ./web.config.
+#[must_use]
+pub fn discover(given: &[PathBuf], around: &Surroundings<'_>) -> Vec<PathBuf> {
+    if !given.is_empty() {
+        return given.to_vec();
+    }
+    if let Some(files) = (around.env)("AUTOHEAL_CONFIG").filter(|files| !files.is_empty()) {
+        let files = files.split(':').filter(|file| !file.is_empty());
+        return files.map(PathBuf::from).collect();
+    }
+    ["autoheal.toml", "web.config"]
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|file| (around.is_file)(&around.cwd.join(file)))
+        .into_iter()
+        .collect()
+}
+
+fn document(source: &Source, around: &Surroundings<'_>, report: &mut Report) -> Table {
+    let refuse = |report: &mut Report, what: &str, cure: &str| {
+        report.partial = true;
+        report.add(Diagnostic::error(format!("{} {what}", source.name), cure));
+        Table::default()
+    };
+    match source.format() {
+        Format::Utf16 => {
+            return refuse(
+                report,
+                "is written in UTF-16",
+                "save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW, or \"Save with encoding\" \
+                 in an editor",
+            );
+        }
+        Format::Infrastructure => {
+            return refuse(
+                report,
+                "is a Terraform or Bicep file, which autoheal can't read",
+                "write its rules as [[rule]] in an autoheal.toml, or give the app's web.config",
+            );
+        }
+        Format::Json => {
+            return refuse(
+                report,
+                "is JSON; ARM templates are not supported by this version of autoheal",
+                "write its rules as [[rule]] in an autoheal.toml, or give the app's web.config",
+            );
+        }
+        Format::Yaml => {
+            return refuse(
+                report,
+                "is YAML, which autoheal does not read",
+                "write an autoheal.toml; config/autoheal.toml shows every key",
+            );
+        }
+        Format::Toml | Format::WebConfig => {}
+    }
+    let text = match source.text() {
+        Ok(text) if text.contains('\0') => {
+            return refuse(
+                report,
+                "is not text",
+                "give an autoheal.toml or a web.config",
+            );
+        }
+        Ok(text) => text,
+        Err(error) => {
+            let line = source.bytes[..error.valid_up_to()]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+                + 1;
+            let what = format!("is not UTF-8: line {line} has a byte that no character has");
+            return refuse(report, &what, "save the file as UTF-8");
+        }
+    };
+    let id = report.add_source(&source.name, text, &source.dir);
+    match source.format() {
+        Format::WebConfig => webconfig::read(text, id, around, report),
+        _ => toml::read(text, id, report),
+    }
+}

@@ -1,0 +1,206 @@
+//! Says in plain sentences what a configuration does.
+
+use super::model::{Admin, Listen, Port, Ready, Settings};
+use crate::{
+    decide::{
+        policy::{Action, Rule, Strategy},
+        trigger::{Filter, MemoryLimit, Trigger},
+    },
+    units::{Share, format_duration},
+    words::Mode,
+};
+
+/// What autoheal will do, a line each: where it listens, what it starts, every rule in force.
+#[must_use]
+pub fn describe(settings: &Settings) -> Vec<String> {
+    let listen: Vec<_> = settings.listen.iter().map(Listen::to_string).collect();
+    let admin = match &settings.admin {
+        Admin::Auto => "operators use the default socket".to_owned(),
+        Admin::Unix(path) => format!("operators use {}", path.display()),
+        Admin::Off => "operators can't connect".to_owned(),
+    };
+    let mode = match settings.policy.mode {
+        Mode::Heal => "Rules act.",
+        Mode::Observe => "Rules only report (mode = \"observe\").",
+        Mode::Relay => "A bare proxy: nothing is restarted, parked or replayed (mode = \"relay\").",
+    };
+    let mut lines = vec![
+        format!("autoheal listens on {}; {admin}. {mode}", listen.join(", ")),
+        worker(settings),
+        recycle(settings),
+    ];
+    if let Some(health) = &settings.health {
+        lines.push(format!(
+            "Its health is asked of {} every {}; {} failures in a row recycle it.",
+            health.path,
+            format_duration(health.interval),
+            health.failures
+        ));
+    }
+    let budget = settings.policy.budget;
+    lines.push(format!(
+        "Rules recycle at most {} times in {} and {} times a day.",
+        budget.recycles,
+        format_duration(budget.window),
+        budget.per_day
+    ));
+    let strategy = settings.policy.recycle.strategy;
+    let rules = settings.policy.rules.iter();
+    lines.extend(rules.map(|rule| format!("{}: {}", rule.name, rule_sentence(rule, strategy))));
+    lines
+}
+
+fn worker(settings: &Settings) -> String {
+    let worker = &settings.worker;
+    let port = match worker.port {
+        Port::Auto => "a free port each time".to_owned(),
+        Port::Fixed(port) => format!("port {port}"),
+        Port::Unix => "a Unix socket".to_owned(),
+    };
+    let ready = match &settings.recycle.ready {
+        Ready::Http { path, status: None } => format!("it answers GET {path}"),
+        Ready::Http {
+            path,
+            status: Some(status),
+        } => format!("it answers GET {path} with {status}"),
+        Ready::Port => "its port accepts connections".to_owned(),
+    };
+    let command = if worker.command.is_empty() {
+        "the command given after --".to_owned()
+    } else {
+        worker.command.join(" ")
+    };
+    format!(
+        "The worker is {command}, run in {}, on {port}; it is ready when {ready}.",
+        worker.dir.display()
+    )
+}
+
+fn recycle(settings: &Settings) -> String {
+    let recycle = &settings.policy.recycle;
+    let order = match recycle.strategy {
+        Strategy::Overlap => "by overlap (the new one starts first; clients see nothing)",
+        Strategy::InPlace => "in place (requests wait while it stops and starts)",
+    };
+    format!(
+        "It is recycled {order}, with {} to get ready, {} to drain and {} to stop.",
+        format_duration(recycle.start_timeout),
+        format_duration(recycle.drain_timeout),
+        format_duration(recycle.stop_timeout)
+    )
+}
+
+/// What a rule does, as one sentence. `strategy` is the one in force.
+#[must_use]
+pub fn rule_sentence(rule: &Rule, strategy: Strategy) -> String {
+    let ready = format!(
+        "a worker that has been ready for {}",
+        format_duration(rule.min_uptime)
+    );
+    let when = condition(&rule.when, &ready);
+    let actions: Vec<_> = rule.actions.iter().map(|a| action(a, strategy)).collect();
+    let actions = actions.join(" and ");
+    let rest = format_duration(rule.cooldown);
+    let observed = match rule.mode {
+        Mode::Heal => "",
+        Mode::Observe | Mode::Relay => ", if the rule did not only report (mode = \"observe\")",
+    };
+    format!("When {when}, {actions}{observed}; then the rule rests for {rest}.")
+}
+
+fn condition(when: &Trigger, ready: &str) -> String {
+    let within = |window| format!("within {}", format_duration(window));
+    match when {
+        Trigger::Requests {
+            count,
+            window,
+            filter,
+        } => {
+            let (n, are) = plural(*count, "request");
+            let time = match window {
+                Some(window) => within(*window),
+                None => "since its start, give or take 10%,".to_owned(),
+            };
+            format!("{n}{} {are} served {time} by {ready}", scope(filter))
+        }
+        Trigger::Status {
+            codes,
+            count,
+            share,
+            window,
+            filter,
+        } => {
+            let (n, are) = plural(*count, "answer");
+            let scope = scope(filter);
+            let share = at_least(*share);
+            let time = within(*window);
+            format!("{n} with status {codes}{scope}{share} {are} given {time} by {ready}")
+        }
+        Trigger::Slow {
+            time_taken,
+            count,
+            share,
+            window,
+            filter,
+        } => {
+            let (n, _) = plural(*count, "request");
+            let (share, time) = (at_least(*share), within(*window));
+            let taken = format_duration(*time_taken);
+            let scope = scope(filter);
+            format!("{n}{scope}{share} {time} wait {taken} for an answer of {ready}")
+        }
+        Trigger::Memory { limit, hold } => {
+            let limit = match limit {
+                MemoryLimit::PrivateBytes(bytes) => bytes.human(),
+                MemoryLimit::Share(share) => format!("{share} of its memory limit"),
+            };
+            let time = if hold.is_zero() {
+                String::new()
+            } else {
+                format!(" for {}", format_duration(*hold))
+            };
+            format!("the private memory of {ready} is over {limit}{time}")
+        }
+    }
+}
+
+fn plural(count: u32, noun: &str) -> (String, &'static str) {
+    match count {
+        1 => (format!("1 {noun}"), "is"),
+        _ => (format!("{count} {noun}s"), "are"),
+    }
+}
+
+fn at_least(share: Option<Share>) -> String {
+    share.map_or_else(String::new, |share| format!(" (at least {share} of all)"))
+}
+
+fn scope(filter: &Filter) -> String {
+    let paths = |paths: &[crate::units::PathPattern]| {
+        let texts: Vec<_> = paths.iter().map(ToString::to_string).collect();
+        texts.join(" or ")
+    };
+    let mut scope = String::new();
+    if !filter.methods.is_empty() {
+        scope += &format!(" to {}", filter.methods.join(" or "));
+    }
+    if !filter.path.is_empty() {
+        scope += if scope.is_empty() { " to " } else { " " };
+        scope += &paths(&filter.path);
+    }
+    if !filter.except.is_empty() {
+        scope += &format!(" except {}", paths(&filter.except));
+    }
+    scope
+}
+
+fn action(action: &Action, strategy: Strategy) -> String {
+    match action {
+        Action::Log => "it is said in the log".to_owned(),
+        Action::Recycle(own) => match own.unwrap_or(strategy) {
+            Strategy::Overlap => "it is recycled (overlap)".to_owned(),
+            Strategy::InPlace => "it is recycled (in place)".to_owned(),
+        },
+        Action::Run(command) => format!("\"{}\" is run", command.argv.join(" ")),
+    }
+}

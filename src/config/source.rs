@@ -1,0 +1,107 @@
+//! Where configuration comes from: files, options and variables, each with a name to show.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::diagnostic::Diagnostic;
+
+/// The most that is read of one file. Rules are a few kilobytes; more is a mistake.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// One configuration file as it was read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// As it is shown in diagnostics: the path that the user gave.
+    pub name: String,
+    /// The folder that its relative paths start from; absolute.
+    pub dir: PathBuf,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+}
+
+impl Source {
+    /// Reads a file; `cwd` makes its folder absolute.
+    ///
+    /// # Errors
+    /// When it can't be read or is larger than 1 MiB, as a diagnostic without a place.
+    pub fn read(path: &Path, cwd: &Path) -> Result<Self, Diagnostic> {
+        let name = path.display().to_string();
+        let refuse = |what: String, cure: &str| Err(Diagnostic::error(what, cure));
+        let full = cwd.join(path);
+        match fs::metadata(&full) {
+            Ok(meta) if meta.is_dir() => {
+                return refuse(
+                    format!("{name} is a folder"),
+                    "give the file inside it, like autoheal.toml or web.config",
+                );
+            }
+            Ok(meta) if meta.len() > MOST_BYTES => {
+                return refuse(
+                    format!("{name} is larger than 1 MiB"),
+                    "give a configuration file; rules and settings take a few KiB",
+                );
+            }
+            _ => {}
+        }
+        match fs::read(&full) {
+            Ok(bytes) => {
+                let dir = full.parent().unwrap_or(cwd).to_path_buf();
+                Ok(Self { name, dir, bytes })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => refuse(
+                format!("there is no file {name}"),
+                "give the path of an autoheal.toml or web.config; a relative one starts at the \
+                 current folder",
+            ),
+            Err(error) => refuse(
+                format!("cannot read {name}: {error}"),
+                "make the file readable for the user that autoheal runs as",
+            ),
+        }
+    }
+
+    /// What the file seems to hold, by its name and its first bytes.
+    pub(super) fn format(&self) -> Format {
+        let name = self.name.to_ascii_lowercase();
+        let ends = |suffix: &str| name.ends_with(suffix);
+        let first = self
+            .bytes
+            .iter()
+            .find(|byte| !byte.is_ascii_whitespace() && !UTF8_BOM.contains(byte));
+        if self.bytes.starts_with(&[0xff, 0xfe]) || self.bytes.starts_with(&[0xfe, 0xff]) {
+            Format::Utf16
+        } else if ends(".tf") || ends(".tfvars") || ends(".bicep") {
+            Format::Infrastructure
+        } else if ends(".json") || (first == Some(&b'{') && !ends(".toml")) {
+            Format::Json
+        } else if ends(".yaml") || ends(".yml") {
+            Format::Yaml
+        } else if first == Some(&b'<') || ends(".config") || ends(".xml") {
+            Format::WebConfig
+        } else {
+            Format::Toml
+        }
+    }
+
+    /// The file as text without its byte order mark.
+    pub(super) fn text(&self) -> Result<&str, std::str::Utf8Error> {
+        let bytes = self.bytes.strip_prefix(&UTF8_BOM).unwrap_or(&self.bytes);
+        std::str::from_utf8(bytes)
+    }
+}
+
+const UTF8_BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// What a file seems to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Terraform or Bicep.
+    Infrastructure,
+    Json,
+    Toml,
+    Utf16,
+    WebConfig,
+    Yaml,
+}

@@ -1,0 +1,365 @@
+//! `<httpPlatform>` and `<aspNetCore>`: how IIS starts the app becomes `[worker]`.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        diagnostic::{Report, Span},
+        document::{Entry, Node, Table, Value},
+    },
+    Context,
+    arguments::split,
+    expand::Variables,
+    program, timespan,
+    xml::{Attribute, Element, Shape},
+};
+use crate::units::format_duration;
+
+const CHILDREN: &[&str] = &[
+    "environmentVariables",
+    "recycleOnFileChange",
+    "handlerSettings",
+];
+const WRONG: &[(&str, &str)] = &[
+    (
+        "environmentVariable",
+        "put it into <environmentVariables> ... </environmentVariables>",
+    ),
+    ("path", "write processPath"),
+    ("command", "write processPath, and arguments beside it"),
+];
+const HTTP_PLATFORM: Shape = Shape {
+    attributes: &[
+        "processPath",
+        "arguments",
+        "startupTimeLimit",
+        "startupRetryCount",
+        "rapidFailsPerMinute",
+        "requestTimeout",
+        "stdoutLogEnabled",
+        "stdoutLogFile",
+        "processesPerApplication",
+        "forwardWindowsAuthToken",
+    ],
+    children: CHILDREN,
+    wrong: WRONG,
+};
+const ASP_NET_CORE: Shape = Shape {
+    attributes: &[
+        "processPath",
+        "arguments",
+        "startupTimeLimit",
+        "shutdownTimeLimit",
+        "rapidFailsPerMinute",
+        "requestTimeout",
+        "stdoutLogEnabled",
+        "stdoutLogFile",
+        "processesPerApplication",
+        "forwardWindowsAuthToken",
+        "disableStartUpErrorPage",
+        "hostingModel",
+    ],
+    children: CHILDREN,
+    wrong: WRONG,
+};
+const VARIABLES: Shape = Shape {
+    attributes: &[],
+    children: &["environmentVariable", "clear"],
+    wrong: &[(
+        "add",
+        "write <environmentVariable name=\"NAME\" value=\"VALUE\" />",
+    )],
+};
+const VARIABLE: Shape = Shape {
+    attributes: &["name", "value"],
+    children: &[],
+    wrong: &[("key", "write name")],
+};
+
+/// Reads the section into the worker of `table`.
+pub(super) fn read(
+    launcher: &Element<'_, '_>,
+    table: &mut Table,
+    context: &Context<'_>,
+    report: &mut Report,
+) {
+    let asp = launcher.name() == "aspNetCore";
+    launcher.check(if asp { &ASP_NET_CORE } else { &HTTP_PLATFORM }, report);
+    let own = own_variables(launcher, report);
+    let pairs: Vec<_> = own
+        .iter()
+        .map(|own| (own.name.clone(), own.value.clone()))
+        .collect();
+    let variables = Variables {
+        own: &pairs,
+        env: context.around.env,
+    };
+    let span = launcher.span();
+    if let Some(command) = command(launcher, &variables, context, report) {
+        table.at(&["worker"], span).set("command", command);
+    }
+    environment(asp, &own, &variables, span, table, report);
+    limits(launcher, table, report);
+    meaningless(launcher, report);
+}
+
+fn command(
+    launcher: &Element<'_, '_>,
+    variables: &Variables<'_>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Option<Node> {
+    let path = launcher.need("processPath", "dotnet", report)?;
+    let arguments = launcher.attribute("arguments");
+    for written in [Some(path), arguments].into_iter().flatten() {
+        if written.text.to_ascii_uppercase().contains("%LAUNCHER_") {
+            report.error(
+                written.span,
+                "this is Visual Studio's placeholder, which publishing replaces",
+                "write what starts the app: processPath=\"dotnet\" arguments=\"App.dll\"",
+            );
+            return None;
+        }
+    }
+    let expanded = expand(variables, &path, report);
+    let found = program::find(&expanded, path.span, context, report);
+    let mut words = vec![Node::text(found, path.span)];
+    if let Some(arguments) = arguments {
+        for word in split(&expand(variables, &arguments, report)) {
+            let word = program::argument(word, arguments.span, context, report);
+            words.push(Node::text(word, arguments.span));
+        }
+    }
+    Some(Node::list(words, path.span))
+}
+
+struct Own {
+    name: String,
+    value: String,
+    name_span: Span,
+    value_span: Span,
+}
+
+fn own_variables(launcher: &Element<'_, '_>, report: &mut Report) -> Vec<Own> {
+    let mut own = Vec::new();
+    for list in launcher.children_named("environmentVariables") {
+        list.check(&VARIABLES, report);
+        for variable in list.children_named("environmentVariable") {
+            variable.check(&VARIABLE, report);
+            let name = variable.need("name", "NAME", report);
+            if let Some(name) = name {
+                let value = variable.attribute("value");
+                own.push(Own {
+                    name: name.text.trim().to_owned(),
+                    value: value.map_or_else(String::new, |value| value.text.to_owned()),
+                    name_span: name.span,
+                    value_span: value.map_or(name.span, |value| value.span),
+                });
+            }
+        }
+    }
+    own
+}
+
+fn environment(
+    asp: bool,
+    own: &[Own],
+    variables: &Variables<'_>,
+    span: Span,
+    table: &mut Table,
+    report: &mut Report,
+) {
+    for variable in own {
+        let expanded = variables.expand_own(&variable.name, &variable.value);
+        tell(&expanded, variable.value_span, report);
+        fixed_port(variable, table, report);
+        let env = table.at(&["worker", "env"], span);
+        env.0.retain(|entry| entry.key != variable.name);
+        env.0.push(Entry {
+            key: variable.name.clone(),
+            key_span: variable.name_span,
+            node: Node::text(expanded.text, variable.value_span),
+        });
+    }
+    if !asp {
+        return;
+    }
+    for (name, value) in [
+        ("ASPNETCORE_URLS", "http://127.0.0.1:{port}"),
+        ("ASPNETCORE_FORWARDEDHEADERS_ENABLED", "true"),
+    ] {
+        if !own.iter().any(|own| own.name.eq_ignore_ascii_case(name)) {
+            let env = table.at(&["worker", "env"], span);
+            env.set(name, Node::text(value, span));
+        }
+    }
+}
+
+/// The module keeps a port that the file names.
+fn fixed_port(variable: &Own, table: &mut Table, report: &mut Report) {
+    if !variable.name.eq_ignore_ascii_case("ASPNETCORE_PORT") {
+        return;
+    }
+    let span = variable.value_span;
+    match variable.value.trim().parse::<u16>() {
+        Ok(port) if port > 0 => {
+            let worker = table.at(&["worker"], span);
+            worker.set("port", Node::new(Value::Integer(port.into()), span));
+        }
+        _ => report.error(
+            span,
+            "ASPNETCORE_PORT is not a port",
+            "write a port from 1 to 65535, or remove the variable: a free one is chosen",
+        ),
+    }
+}
+
+fn expand(variables: &Variables<'_>, written: &Attribute<'_>, report: &mut Report) -> String {
+    let expanded = variables.expand(written.text);
+    tell(&expanded, written.span, report);
+    expanded.text
+}
+
+fn tell(expanded: &super::expand::Expanded, span: Span, report: &mut Report) {
+    for name in &expanded.unknown {
+        unknown_variable(name, span, report);
+    }
+    if expanded.endless {
+        report.error(
+            span,
+            "these variables refer to each other without end, or are longer than 32767 characters",
+            "write the value out",
+        );
+    }
+}
+
+/// Warns that a reference stays as it was written.
+pub(super) fn unknown_variable(name: &str, span: Span, report: &mut Report) {
+    report.warning(
+        span,
+        format!("%{name}% is not set: it stays as it is written"),
+        format!("set {name} in the environment, or write the value out"),
+    );
+}
+
+/// The limits that mean the same here.
+fn limits(launcher: &Element<'_, '_>, table: &mut Table, report: &mut Report) {
+    let span = launcher.span();
+    let mut set = |section: &str, key: &str, node: Option<Node>| {
+        if let Some(node) = node {
+            table.at(&[section], span).set(key, node);
+        }
+    };
+    let start = seconds(launcher, "startupTimeLimit", 1..=3600, report);
+    set("recycle", "start_timeout", start);
+    let stop = seconds(launcher, "shutdownTimeLimit", 0..=600, report);
+    set("recycle", "stop_timeout", stop);
+    let Some(written) = launcher.attribute("requestTimeout") else {
+        return;
+    };
+    match timespan::parse("requestTimeout", written.text) {
+        Ok(Duration::ZERO) => report.warning(
+            written.span,
+            "requestTimeout of no time at all is passed over",
+            "write hours:minutes:seconds, like 00:04:00",
+        ),
+        Ok(time) => {
+            let node = Node::text(format_duration(time), written.span);
+            set("timeouts", "response", Some(node.named("requestTimeout")));
+        }
+        Err((what, cure)) => report.error(written.span, what, cure),
+    }
+}
+
+fn seconds(
+    launcher: &Element<'_, '_>,
+    name: &'static str,
+    bounds: std::ops::RangeInclusive<u64>,
+    report: &mut Report,
+) -> Option<Node> {
+    let written = launcher.attribute(name)?;
+    let text = written.text.trim();
+    let meant = timespan::parse(name, text).ok().map(|time| time.as_secs());
+    let (least, most) = (bounds.start(), bounds.end());
+    match text.parse::<u64>() {
+        Ok(secs) if bounds.contains(&secs) => {
+            Some(Node::text(format!("{secs}s"), written.span).named(name))
+        }
+        _ => {
+            let cure = match meant {
+                Some(secs) => format!("did you mean {secs}?"),
+                None => format!("write {name}=\"120\", from {least} to {most}"),
+            };
+            report.error(
+                written.span,
+                format!("{name} wants seconds from {least} to {most}, not \"{text}\""),
+                cure,
+            );
+            None
+        }
+    }
+}
+
+/// What has no meaning outside of IIS, or not yet.
+fn meaningless(launcher: &Element<'_, '_>, report: &mut Report) {
+    let is = |name: &str, word: &str| {
+        let written = launcher.attribute(name)?;
+        let same = written.text.trim().eq_ignore_ascii_case(word);
+        same.then_some(written.span)
+    };
+    let remove = |name: &str| format!("remove {name}, or leave it for IIS");
+    let present = |name: &str| launcher.attribute(name).map(|written| written.span);
+    for name in ["rapidFailsPerMinute", "startupRetryCount"] {
+        if let Some(span) = present(name) {
+            report.warning(
+                span,
+                format!("{name} means nothing here: crashes back off from 1 s to 60 s"),
+                remove(name),
+            );
+        }
+    }
+    if let Some(span) = is("hostingModel", "inprocess") {
+        report.warning(
+            span,
+            "the app runs in a process of its own here, not inside the server",
+            "write hostingModel=\"OutOfProcess\", or leave it for IIS",
+        );
+    }
+    if let Some(span) = is("stdoutLogEnabled", "true") {
+        report.warning(
+            span,
+            "no log file is written: the worker's output goes to standard output",
+            "set stdoutLogEnabled=\"false\", or leave it for IIS; autoheal logs shows the output",
+        );
+    }
+    if let Some(span) = is("forwardWindowsAuthToken", "true") {
+        report.warning(
+            span,
+            "there is no Windows user to forward here",
+            remove("forwardWindowsAuthToken"),
+        );
+    }
+    if let Some(span) = present("processesPerApplication")
+        && is("processesPerApplication", "1").is_none()
+    {
+        report.warning(
+            span,
+            "one worker runs in this version of autoheal",
+            "let the app's own server start more processes, like gunicorn --workers",
+        );
+    }
+    for (name, why) in [
+        (
+            "recycleOnFileChange",
+            "files are not watched by this version of autoheal",
+        ),
+        (
+            "handlerSettings",
+            "handler settings mean nothing outside of IIS",
+        ),
+    ] {
+        for child in launcher.children_named(name) {
+            report.warning(child.span(), why, remove(&format!("<{name}>")));
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Story two, a healing: observe -> decide -> act -> verify, on the control thread.
+//!
+//! One loop: facts go into the engine, steps come out and are performed. It never touches a file
+//! that may block, and no request ever waits for it.
+
+mod answering;
+pub mod order;
+mod probing;
+mod tallying;
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::{Instant, Interval, MissedTickBehavior},
+};
+
+use self::{order::Order, probing::Probing, tallying::Tallying};
+use crate::{
+    act::{self, Hands},
+    decide::{
+        engine::Engine,
+        event::{Event, Field, Kind},
+        observation::{MemorySample, Observation, Word},
+        policy::{Policy, TICK},
+        step::Step,
+    },
+    journal::Journal,
+    observe::{
+        ledger::Ledger,
+        tally::{Registry, Rules},
+    },
+    sense::memory::{Sampler, Thresholds},
+    time::{self, MonoTime},
+};
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Stop; a second time: stop waiting.
+    End,
+    /// Read the configuration again.
+    Reload,
+    /// For the worker.
+    Pass(i32),
+}
+
+/// A new configuration, ready to be put in force.
+pub struct Reloaded {
+    /// For the engine.
+    pub policy: Policy,
+    /// For the hands.
+    pub hands: act::Settings,
+    /// What the data threads count from now on.
+    pub rules: Arc<Rules>,
+    /// How health is probed.
+    pub health: Option<Health>,
+    /// Why the worker must be replaced, if it must.
+    pub recycle: Option<String>,
+    /// What an operator should know, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// How health is probed.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// What is asked, and which answers are good.
+    pub question: crate::sense::probe::Question,
+    /// From one probe to the next.
+    pub interval: std::time::Duration,
+}
+
+/// Reads the configuration again and gives it to the data threads, or says why not.
+pub type Reload = Box<dyn FnMut() -> Result<Reloaded, String>>;
+
+/// What is known at the start and does not change.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Where autoheal listens.
+    pub listen: Vec<String>,
+    /// The configuration's files.
+    pub config: Vec<String>,
+    /// The parking limits in force, requests and bytes.
+    pub parking: order::ParkingStatus,
+    /// When the process started.
+    pub started: MonoTime,
+}
+
+/// What the control thread is made of.
+pub struct Parts {
+    /// Performs steps.
+    pub hands: Hands,
+    /// Keeps events.
+    pub journal: Journal,
+    /// Watches memory.
+    pub sampler: Sampler,
+    /// What the data threads count.
+    pub registry: Arc<Registry>,
+    /// The ledgers of the data threads.
+    pub ledgers: Vec<Arc<Ledger>>,
+    /// Requests parked and bytes held, now.
+    pub parked: Box<dyn Fn() -> (u64, u64)>,
+    /// Connections of each data thread, now.
+    pub connections: Box<dyn Fn() -> Vec<u64>>,
+    /// Rings when a request became slow.
+    pub bell: Arc<Notify>,
+    /// What hands report.
+    pub observations: mpsc::Receiver<Observation>,
+    /// What the sampler measures.
+    pub samples: mpsc::Receiver<MemorySample>,
+    /// What operators ask.
+    pub orders: mpsc::Receiver<Order>,
+    /// What signals ask.
+    pub signals: mpsc::Receiver<Signal>,
+    /// Reads the configuration again.
+    pub reload: Reload,
+    /// For `status`.
+    pub about: About,
+}
+
+/// The control thread's state.
+pub struct Control {
+    engine: Engine,
+    parts: Parts,
+    tallying: Tallying,
+    probing: Probing,
+    /// Who waits for the end of which recycle.
+    waiters: HashMap<u64, Vec<oneshot::Sender<order::Answer>>>,
+    thresholds: Thresholds,
+    rule_names: Vec<String>,
+    warnings: Vec<String>,
+    ending: bool,
+}
+
+impl Control {
+    /// A control thread that starts the first worker when it runs.
+    #[must_use]
+    pub fn new(parts: Parts, first: Reloaded, seed: u64) -> Self {
+        let incident = parts.journal.last_incident() + 1;
+        let names = rule_names(&first.policy);
+        let thresholds = tallying::thresholds(&first.policy);
+        Self {
+            tallying: Tallying::new(parts.registry.clone(), first.rules),
+            probing: Probing::new(first.health),
+            engine: Engine::new(first.policy, seed, incident, time::now()),
+            parts,
+            waiters: HashMap::new(),
+            thresholds,
+            rule_names: names,
+            warnings: first.warnings,
+            ending: false,
+        }
+    }
+
+    /// Runs until every worker is gone. Returns the exit code.
+    pub async fn run(mut self) -> i32 {
+        let mut tick = ticks();
+        loop {
+            if let Some(code) = self.perform() {
+                self.close();
+                return code;
+            }
+            let deadline = self.engine.next_deadline().unwrap_or(MonoTime::NEVER);
+            tokio::select! {
+                biased;
+                Some(signal) = self.parts.signals.recv() => self.signal(signal),
+                Some(seen) = self.parts.observations.recv() => self.see(seen),
+                Some(seen) = self.probing.answered() => self.see(seen),
+                Some(sample) = self.parts.samples.recv() => {
+                    self.see(Observation::Memory(sample));
+                }
+                Some(order) = self.parts.orders.recv() => self.order(order),
+                () = self.parts.bell.notified() => self.tally(),
+                _ = tick.tick() => self.tick(),
+                () = tokio::time::sleep_until(Instant::from_std(deadline.to_instant())) => {
+                    self.engine.handle_timeout(time::now());
+                }
+            }
+        }
+    }
+
+    /// Performs what the engine wants done. Returns the exit code when it has ended.
+    fn perform(&mut self) -> Option<i32> {
+        while let Some(step) = self.engine.poll_step() {
+            match step {
+                Step::Say(event) => self.say(event),
+                Step::Exit(code) => return Some(code),
+                Step::Probe(generation) => {
+                    let endpoint = generation.and_then(|generation| {
+                        Some((generation, self.parts.hands.endpoint(generation)?.clone()))
+                    });
+                    self.probing.probe(endpoint);
+                }
+                Step::ConfirmMemory { generation } => self.parts.sampler.confirm(generation),
+                step => {
+                    // The engine has no step for anyone else.
+                    debug_assert!(self.parts.hands.perform(step).is_none());
+                }
+            }
+        }
+        None
+    }
+
+    /// Tells the engine a fact.
+    fn see(&mut self, seen: Observation) {
+        self.parts.hands.note(&seen);
+        match &seen {
+            Observation::Started { generation, .. } => {
+                let seen = self.parts.hands.seen();
+                if let Some(one) = seen.iter().find(|one| one.generation == *generation) {
+                    self.parts
+                        .sampler
+                        .watch(*generation, one.tree, self.thresholds.clone());
+                }
+            }
+            Observation::Gone { generation } => self.parts.sampler.forget(*generation),
+            _ => {}
+        }
+        self.engine.handle(time::now(), seen);
+    }
+
+    fn tick(&mut self) {
+        if let Some(stall) = self.tallying.stalled(time::now()) {
+            self.engine.handle(time::now(), Observation::Stalled(stall));
+        }
+        self.tally();
+        if let Some(event) = self.parts.journal.notice(time::now()) {
+            self.say(event);
+        }
+    }
+
+    /// Tells the engine what the data threads counted since the last time.
+    fn tally(&mut self) {
+        let now = time::now();
+        let seen = self.parts.hands.seen();
+        for tally in self.tallying.take(now, &seen) {
+            self.engine.handle(now, Observation::Tally(tally));
+        }
+    }
+
+    /// Writes an event to the log and the journal, and answers who waits for it.
+    fn say(&mut self, event: Event) {
+        let wall = time::wall();
+        crate::telemetry::log::say(&event, wall);
+        self.parts.journal.append(&event, wall, time::now());
+        if event.kind == Kind::RecycleEnded
+            && let Some(waiters) = event.incident.and_then(|id| self.waiters.remove(&id))
+        {
+            let replaced = event.fields.iter().any(|(name, value)| {
+                *name == "outcome" && *value == Field::Text("replaced".to_owned())
+            });
+            for waiter in waiters {
+                answering::reply(waiter, answering::recycled(replaced, &event.text));
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let word = match signal {
+            Signal::Pass(number) => return self.parts.hands.signal(number),
+            Signal::Reload => {
+                // What comes of it is logged either way.
+                drop(self.reload());
+                return;
+            }
+            Signal::End if self.ending => Word::EndDrain,
+            Signal::End => Word::Shutdown,
+        };
+        self.ending = true;
+        self.engine.handle(time::now(), Observation::Operator(word));
+    }
+
+    /// Puts a new configuration in force, whole or not at all.
+    fn reload(&mut self) -> order::Answer {
+        match (self.parts.reload)() {
+            Ok(new) => {
+                self.rule_names = rule_names(&new.policy);
+                self.thresholds = tallying::thresholds(&new.policy);
+                self.warnings = new.warnings;
+                self.parts.hands.set(new.hands);
+                self.tallying.set_rules(new.rules);
+                self.probing.set(new.health);
+                for one in self.parts.hands.seen() {
+                    self.parts
+                        .sampler
+                        .watch(one.generation, one.tree, self.thresholds.clone());
+                }
+                let word = Word::Reload {
+                    policy: Box::new(new.policy),
+                    recycle: new.recycle,
+                };
+                self.engine.handle(time::now(), Observation::Operator(word));
+                Ok("the new configuration is in force".to_owned())
+            }
+            Err(why) => {
+                tracing::error!("the new configuration is not used, the old one stays:\n{why}");
+                Err(order::Refusal {
+                    what: why,
+                    cure: "the old configuration stays in force; correct the file and reload"
+                        .to_owned(),
+                })
+            }
+        }
+    }
+
+    fn close(self) {
+        /// The disk may be slow, but not for ever.
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+        self.parts.journal.close(PATIENCE);
+    }
+}
+
+fn rule_names(policy: &Policy) -> Vec<String> {
+    policy.rules.iter().map(|rule| rule.name.clone()).collect()
+}
+
+fn ticks() -> Interval {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}

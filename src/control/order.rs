@@ -1,0 +1,314 @@
+//! What an operator may ask of the control thread, and what it answers: plain data both ways.
+//!
+//! Orders travel through a bounded channel; each carries the place for its answer. An order whose
+//! asker has gone is still carried out.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+/// So many orders may wait for the control thread.
+const ORDERS_MAX: usize = 64;
+
+/// One order, with the place for its answer.
+#[derive(Debug)]
+pub enum Order {
+    /// How are things.
+    Status(oneshot::Sender<Status>),
+    /// Replace the worker.
+    Recycle {
+        /// Why, for the record.
+        reason: String,
+        /// Even while it starts, or after giving up; and without waiting for a drain.
+        force: bool,
+        /// Answer when it has ended rather than when it has begun.
+        wait: bool,
+        /// For the answer.
+        reply: oneshot::Sender<Answer>,
+    },
+    /// Start the worker.
+    Start(oneshot::Sender<Answer>),
+    /// Drain and stop the worker and leave it stopped.
+    Stop(oneshot::Sender<Answer>),
+    /// Read the configuration again.
+    Reload(oneshot::Sender<Answer>),
+    /// Park every new request for at most this long.
+    Hold(Duration, oneshot::Sender<Answer>),
+    /// End a hold.
+    Release(oneshot::Sender<Answer>),
+    /// These rules (none: all) only report, for this long.
+    Disarm {
+        /// By name.
+        rules: Vec<String>,
+        /// For how long.
+        time: Duration,
+        /// For the answer.
+        reply: oneshot::Sender<Answer>,
+    },
+    /// These rules (none: all) act again.
+    Arm {
+        /// By name.
+        rules: Vec<String>,
+        /// For the answer.
+        reply: oneshot::Sender<Answer>,
+    },
+    /// Records of the journal, the oldest first.
+    Events {
+        /// Only after this number; `None`: the last ones.
+        since: Option<u64>,
+        /// At most so many.
+        limit: usize,
+        /// For the answer.
+        reply: oneshot::Sender<Events>,
+    },
+    /// Lines that the worker printed, the oldest first.
+    Logs {
+        /// Of the generation before rather than of the newest.
+        previous: bool,
+        /// Only after this number; `None`: the last ones.
+        since: Option<u64>,
+        /// At most so many.
+        limit: usize,
+        /// For the answer.
+        reply: oneshot::Sender<Logs>,
+    },
+    /// The requests that workers have, the oldest first.
+    Requests(oneshot::Sender<Vec<Request>>),
+}
+
+/// The answer to an order that changes something.
+pub type Answer = Result<String, Refusal>;
+
+/// Why an order is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {cure}")]
+pub struct Refusal {
+    /// What is in the way, as a fragment without a full stop.
+    pub what: String,
+    /// What to do instead.
+    pub cure: String,
+}
+
+/// The control thread does not answer: it has ended, or the queue of orders is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the control thread takes no orders: it is stopping or stuck")]
+pub struct Unanswered;
+
+/// The asking side of the channel.
+#[derive(Clone, Debug)]
+pub struct Orders(mpsc::Sender<Order>);
+
+/// A channel for orders: the side that asks, and the side of the control thread.
+#[must_use]
+pub fn channel() -> (Orders, mpsc::Receiver<Order>) {
+    let (sender, receiver) = mpsc::channel(ORDERS_MAX);
+    (Orders(sender), receiver)
+}
+
+impl Orders {
+    /// Sends the order that `order` makes of the place for the answer, and waits for the answer.
+    ///
+    /// # Errors
+    /// When the control thread has ended, or has more orders waiting than it may.
+    pub async fn ask<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<T>) -> Order,
+    ) -> Result<T, Unanswered> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(order(reply)).map_err(|_| Unanswered)?;
+        answer.await.map_err(|_| Unanswered)
+    }
+}
+
+/// How things are, for people and programs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// autoheal's version.
+    pub version: String,
+    /// `heal`, `observe` or `relay`.
+    pub mode: String,
+    /// autoheal's own process.
+    pub pid: u32,
+    /// Since the process started.
+    pub uptime_ms: u64,
+    /// Whether a request now would be passed or parked.
+    pub ready: bool,
+    /// In one sentence: `serving`, `in-place recycle: 12 requests are parked`.
+    pub state: String,
+    /// Where it listens.
+    pub listen: Vec<String>,
+    /// The configuration's files.
+    pub config: Vec<String>,
+    /// The workers that exist, the oldest first.
+    pub workers: Vec<WorkerStatus>,
+    /// The rules in force.
+    pub rules: Vec<RuleStatus>,
+    /// What recycles rules may still cause.
+    pub budget: BudgetStatus,
+    /// Requests that wait.
+    pub parking: ParkingStatus,
+    /// What became of all requests.
+    pub ledger: LedgerStatus,
+    /// What each data thread holds.
+    pub threads: Vec<ThreadStatus>,
+    /// What an operator should know, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// One generation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Its number.
+    pub generation: u32,
+    /// `starting`, `ready`, `draining`, `stopping`.
+    pub state: String,
+    /// Its main process.
+    pub pid: Option<u32>,
+    /// Where it listens: `127.0.0.1:41233`, `unix:/run/..`.
+    pub address: String,
+    /// Since it was started.
+    pub uptime_ms: u64,
+    /// Requests that it has.
+    pub in_flight: u64,
+    /// Its tree's private memory, where it can be read.
+    pub private_bytes: Option<u64>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuleStatus {
+    /// Its name.
+    pub name: String,
+    /// `armed`, `firing`, `cooling`, `disarmed`.
+    pub state: String,
+    /// Its numbers and limits now: `2 of 5 slower than 30s in 2min`.
+    pub now: String,
+    /// Why it does not act although its condition holds.
+    pub held: Option<String>,
+    /// How often it fired.
+    pub fired: u64,
+    /// How long it stays cooling or disarmed.
+    pub remaining_ms: Option<u64>,
+}
+
+/// The recycles that rules may cause.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BudgetStatus {
+    /// Caused within the window.
+    pub used: u32,
+    /// Allowed within the window.
+    pub recycles: u32,
+    /// The window.
+    pub window_ms: u64,
+    /// Caused within a day.
+    pub used_today: u32,
+    /// Allowed within a day.
+    pub per_day: u32,
+}
+
+/// The requests that wait for a worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ParkingStatus {
+    /// So many wait now.
+    pub requests: u64,
+    /// So many may.
+    pub requests_max: u64,
+    /// They hold so many bytes.
+    pub bytes: u64,
+    /// They may hold so many.
+    pub bytes_max: u64,
+    /// While an operator holds requests: for how much longer.
+    pub hold_remaining_ms: Option<u64>,
+}
+
+/// What became of all requests since the start. The first is the sum of the next five.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LedgerStatus {
+    /// Heads read.
+    pub accepted: u64,
+    /// Answered by a worker to the end.
+    pub completed: u64,
+    /// Answered by us without a worker.
+    pub refused: u64,
+    /// Their clients left.
+    pub client_aborted: u64,
+    /// Failed by a worker.
+    pub failed: u64,
+    /// Not ended yet.
+    pub in_flight: u64,
+    /// Of all: had to wait for a worker.
+    pub parked: u64,
+    /// Of all: were sent a second time.
+    pub replayed: u64,
+    /// Refused and failed, by code.
+    pub by_code: Vec<CodeCount>,
+}
+
+/// How often a code was the answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CodeCount {
+    /// `502101`.
+    pub code: u32,
+    /// `WorkerRefusedConnection`.
+    pub name: String,
+    /// So often.
+    pub count: u64,
+}
+
+/// One data thread.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ThreadStatus {
+    /// Client connections that it holds.
+    pub connections: u64,
+    /// Requests in flight on it.
+    pub in_flight: u64,
+}
+
+/// Records of the journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// Number and whole JSON line of each, the oldest first.
+    pub lines: Vec<(u64, std::sync::Arc<str>)>,
+    /// Records that the disk did not take.
+    pub lost: u64,
+}
+
+/// Lines that a worker printed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Logs {
+    /// The oldest first.
+    pub lines: Vec<LogLine>,
+    /// Lines that no one read in time and that are gone.
+    pub lost: u64,
+}
+
+/// One line that a worker printed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Its number.
+    pub seq: u64,
+    /// Whose.
+    pub generation: u32,
+    /// When it was read, RFC 3339.
+    pub at: String,
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// Without its line break; bytes that are not UTF-8 are replaced.
+    pub text: String,
+}
+
+/// One request that has not ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Since its head was read.
+    pub age_ms: u64,
+    /// Its method.
+    pub method: String,
+    /// Its path, without the query.
+    pub path: String,
+    /// The worker that has it.
+    pub generation: u32,
+    /// `sent`, `answering`.
+    pub state: String,
+}

@@ -1,0 +1,191 @@
+//! From counters that only grow to what happened since the last tick.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use crate::{
+    act::Seen,
+    decide::{
+        observation::{RuleCount, Tally},
+        policy::{Policy, TICK},
+        trigger::{MemoryLimit, Trigger},
+    },
+    observe::tally::{Registry, Rules, Totals},
+    sense::memory::Thresholds,
+    time::MonoTime,
+    words::Generation,
+};
+
+/// A tick that is late by more than this means that we, or the machine, stood still.
+const STALL: Duration = Duration::from_secs(2);
+/// So long after a stall what data threads find slow is the stall's doing.
+const AFTERMATH: Duration = Duration::from_millis(500);
+
+/// Remembers what was counted before.
+#[derive(Debug)]
+pub(super) struct Tallying {
+    registry: Arc<Registry>,
+    rules: Arc<Rules>,
+    last: HashMap<Generation, Totals>,
+    ticked: Option<MonoTime>,
+    /// Counts are dropped until then.
+    void_until: MonoTime,
+}
+
+impl Tallying {
+    pub(super) fn new(registry: Arc<Registry>, rules: Arc<Rules>) -> Self {
+        Self {
+            registry,
+            rules,
+            last: HashMap::new(),
+            ticked: None,
+            void_until: MonoTime::ZERO,
+        }
+    }
+
+    pub(super) fn set_rules(&mut self, rules: Arc<Rules>) {
+        self.rules = rules;
+        self.last.clear();
+    }
+
+    /// For how long nothing ran, if that is long. Call it at each tick before the tally.
+    pub(super) fn stalled(&mut self, now: MonoTime) -> Option<Duration> {
+        let late = now.since(self.ticked.replace(now)? + TICK);
+        if late < STALL {
+            return None;
+        }
+        self.void_until = now + AFTERMATH;
+        Some(late)
+    }
+
+    /// What each worker did since the last call.
+    pub(super) fn take(&mut self, now: MonoTime, seen: &[Seen]) -> Vec<Tally> {
+        // A bell may ring before the tick that finds the stall.
+        let stalled = self.ticked.is_some_and(|ticked| now.since(ticked) > STALL);
+        let void = stalled || now < self.void_until;
+        let epoch = self.rules.epoch();
+        let mut tallies = Vec::with_capacity(seen.len());
+        for one in seen {
+            let new = self.registry.totals(one.generation, epoch);
+            let old = self
+                .last
+                .insert(one.generation, new.clone())
+                .unwrap_or_default();
+            let mut tally = difference(one.generation, &old, &new);
+            tally.in_flight = one.in_flight;
+            if void {
+                tally.rules.fill(RuleCount::default());
+            }
+            tallies.push(tally);
+        }
+        let alive: Vec<Generation> = seen.iter().map(|one| one.generation).collect();
+        if self.last.len() > alive.len() {
+            self.last.retain(|generation, _| alive.contains(generation));
+            self.registry.retain(&alive, epoch);
+        }
+        tallies
+    }
+}
+
+fn difference(generation: Generation, old: &Totals, new: &Totals) -> Tally {
+    let zero = (0, 0);
+    let rules = new
+        .rules
+        .iter()
+        .enumerate()
+        .map(|(index, (matching, total))| {
+            let old = old.rules.get(index).unwrap_or(&zero);
+            RuleCount {
+                matching: matching.saturating_sub(old.0),
+                total: total.saturating_sub(old.1),
+            }
+        });
+    Tally {
+        generation,
+        rules: rules.collect(),
+        answered: new.answered.saturating_sub(old.answered),
+        in_flight: 0,
+    }
+}
+
+/// The limits that a worker's memory is measured against.
+pub(super) fn thresholds(policy: &Policy) -> Thresholds {
+    let mut thresholds = Thresholds::default();
+    for rule in &policy.rules {
+        if let Trigger::Memory { limit, .. } = &rule.when {
+            match limit {
+                MemoryLimit::PrivateBytes(bytes) => thresholds.bytes.push(*bytes),
+                MemoryLimit::Share(share) => thresholds.shares.push(*share),
+            }
+        }
+    }
+    thresholds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{decide::trigger::Filter, words::Outcome};
+
+    fn tallying() -> (Tallying, Arc<crate::observe::tally::Counters>, Arc<Rules>) {
+        let trigger = Trigger::Requests {
+            count: 1,
+            window: None,
+            filter: Filter::default(),
+        };
+        let rules = Arc::new(Rules::new(1, [trigger].iter()));
+        let registry = Arc::new(Registry::default());
+        let counters = registry.register(Generation(1), &rules);
+        (Tallying::new(registry, rules.clone()), counters, rules)
+    }
+
+    fn seen() -> [Seen; 1] {
+        [Seen {
+            generation: Generation(1),
+            address: String::new(),
+            tree: crate::os::tree::Root::Under(0),
+            in_flight: 3,
+        }]
+    }
+
+    fn at(ms: u64) -> MonoTime {
+        MonoTime::from_millis(ms)
+    }
+
+    #[test]
+    fn each_request_is_told_once() {
+        let (mut tallying, counters, rules) = tallying();
+        counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
+        let first = tallying.take(at(0), &seen());
+        assert_eq!(
+            (
+                first[0].rules[0].matching,
+                first[0].answered,
+                first[0].in_flight
+            ),
+            (1, 1, 3)
+        );
+        assert_eq!(tallying.take(at(1), &seen())[0].rules[0].matching, 0);
+    }
+
+    #[test]
+    fn what_is_counted_right_after_a_stall_is_void() {
+        let (mut tallying, counters, rules) = tallying();
+        assert_eq!(tallying.stalled(at(0)), None);
+        assert_eq!(tallying.stalled(at(100)), None);
+        counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
+        assert_eq!(
+            tallying.take(at(30_100), &seen())[0].rules[0].matching,
+            0,
+            "before the tick"
+        );
+        assert_eq!(tallying.stalled(at(30_200)), Some(Duration::from_secs(30)));
+        counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
+        assert_eq!(
+            tallying.take(at(30_300), &seen())[0].rules[0].matching,
+            0,
+            "aftermath"
+        );
+        counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
+        assert_eq!(tallying.take(at(31_000), &seen())[0].rules[0].matching, 1);
+    }
+}

@@ -1,0 +1,439 @@
+//! What usually causes each code, the likeliest first, and what to do about it.
+
+use super::Code;
+
+type Cures = &'static [(&'static str, &'static str)];
+
+/// Pairs of cause and cure.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one exhaustive match: the table reads best in one piece"
+)]
+pub(super) fn of(code: Code) -> Cures {
+    match code {
+        Code::BadHost => &[
+            (
+                "a script or a load balancer's probe speaks HTTP/1.1 without a Host field",
+                "give the probe a Host, as in `curl -H 'Host: shop.example'`",
+            ),
+            (
+                "something that is not HTTP, a scanner for example, talks to the port",
+                "nothing is wrong here; keep the port behind a firewall",
+            ),
+        ],
+        Code::BadTarget => &[
+            (
+                "the client sent an absolute or malformed target, or one with spaces or \
+                 control bytes",
+                "let the client percent-encode the path",
+            ),
+            (
+                "a forward-proxy request was sent to a reverse proxy",
+                "point the client's proxy setting elsewhere: autoheal serves one app",
+            ),
+        ],
+        Code::AmbiguousFraming => &[
+            (
+                "a proxy in front adds Content-Length to a chunked request, or sends two that \
+                 differ",
+                "mend or update the proxy in front; such a request could be read as two \
+                 (request smuggling)",
+            ),
+            (
+                "someone tries request smuggling",
+                "nothing is wrong here: it was not passed on",
+            ),
+        ],
+        Code::BadField => &[(
+            "a client library puts line breaks or NUL into a field, often from unescaped \
+                 user text",
+            "encode the value at the client, for example with base64 or RFC 8187",
+        )],
+        Code::MethodNotForwarded => &[
+            (
+                "the client takes autoheal for a forward proxy (CONNECT)",
+                "point the client's proxy setting elsewhere: autoheal serves one app",
+            ),
+            (
+                "a scanner tries TRACE",
+                "nothing is wrong here: TRACE would show the client fields that are meant for \
+                 the worker",
+            ),
+        ],
+        Code::HeadTimeout => &[
+            (
+                "the client opened a request and stalled: a bad network or a slowloris attack",
+                "nothing to do for single ones; for many of one address, limit it at the \
+                 firewall",
+            ),
+            (
+                "a load balancer opens connections ahead and sends a few bytes too early",
+                "let it open them idle, or raise its own head timeout",
+            ),
+        ],
+        Code::TargetTooLong => &[(
+            "the client sends a path or a query string of more than 16 KiB, often a form that \
+             should be a POST",
+            "send the data as a request body",
+        )],
+        Code::ExpectationFailed => &[(
+            "the client sent an Expect that no one implements",
+            "remove the field, or send `Expect: 100-continue`",
+        )],
+        Code::HeadTooLarge => &[
+            (
+                "cookies have grown without bound: the app sets new ones and never clears old \
+                 ones",
+                "clear the cookies of one browser to confirm; then let the app expire them",
+            ),
+            (
+                "a token with very many claims or groups travels in Authorization",
+                "shorten the token, or keep the claims at the server",
+            ),
+        ],
+        Code::ClientClosed => &[
+            (
+                "the user or the load balancer did not want to wait any longer",
+                "see what was slow: `autoheal requests` now, `autoheal events` for the past",
+            ),
+            (
+                "the timeout of the load balancer is shorter than the app's slowest answer",
+                "raise it above `[timeouts] response`, or make the answer faster",
+            ),
+        ],
+        Code::Internal => &[(
+            "a defect in autoheal",
+            "`autoheal events` names the place; report it with that line",
+        )],
+        Code::UnknownTransferCoding => &[(
+            "the client sent a coding other than chunked, such as `Transfer-Encoding: \
+                 gzip`",
+            "let the client send Content-Encoding instead, or plain chunked",
+        )],
+        Code::WorkerRefusedConnection => &[
+            (
+                "the worker accepted nothing on its port: it crashed a moment ago",
+                "`autoheal logs --previous` shows its last words, `autoheal events` how it \
+                 ended",
+            ),
+            (
+                "the worker listens elsewhere than it was told to",
+                "let its command use `{port}` or the PORT variable, or set `[worker] port` to \
+                 the one it uses",
+            ),
+            (
+                "its accept queue is full: it is overloaded",
+                "`autoheal requests` shows what it is at; raise its own workers or threads",
+            ),
+        ],
+        Code::WorkerClosedConnection => &[
+            (
+                "the worker died while it had the request",
+                "`autoheal logs --previous` shows its last words, `autoheal events` how it \
+                 ended",
+            ),
+            (
+                "the worker closes idle connections earlier than `keep_alive` says",
+                "set `[worker] keep_alive` below the server's own keep-alive timeout \
+                 (gunicorn 2s, Node 5s)",
+            ),
+            (
+                "the app closes the connection on purpose, on a body that is too large for \
+                 example",
+                "look for the limit in the app's log: `autoheal logs`",
+            ),
+        ],
+        Code::WorkerBadResponse => &[
+            (
+                "what listens there does not speak HTTP/1.1: it wants TLS, FastCGI, or is \
+                 another program",
+                "try `curl -v http://127.0.0.1:PORT/` with the address that `autoheal status` \
+                 shows",
+            ),
+            (
+                "the app writes fields with line breaks or two lengths that differ",
+                "mend the field that `autoheal events` names",
+            ),
+        ],
+        Code::WorkerStopped => &[
+            (
+                "a recycle cut the request at the end of the drain, and a POST may not be \
+                 sent twice",
+                "raise `[recycle] drain_timeout` above the slowest answer",
+            ),
+            (
+                "a rule found the worker hung and did not wait for it",
+                "see why: `autoheal events`; mend what hangs",
+            ),
+        ],
+        Code::WorkerUnreachable => &[
+            (
+                "the socket file of the worker is missing or not readable by autoheal",
+                "check the path and the user in `autoheal status`, and the folder's \
+                 permissions",
+            ),
+            (
+                "a firewall rule or a network namespace stands between us and the worker",
+                "try `curl -v` from the same container at the address that `autoheal status` \
+                 shows",
+            ),
+        ],
+        Code::AnswerTruncated => &[
+            (
+                "the worker died, or hit an exception, while it streamed its answer",
+                "`autoheal logs --previous` shows its last words",
+            ),
+            (
+                "a recycle cut a long download at the end of the drain",
+                "raise `[recycle] drain_timeout` above the longest download",
+            ),
+            (
+                "the app declares a longer Content-Length than it sends",
+                "mend the app; `curl -v` shows both numbers",
+            ),
+        ],
+        Code::ParkedTooLong => &[
+            (
+                "the worker takes longer to start than `[parking] wait`",
+                "raise `[parking] wait`, or make the start faster; `autoheal events` shows \
+                 how long it took",
+            ),
+            (
+                "the worker does not get ready at all",
+                "`autoheal logs` shows what it says while it starts",
+            ),
+            (
+                "an operator's hold lasted longer than the wait",
+                "`autoheal release` ends it",
+            ),
+        ],
+        Code::ParkingFull => &[
+            (
+                "the restart takes so long that more requests wait than may",
+                "raise `[parking] requests` or `bytes`, or make the start faster",
+            ),
+            ("a flood of requests", "limit it in front of autoheal"),
+        ],
+        Code::WorkerDown => &[
+            (
+                "the worker crashed again and again, and the next start is later than this \
+                 request may wait",
+                "`autoheal logs --previous` shows why it ends; Retry-After says when the next \
+                 start is",
+            ),
+            (
+                "`restart = \"on-failure\"` and the worker ended with exit code 0",
+                "`autoheal start`, or set `[worker] restart = \"always\"`",
+            ),
+        ],
+        Code::WorkerGaveUp => &[
+            (
+                "the worker can't start as it is configured: a missing module, file or \
+                 variable",
+                "`autoheal logs --previous` shows its last words; mend it, then `autoheal \
+                 start`",
+            ),
+            (
+                "what the worker needs at its start is down",
+                "bring it up, then `autoheal start`; otherwise the next try is within 5 \
+                 minutes",
+            ),
+        ],
+        Code::WorkerStoppedByOperator => &[(
+            "someone ran `autoheal stop`",
+            "`autoheal start`; `autoheal events` says when it was stopped",
+        )],
+        Code::ShuttingDown => &[(
+            "autoheal got SIGTERM, from a deploy or a scale-in",
+            "nothing to do; set `[shutdown] delay` so that the load balancer looks \
+                 elsewhere first",
+        )],
+        Code::TooManyConnections => &[
+            (
+                "more clients are connected than limits.connections allows",
+                "raise limits.connections, and the limit on open files with it; autoheal status \
+                 shows how many there are",
+            ),
+            (
+                "one client opens connections and leaves them open",
+                "lower timeouts.idle, or limit it before autoheal",
+            ),
+        ],
+        Code::LocalExhaustion => &[
+            (
+                "too many connections to the worker are open or in TIME_WAIT",
+                "let the worker keep connections alive, or set `[worker] port = \"unix\"`",
+            ),
+            (
+                "the limit on open files is too low",
+                "raise it: `ulimit -n`, or LimitNOFILE= in the unit",
+            ),
+        ],
+        Code::WaitsForItself => &[(
+            "the app calls its own public address while it starts or is being replaced",
+            "let the app call itself at 127.0.0.1 and its PORT, or later than its start",
+        )],
+        Code::StartCommandFailed => &[
+            (
+                "the program does not exist at that path, or is not executable",
+                "check `[worker] command` and `dir`; `autoheal check FILE` names the place",
+            ),
+            (
+                "`[worker] user` can't be taken on, or `dir` can't be entered",
+                "run autoheal as root or as that user; check the folder's permissions",
+            ),
+        ],
+        Code::StartPortInUse => &[
+            (
+                "an earlier copy of the app was started by hand or by systemd and still \
+                 listens",
+                "stop it: `autoheal events` names the process and its pid",
+            ),
+            (
+                "another program uses this port",
+                "set `[worker] port = \"auto\"` if the app can listen anywhere, or free the \
+                 port",
+            ),
+        ],
+        Code::StartExited => &[
+            (
+                "an error at import or in the app's configuration",
+                "`autoheal logs --previous` shows its last words",
+            ),
+            (
+                "the command forks into the background and its first process ends",
+                "start it in the foreground: `daemon off;`, `--no-daemon`, `--nodaemonize`",
+            ),
+        ],
+        Code::StartTimedOut => &[
+            (
+                "the app needs longer than `[recycle] start_timeout` to be ready",
+                "raise it, or do less before the first answer",
+            ),
+            (
+                "it waits for something that is down, such as its database",
+                "`autoheal logs` shows what it says while it starts",
+            ),
+            (
+                "its answers on `[recycle] ready` path do not come, or not with that status",
+                "try it: `curl -v` at the address that `autoheal status` shows",
+            ),
+        ],
+        Code::StartListensElsewhere => &[(
+            "the app has its port in its own configuration and ignores PORT",
+            "use `{port}` in `[worker] command`, or set `[worker] port` to the number \
+                 that the event names",
+        )],
+        Code::WorkerCrashed => &[
+            (
+                "an exception or a signal ended it",
+                "`autoheal logs --previous` shows its last words; the event says exit code or \
+                 signal",
+            ),
+            (
+                "it was killed from outside: by a person, or by the kernel for another \
+                 container's memory",
+                "look for its pid in `dmesg` and in the shell history",
+            ),
+        ],
+        Code::WorkerOutOfMemory => &[
+            (
+                "the worker leaks, and reached the limit of its cgroup",
+                "add a `memory` rule with `share = \"80%\"`: it recycles before the kernel \
+                 kills",
+            ),
+            (
+                "the limit is below what the app needs",
+                "raise the container's limit; `autoheal status` shows the private bytes",
+            ),
+        ],
+        Code::RuleStatus => &[
+            (
+                "a bad deploy, or state in the worker that has gone wrong",
+                "`autoheal logs --previous` shows the exceptions; if a recycle helps only for \
+                 a while, mend the app",
+            ),
+            (
+                "something the app depends on is down, and a recycle can't help",
+                "`autoheal disarm --for 30min`, and mend that first",
+            ),
+        ],
+        Code::RuleSlow => &[
+            (
+                "threads are stuck behind a lock or a call without a timeout",
+                "give every outgoing call of the app a timeout; `autoheal requests` shows \
+                 what waits",
+            ),
+            (
+                "the load is more than the worker can serve",
+                "raise its workers or threads; raise the rule's count or share",
+            ),
+        ],
+        Code::RuleRequests => &[(
+            "the worker served as many requests as the rule allows",
+            "nothing is wrong: the rule asks for this; raise its count if it is too often",
+        )],
+        Code::RuleMemory => &[
+            (
+                "the worker leaks",
+                "the growth between recycles is in `autoheal events`; take a heap profile",
+            ),
+            (
+                "the limit is below what the app needs",
+                "raise the limit above where it settles; `autoheal status` shows the private \
+                 bytes",
+            ),
+        ],
+        Code::Unhealthy => &[
+            (
+                "the probe's path fails because the app is sick",
+                "`autoheal logs --previous` shows why",
+            ),
+            (
+                "the path needs a login, or checks a database that is down",
+                "point `[health] path` at one that tells only of the app itself",
+            ),
+            (
+                "`[health] timeout` is shorter than a busy app needs",
+                "raise `[health] timeout` or `failures`",
+            ),
+        ],
+        Code::WorkerTimeout => &[
+            (
+                "the app waits for something else: a database, a lock, another service",
+                "`autoheal requests` shows what waits and for how long",
+            ),
+            (
+                "this path is slow by nature: a report, an export",
+                "raise `[timeouts] response`",
+            ),
+            (
+                "every thread of the app is taken",
+                "add a `slow` rule with `do = [\"recycle\"]`, and raise the app's own threads",
+            ),
+        ],
+        Code::ConnectTimeout => &[
+            (
+                "the worker's accept queue is full: its event loop is blocked, or it was \
+                 stopped by SIGSTOP",
+                "`autoheal requests` shows what it is at; `autoheal recycle` replaces it",
+            ),
+            (
+                "a firewall drops packets between us and the worker",
+                "try `curl -v` at the address that `autoheal status` shows",
+            ),
+        ],
+        Code::Loop => &[
+            (
+                "the worker sends its own requests to the public address, and they come back \
+                 through autoheal",
+                "let the app call itself at 127.0.0.1 and its PORT, or another app at its own \
+                 address",
+            ),
+            (
+                "`[worker] port` or a DNS name leads back to `listen`",
+                "set `[worker] port = \"auto\"`, or a port other than that of `listen`",
+            ),
+        ],
+    }
+}

@@ -1,0 +1,182 @@
+//! One attempt: a request to one worker, up to the head of its answer.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    rc::Rc,
+    task::{Poll, ready},
+};
+
+use http::{
+    HeaderValue, Response,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use hyper::body::Incoming;
+
+use super::{
+    body::{Download, Exchange},
+    failure::Failure,
+    pool::{Connection, Upstream},
+    replay::{Failed, Plan},
+    response,
+    thread::{Seat, Thread, View},
+};
+use crate::{
+    admit::gate::Permit,
+    observe::in_flight::{Cut, Key},
+    words::Outcome,
+};
+
+/// Takes an attempt out of the table of what is in flight, however it ends.
+struct InFlightGuard<'a> {
+    thread: &'a Thread,
+    key: Key,
+    armed: bool,
+}
+
+impl Drop for InFlightGuard<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.thread.in_flight().leave(self.key);
+        }
+    }
+}
+
+/// Sends a request to the worker that gave the permit.
+///
+/// # Errors
+/// How the attempt failed, and whether bytes of the request may have reached the worker.
+pub async fn attempt(
+    thread: &Rc<Thread>,
+    view: &Rc<View>,
+    seat: &Seat,
+    permit: Permit,
+    plan: &Plan,
+) -> Result<Response<Download>, Failed> {
+    let start = crate::time::now();
+    let mask = view.rules.matching(plan.method.as_str(), plan.uri.path());
+    let key = thread.enter(
+        start,
+        &permit,
+        mask,
+        &plan.method,
+        &plan.uri,
+        plan.is_replayable(),
+    );
+    let mut guard = InFlightGuard {
+        thread,
+        key,
+        armed: true,
+    };
+    let (outcome, result) = match exchange(thread, view, &seat.upstream, plan, key).await {
+        Ok((mut answer, connection)) => {
+            let (mut head, incoming) = answer.into_parts();
+            match response::prepare(&mut head, view.closing) {
+                Ok(()) => {
+                    answer = Response::from_parts(head, incoming);
+                    (
+                        Some(Outcome::Status(answer.status().as_u16())),
+                        Ok((answer, connection)),
+                    )
+                }
+                Err(failure) => (
+                    failure.outcome(),
+                    Err(Failed {
+                        failure,
+                        sent: true,
+                    }),
+                ),
+            }
+        }
+        Err(failed) => (failed.failure.outcome(), Err(failed)),
+    };
+    let (mask, slow, taken) = thread.in_flight().answered(key, crate::time::now());
+    if let Some(outcome) = outcome {
+        seat.counters
+            .finished(&view.rules, mask, slow, outcome, taken);
+    }
+    let (answer, connection) = result?;
+    guard.armed = false;
+    seat.upstream.local.answered();
+    thread.release();
+    let exchange = Exchange {
+        thread: thread.clone(),
+        view: view.clone(),
+        upstream: seat.upstream.clone(),
+        key,
+        permit,
+        connection,
+        upload: plan.upload().cloned(),
+    };
+    Ok(answer.map(|incoming| Download::worker(incoming, exchange)))
+}
+
+/// Gets a connection, sends, and waits for the response head or for the attempt to be cut.
+async fn exchange(
+    thread: &Thread,
+    view: &View,
+    upstream: &Upstream,
+    plan: &Plan,
+    key: Key,
+) -> Result<(Response<Incoming>, Connection), Failed> {
+    let unsent = |failure| Failed {
+        failure,
+        sent: false,
+    };
+    let once = !plan.is_idempotent();
+    let connecting = upstream.connection(crate::time::now(), once, &view.settings);
+    let mut connection = or_cut(thread, key, connecting)
+        .await
+        .map_err(|cut| unsent(of_cut(cut)))?
+        .map_err(unsent)?;
+    let mut request = plan
+        .request(key)
+        .ok_or_else(|| unsent(Failure::ClientBody))?;
+    if plan.upload().is_some_and(|upload| upload.is_chunked()) {
+        // hyper's client would drop the body of a GET whose length is not known.
+        request
+            .headers_mut()
+            .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        request.headers_mut().remove(CONTENT_LENGTH);
+    }
+    let written = connection.written().clone();
+    let before = written.get();
+    let sending = connection.sender().try_send_request(request);
+    match or_cut(thread, key, sending).await {
+        Err(cut) => Err(Failed {
+            failure: of_cut(cut),
+            sent: true,
+        }),
+        Ok(Ok(answer)) => Ok((answer, connection)),
+        Ok(Err(error)) => {
+            let client_failed = plan.upload().is_some_and(|upload| upload.client_failed());
+            let failure = Failure::of_exchange(error.error(), client_failed);
+            let given_back = error.message().is_some();
+            Err(Failed {
+                failure,
+                sent: !given_back && written.get() > before,
+            })
+        }
+    }
+}
+
+fn of_cut(cut: Cut) -> Failure {
+    match cut {
+        Cut::TimedOut => Failure::TimedOut,
+        Cut::Stuck => Failure::Stuck,
+        Cut::DrainOver => Failure::DrainOver,
+    }
+}
+
+/// Waits for `future`, unless the attempt must leave its worker first.
+async fn or_cut<F: Future>(thread: &Thread, key: Key, future: F) -> Result<F::Output, Cut> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        let cut = thread.in_flight().poll_cut(key, cx.waker());
+        Poll::Ready(Err(ready!(cut.map_or(Poll::Pending, Poll::Ready))))
+    })
+    .await
+}

@@ -1,0 +1,109 @@
+//! How an attempt can fail, and what each failure means: one exhaustive match for the answer's
+//! code, one for the rules.
+
+use std::io;
+
+use crate::{explain::code::Code, words::Outcome};
+
+/// How an attempt at a worker failed before its response head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The worker refused the connection.
+    Refused,
+    /// The worker did not accept the connection in time.
+    ConnectTimeout,
+    /// The connection could not be made for another reason.
+    Unreachable,
+    /// This machine has no port or descriptor left.
+    LocalExhaustion,
+    /// The worker closed or reset the connection.
+    Closed,
+    /// The worker sent something that is not an HTTP response.
+    BadResponse,
+    /// No response head within `timeouts.response`.
+    TimedOut,
+    /// It left its worker because a slow rule recycles.
+    Stuck,
+    /// It left its worker because the drain was over.
+    DrainOver,
+    /// The client's body broke off or was malformed.
+    ClientBody,
+}
+
+impl Failure {
+    /// The code of the answer to the client.
+    #[must_use]
+    pub fn code(self) -> Code {
+        match self {
+            Self::Refused => Code::WorkerRefusedConnection,
+            Self::ConnectTimeout => Code::ConnectTimeout,
+            Self::Unreachable => Code::WorkerUnreachable,
+            Self::LocalExhaustion => Code::LocalExhaustion,
+            Self::Closed => Code::WorkerClosedConnection,
+            Self::BadResponse => Code::WorkerBadResponse,
+            Self::TimedOut => Code::WorkerTimeout,
+            Self::Stuck | Self::DrainOver => Code::WorkerStopped,
+            Self::ClientBody => Code::ClientClosed,
+        }
+    }
+
+    /// What the rules count. `None`: not the worker's fault.
+    #[must_use]
+    pub fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Refused => Some(Outcome::Refused),
+            Self::Closed | Self::BadResponse | Self::Unreachable => Some(Outcome::Reset),
+            Self::TimedOut | Self::ConnectTimeout => Some(Outcome::TimedOut),
+            Self::LocalExhaustion | Self::Stuck | Self::DrainOver | Self::ClientBody => None,
+        }
+    }
+
+    /// What a failed connect means.
+    #[must_use]
+    pub fn of_connect(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Self::Refused,
+            io::ErrorKind::ConnectionReset => Self::Closed,
+            io::ErrorKind::TimedOut => Self::ConnectTimeout,
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Self::LocalExhaustion,
+            _ => match error.raw_os_error() {
+                // ENFILE, EMFILE, ENOBUFS, ENOMEM.
+                Some(23 | 24 | 105 | 12) => Self::LocalExhaustion,
+                _ => Self::Unreachable,
+            },
+        }
+    }
+
+    /// What a failed exchange means.
+    #[must_use]
+    pub fn of_exchange(error: &hyper::Error, client_failed: bool) -> Self {
+        if client_failed || error.is_user() {
+            Self::ClientBody
+        } else if error.is_parse() {
+            Self::BadResponse
+        } else {
+            Self::Closed
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_trouble_never_feeds_a_rule() {
+        for raw in [24, 99, 98, 105] {
+            let failure = Failure::of_connect(&io::Error::from_raw_os_error(raw));
+            assert_eq!(failure, Failure::LocalExhaustion, "errno {raw}");
+            assert_eq!(failure.outcome(), None);
+        }
+    }
+
+    #[test]
+    fn a_refused_connection_is_the_workers_fault() {
+        let failure = Failure::of_connect(&io::Error::from_raw_os_error(111));
+        assert_eq!(failure, Failure::Refused);
+        assert_eq!(failure.outcome(), Some(Outcome::Refused));
+    }
+}

@@ -1,0 +1,12 @@
+//! Sends a request to a worker and its answer back: the rules of RFC 9110 and 9112 for an
+//! intermediary, the connections to the worker, and when a request may be sent once more.
+
+pub mod answer;
+pub mod attempt;
+pub mod body;
+pub mod failure;
+pub mod pool;
+pub mod replay;
+pub mod request;
+pub mod response;
+pub mod thread;

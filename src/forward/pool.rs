@@ -1,0 +1,278 @@
+//! Connections to one worker from one data thread. They die with their generation.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+
+use super::{body::Outgoing, failure::Failure, thread::Settings};
+use crate::{
+    admit::{
+        gate::Local,
+        roster::{Endpoint, Member},
+    },
+    time::MonoTime,
+};
+
+/// Read and write buffers grow to this at most, in bytes, for each connection.
+const BUFFER_MAX: usize = 64 * 1024;
+
+/// A request that may not be sent twice gets a fresh connection rather than one that has been idle
+/// for longer than this: the worker may be about to close it.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// One worker as one data thread uses it.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its place on the roster.
+    pub local: Rc<Local>,
+    idle: RefCell<VecDeque<Connection>>,
+    closed: Cell<bool>,
+}
+
+/// One connection to the worker, not in use by anyone else.
+#[derive(Debug)]
+pub struct Connection {
+    sender: SendRequest<Outgoing>,
+    /// Bytes written to the worker on it so far.
+    written: Rc<Cell<u64>>,
+    /// Since when it has been idle.
+    idle_since: MonoTime,
+    /// Whether it has carried a request before.
+    pub reused: bool,
+}
+
+impl Connection {
+    /// Sends a request.
+    pub fn sender(&mut self) -> &mut SendRequest<Outgoing> {
+        &mut self.sender
+    }
+
+    /// Bytes written to the worker on this connection so far.
+    #[must_use]
+    pub fn written(&self) -> &Rc<Cell<u64>> {
+        &self.written
+    }
+}
+
+impl Upstream {
+    /// No connection yet.
+    #[must_use]
+    pub fn new(local: Rc<Local>) -> Self {
+        Self {
+            local,
+            idle: RefCell::default(),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// An idle connection, or a new one. `once`: what it is for may not be sent twice.
+    ///
+    /// # Errors
+    /// When no connection can be made. No byte has been sent then.
+    pub async fn connection(
+        &self,
+        now: MonoTime,
+        once: bool,
+        settings: &Settings,
+    ) -> Result<Connection, Failure> {
+        let longest = if once {
+            settings.keep_alive.min(FRESH)
+        } else {
+            settings.keep_alive
+        };
+        loop {
+            let Some(connection) = self.idle.borrow_mut().pop_back() else {
+                break;
+            };
+            if now.since(connection.idle_since) < longest && connection.sender.is_ready() {
+                return Ok(connection);
+            }
+        }
+        let connecting = connect(&self.local.member, self.local.thread());
+        match tokio::time::timeout(settings.connect_timeout, connecting).await {
+            Ok(connection) => connection,
+            Err(_) => Err(Failure::ConnectTimeout),
+        }
+    }
+
+    /// Takes back a connection whose exchange is complete.
+    pub fn give_back(&self, mut connection: Connection, now: MonoTime, settings: &Settings) {
+        if self.closed.get() || connection.sender.is_closed() {
+            return;
+        }
+        (connection.idle_since, connection.reused) = (now, true);
+        let mut idle = self.idle.borrow_mut();
+        let share = settings
+            .idle_connections
+            .div_ceil(self.local.member.threads())
+            .max(1);
+        if idle.len() >= share {
+            idle.pop_front();
+        }
+        idle.push_back(connection);
+    }
+
+    /// Closes connections that have been idle for too long. Returns when to ask again.
+    pub fn expire(&self, now: MonoTime, keep_alive: Duration) -> Option<MonoTime> {
+        let mut idle = self.idle.borrow_mut();
+        while idle
+            .front()
+            .is_some_and(|first| now.since(first.idle_since) >= keep_alive)
+        {
+            idle.pop_front();
+        }
+        idle.front().map(|first| first.idle_since + keep_alive)
+    }
+
+    /// Closes every idle connection and takes none back.
+    pub fn close(&self) {
+        self.closed.set(true);
+        self.idle.borrow_mut().clear();
+    }
+}
+
+async fn connect(member: &Arc<Member>, thread: usize) -> Result<Connection, Failure> {
+    let failed = |error: io::Error| Failure::of_connect(&error);
+    let stream = match &member.endpoint {
+        Endpoint::Tcp(address) => {
+            let stream = TcpStream::connect(address).await.map_err(failed)?;
+            // A connect to a closed port of the ephemeral range can meet itself.
+            if stream.local_addr().map_err(failed)? == stream.peer_addr().map_err(failed)? {
+                return Err(Failure::Refused);
+            }
+            stream.set_nodelay(true).map_err(failed)?;
+            Stream::Tcp(stream)
+        }
+        Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path).await.map_err(failed)?),
+    };
+    let written = Rc::new(Cell::new(0));
+    let io = WorkerIo {
+        stream,
+        written: written.clone(),
+    };
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(BUFFER_MAX)
+        .handshake(TokioIo::new(io))
+        .await
+        .map_err(|_| Failure::Unreachable)?;
+    let open = Open::new(member.clone(), thread);
+    tokio::task::spawn_local(async move {
+        // How it ends shows in the exchange that it carried, if any.
+        drop(connection.await);
+        drop(open);
+    });
+    Ok(Connection {
+        sender,
+        written,
+        idle_since: MonoTime::ZERO,
+        reused: false,
+    })
+}
+
+/// Counts a connection for as long as its task lives.
+struct Open {
+    member: Arc<Member>,
+    thread: usize,
+}
+
+impl Open {
+    fn new(member: Arc<Member>, thread: usize) -> Self {
+        member.connection_opened(thread);
+        Self { member, thread }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.member.connection_closed(self.thread);
+    }
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// The worker's socket; counts what was written to it, which proves what was never sent.
+struct WorkerIo {
+    stream: Stream,
+    written: Rc<Cell<u64>>,
+}
+
+impl WorkerIo {
+    fn count(&self, poll: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = poll {
+            self.written.set(self.written.get() + *bytes as u64);
+        }
+    }
+}
+
+impl AsyncRead for WorkerIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for WorkerIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        };
+        self.count(&poll);
+        poll
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+        };
+        self.count(&poll);
+        poll
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

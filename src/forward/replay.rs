@@ -1,0 +1,223 @@
+//! When a request may be sent once more (RFC 9110 section 9.2.2), and what is kept for it.
+
+use std::rc::Rc;
+
+use http::{HeaderMap, Method, Request, Uri, request::Parts};
+
+use super::{
+    body::{Outgoing, Upload},
+    failure::Failure,
+};
+use crate::observe::in_flight::Key;
+
+/// How often a request may be tried at a worker without a byte of it being sent.
+const UNSENT_MAX: u32 = 8;
+
+/// A request that can be sent, and perhaps sent again.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its method.
+    pub method: Method,
+    /// Its target in origin form.
+    pub uri: Uri,
+    headers: HeaderMap,
+    upload: Option<Rc<Upload>>,
+    tried: Tried,
+}
+
+/// What was tried with a request so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tried {
+    /// Attempts of which bytes reached a worker.
+    pub sent: u32,
+    /// Attempts of which none did.
+    pub unsent: u32,
+}
+
+/// How an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Why.
+    pub failure: Failure,
+    /// Whether bytes of the request may have reached the worker.
+    pub sent: bool,
+}
+
+impl Plan {
+    /// A prepared head and, if it has one, its body.
+    #[must_use]
+    pub fn new(head: Parts, upload: Option<Rc<Upload>>) -> Self {
+        let Parts {
+            method,
+            uri,
+            headers,
+            ..
+        } = head;
+        Self {
+            method,
+            uri,
+            headers,
+            upload,
+            tried: Tried::default(),
+        }
+    }
+
+    /// The request for one more attempt; `None`: its body is gone.
+    #[must_use]
+    pub fn request(&self, key: Key) -> Option<Request<Outgoing>> {
+        let body = match &self.upload {
+            None => Outgoing::Empty,
+            Some(upload) => upload.again(key)?,
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        Some(request)
+    }
+
+    /// Its fields.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Its body, if it has one.
+    #[must_use]
+    pub fn upload(&self) -> Option<&Rc<Upload>> {
+        self.upload.as_ref()
+    }
+
+    /// Whether sending it twice has the effect of sending it once (RFC 9110 section 9.2.2).
+    #[must_use]
+    pub fn is_idempotent(&self) -> bool {
+        matches!(
+            self.method,
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+        )
+    }
+
+    /// Whether an attempt that is cut now could be made again elsewhere.
+    #[must_use]
+    pub fn is_replayable(&self) -> bool {
+        self.is_idempotent()
+            && self.tried.sent == 0
+            && self
+                .upload
+                .as_ref()
+                .is_none_or(|upload| upload.can_go_again())
+    }
+
+    /// Notes a failed attempt; whether there may be another.
+    pub fn may_go_again(&mut self, failed: Failed) -> bool {
+        if failed.sent {
+            self.tried.sent += 1;
+        } else {
+            self.tried.unsent += 1;
+        }
+        let body = self
+            .upload
+            .as_ref()
+            .is_none_or(|upload| upload.can_go_again());
+        body && may_go_again(self.is_idempotent(), self.tried, failed)
+    }
+
+    /// How often bytes of it reached a worker.
+    #[must_use]
+    pub fn sent(&self) -> u32 {
+        self.tried.sent
+    }
+}
+
+/// The matrix: by what is known of the failure and of what was sent before. `tried` includes the
+/// failed attempt.
+#[must_use]
+pub fn may_go_again(idempotent: bool, tried: Tried, failed: Failed) -> bool {
+    match failed.failure {
+        // Its time is over, or its client's word can't be relied on.
+        Failure::TimedOut | Failure::ClientBody | Failure::LocalExhaustion => false,
+        // The worker answered, if badly: a second time may do the same again.
+        Failure::BadResponse => false,
+        Failure::Refused
+        | Failure::ConnectTimeout
+        | Failure::Unreachable
+        | Failure::Closed
+        | Failure::Stuck
+        | Failure::DrainOver => {
+            if failed.sent {
+                idempotent && tried.sent <= 1
+            } else {
+                // Not one byte left, so it is as if it had never been tried.
+                tried.unsent < UNSENT_MAX && (idempotent || tried.sent == 0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn again(idempotent: bool, sent: u32, failure: Failure, now_sent: bool) -> bool {
+        let tried = Tried {
+            sent: sent + u32::from(now_sent),
+            unsent: u32::from(!now_sent),
+        };
+        may_go_again(
+            idempotent,
+            tried,
+            Failed {
+                failure,
+                sent: now_sent,
+            },
+        )
+    }
+
+    #[test]
+    fn a_post_reaches_a_worker_at_most_once() {
+        for failure in [Failure::Closed, Failure::DrainOver, Failure::Stuck] {
+            assert!(!again(false, 0, failure, true), "{failure:?}");
+        }
+        assert!(again(false, 0, Failure::Refused, false));
+        assert!(again(false, 0, Failure::Closed, false), "not one byte left");
+        assert!(
+            !again(false, 1, Failure::Refused, false),
+            "it was sent before"
+        );
+    }
+
+    #[test]
+    fn a_get_is_replayed_once() {
+        assert!(again(true, 0, Failure::Closed, true));
+        assert!(!again(true, 1, Failure::Closed, true));
+        assert!(
+            again(true, 1, Failure::Refused, false),
+            "still to be sent the second time"
+        );
+    }
+
+    #[test]
+    fn what_would_only_fail_again_is_not_replayed() {
+        for failure in [
+            Failure::TimedOut,
+            Failure::BadResponse,
+            Failure::LocalExhaustion,
+        ] {
+            assert!(!again(true, 0, failure, true), "{failure:?}");
+            assert!(!again(true, 0, failure, false), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn trying_ends() {
+        let tried = Tried {
+            sent: 0,
+            unsent: UNSENT_MAX,
+        };
+        let failed = Failed {
+            failure: Failure::Refused,
+            sent: false,
+        };
+        assert!(!may_go_again(true, tried, failed));
+    }
+}

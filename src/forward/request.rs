@@ -1,0 +1,595 @@
+//! The request head on its way to the worker: what is refused, removed, and added
+//! (RFC 9110 section 7.6, RFC 9112 sections 3 and 6).
+
+use std::net::IpAddr;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA},
+    request::Parts,
+};
+
+use super::thread::Settings;
+use crate::explain::code::Code;
+
+/// How often a request may come back through us before it is taken for a loop.
+const LOOPS_MAX: usize = 3;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Who sent the request, as far as its head must tell the worker.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address; `None` for a unix socket.
+    pub ip: Option<IpAddr>,
+    /// The address as a field value; `unknown` for a unix socket.
+    pub value: HeaderValue,
+    /// The scheme the client used.
+    pub scheme: HeaderValue,
+}
+
+/// What the head said that the rest of the path must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// It has come through us before: it must never be parked.
+    pub came_back: bool,
+    /// About so many bytes: what parking it costs.
+    pub bytes: u64,
+}
+
+/// Which fields that need care the head has.
+#[derive(Default)]
+struct Seen {
+    hosts: u32,
+    lengths: u32,
+    codings: u32,
+    connection: bool,
+    hop_by_hop: bool,
+    te: bool,
+    expect: bool,
+    forwarded: bool,
+    via: bool,
+    request_id: bool,
+    bytes: usize,
+}
+
+impl Seen {
+    fn look(headers: &HeaderMap) -> Self {
+        let mut seen = Self::default();
+        for (name, value) in headers {
+            seen.bytes += name.as_str().len() + value.len() + 4;
+            match name.as_str() {
+                "host" => seen.hosts += 1,
+                "content-length" => seen.lengths += 1,
+                "transfer-encoding" => seen.codings += 1,
+                "connection" => seen.connection = true,
+                "te" => seen.te = true,
+                "expect" => seen.expect = true,
+                "via" => seen.via = true,
+                "x-request-id" => seen.request_id = true,
+                "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "forwarded" => {
+                    seen.forwarded = true;
+                }
+                "keep-alive"
+                | "proxy-connection"
+                | "upgrade"
+                | "http2-settings"
+                | "proxy-authorization"
+                | "proxy-authenticate" => seen.hop_by_hop = true,
+                _ => {}
+            }
+        }
+        seen
+    }
+}
+
+/// Checks a request head as it came and makes it the one that the worker gets.
+///
+/// # Errors
+/// The code of the answer, when the request may not be sent on.
+pub fn prepare(
+    head: &mut Parts,
+    peer: &Peer,
+    settings: &Settings,
+    id: impl FnOnce() -> HeaderValue,
+) -> Result<Noted, Code> {
+    if head.method == Method::CONNECT || head.method == Method::TRACE {
+        return Err(Code::MethodNotForwarded);
+    }
+    let seen = Seen::look(&head.headers);
+    check_framing(head, &seen)?;
+    check_target(head, settings.target_max)?;
+    check_host(head, &seen)?;
+    if seen.expect {
+        match head.headers.remove(EXPECT) {
+            Some(value) if value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {}
+            _ => return Err(Code::ExpectationFailed),
+        }
+    }
+    let bytes = (seen.bytes + head.uri.path().len() + 512) as u64;
+    let noted = Noted {
+        came_back: seen.via && came_back(&head.headers, &settings.via)?,
+        bytes,
+    };
+    remove_hop_by_hop(&mut head.headers, &seen);
+    let trusted = peer
+        .ip
+        .is_none_or(|ip| (seen.forwarded || seen.request_id) && (settings.trusted)(ip));
+    forwarded(head, &seen, peer, trusted);
+    head.headers.append(VIA, settings.via.clone());
+    if !(seen.request_id && trusted && acceptable_id(&head.headers)) {
+        head.headers.insert(X_REQUEST_ID, id());
+    }
+    head.version = Version::HTTP_11;
+    Ok(noted)
+}
+
+/// RFC 9112 section 6: a length that could be read in two ways is refused.
+fn check_framing(head: &mut Parts, seen: &Seen) -> Result<(), Code> {
+    if seen.codings > 0 {
+        if seen.codings > 1 || seen.lengths > 0 {
+            return Err(Code::AmbiguousFraming);
+        }
+        let coding = head
+            .headers
+            .get(TRANSFER_ENCODING)
+            .map(HeaderValue::as_bytes);
+        let coding = coding.unwrap_or_default().trim_ascii();
+        if !coding.eq_ignore_ascii_case(b"chunked") {
+            let text = String::from_utf8_lossy(coding).to_ascii_lowercase();
+            let mut codings = text.split(',').map(str::trim);
+            let known = codings.all(|c| c.is_empty() || c == "chunked" || c == "identity");
+            return Err(if known {
+                Code::AmbiguousFraming
+            } else {
+                Code::UnknownTransferCoding
+            });
+        }
+    }
+    if seen.lengths > 0 {
+        let mut values = head.headers.get_all(CONTENT_LENGTH).iter();
+        let plain = |v: &HeaderValue| {
+            !v.is_empty() && v.len() <= 18 && v.as_bytes().iter().all(u8::is_ascii_digit)
+        };
+        let first = values
+            .next()
+            .filter(|v| plain(v))
+            .ok_or(Code::AmbiguousFraming)?;
+        if values.any(|other| other != first) {
+            return Err(Code::AmbiguousFraming);
+        }
+        if seen.lengths > 1 || (first.len() > 1 && first.as_bytes()[0] == b'0') {
+            // The same number, written once and plainly.
+            let number = first
+                .to_str()
+                .ok()
+                .and_then(|v| v.parse::<u64>().ok())
+                .unwrap_or(0);
+            head.headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(number));
+        }
+    }
+    Ok(())
+}
+
+/// RFC 9112 section 3.2: origin-form, absolute-form (its host replaces Host), `*` for OPTIONS.
+fn check_target(head: &mut Parts, longest: usize) -> Result<(), Code> {
+    if let Some(authority) = head.uri.authority() {
+        if !matches!(head.uri.scheme_str(), Some("http" | "https"))
+            || authority.as_str().contains('@')
+        {
+            return Err(Code::BadTarget);
+        }
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Code::BadTarget)?;
+        let path = head.uri.path_and_query().map_or("/", |p| p.as_str());
+        let origin: Uri = path.parse().map_err(|_| Code::BadTarget)?;
+        head.uri = origin;
+        head.headers.insert(HOST, host);
+    }
+    let path = head.uri.path();
+    if path.len() + head.uri.query().map_or(0, str::len) > longest {
+        return Err(Code::TargetTooLong);
+    }
+    if path.starts_with('/') || (path == "*" && head.method == Method::OPTIONS) {
+        return Ok(());
+    }
+    Err(Code::BadTarget)
+}
+
+/// RFC 9112 section 3.2: exactly one valid Host; HTTP/1.0 may have none.
+fn check_host(head: &Parts, seen: &Seen) -> Result<(), Code> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if seen.hosts <= 1 && is_host(host.as_bytes()) => Ok(()),
+        (None, None) if head.version < Version::HTTP_11 => Ok(()),
+        _ => Err(Code::BadHost),
+    }
+}
+
+/// RFC 3986 section 3.2: a name, an IPv4 address or an IPv6 address in brackets, and a port.
+fn is_host(host: &[u8]) -> bool {
+    let (name, port) = match host.iter().rposition(|b| *b == b':') {
+        Some(at) if !host[at..].contains(&b']') => (&host[..at], &host[at + 1..]),
+        _ => (host, &b""[..]),
+    };
+    let inside = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(b);
+    let name_ok = match name
+        .strip_prefix(b"[")
+        .and_then(|rest| rest.strip_suffix(b"]"))
+    {
+        Some(v6) => !v6.is_empty() && v6.iter().all(|b| inside(b) || *b == b':'),
+        None => !name.is_empty() && name.iter().all(inside),
+    };
+    name_ok && port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
+}
+
+/// RFC 9110 section 7.6.1, all Connection lines. A client may not nominate what others rely on.
+fn remove_hop_by_hop(headers: &mut HeaderMap, seen: &Seen) {
+    if seen.connection {
+        remove_nominated(headers);
+        headers.remove(CONNECTION);
+    }
+    if seen.hop_by_hop {
+        for name in [
+            KEEP_ALIVE,
+            PROXY_CONNECTION,
+            UPGRADE,
+            HTTP2_SETTINGS,
+            http::header::PROXY_AUTHORIZATION,
+            http::header::PROXY_AUTHENTICATE,
+        ] {
+            headers.remove(name);
+        }
+    }
+    if seen.te {
+        // Trailers are passed on in both directions; nothing else of TE is ours to promise.
+        let trailers = headers.get_all(TE).iter().any(|value| {
+            let value = value.to_str().unwrap_or_default();
+            value
+                .split(',')
+                .any(|part| part.trim().eq_ignore_ascii_case("trailers"))
+        });
+        headers.remove(TE);
+        if trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+    }
+}
+
+/// Removes what Connection nominates, but for fields that an intermediary or the worker relies on.
+pub(super) fn remove_nominated(headers: &mut HeaderMap) {
+    let lines = headers.get_all(CONNECTION).iter();
+    let names: Vec<HeaderName> = lines
+        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
+        .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
+        .filter(|name| !is_protected(name.as_str()))
+        .collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+fn is_protected(name: &str) -> bool {
+    name.starts_with("content-")
+        || name.starts_with("x-forwarded-")
+        || matches!(
+            name,
+            "host"
+                | "forwarded"
+                | "via"
+                | "authorization"
+                | "cookie"
+                | "set-cookie"
+                | "transfer-encoding"
+                | "te"
+                | "x-request-id"
+                | "close"
+                | "keep-alive"
+        )
+}
+
+/// Tells the worker who asked: appends to what a trusted peer says, replaces anyone else's word.
+fn forwarded(head: &mut Parts, seen: &Seen, peer: &Peer, trusted: bool) {
+    let host = head.headers.get(HOST).cloned();
+    let headers = &mut head.headers;
+    if seen.forwarded {
+        if trusted {
+            append_for(headers, peer);
+            if !headers.contains_key(X_FORWARDED_PROTO) {
+                headers.insert(X_FORWARDED_PROTO, peer.scheme.clone());
+            }
+            if let (false, Some(host)) = (headers.contains_key(X_FORWARDED_HOST), host) {
+                headers.insert(X_FORWARDED_HOST, host);
+            }
+            return;
+        }
+        headers.remove(http::header::FORWARDED);
+        headers.remove(X_FORWARDED_HOST);
+    }
+    headers.insert(X_FORWARDED_FOR, peer.value.clone());
+    headers.insert(X_FORWARDED_PROTO, peer.scheme.clone());
+    if let Some(host) = host {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+fn append_for(headers: &mut HeaderMap, peer: &Peer) {
+    let mut list = Vec::new();
+    for value in headers.get_all(X_FORWARDED_FOR) {
+        list.extend_from_slice(value.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(peer.value.as_bytes());
+    let value = HeaderValue::from_bytes(&list).unwrap_or_else(|_| peer.value.clone());
+    headers.insert(X_FORWARDED_FOR, value);
+}
+
+/// Whether Via names us. As often as that, it is a loop.
+fn came_back(headers: &HeaderMap, via: &HeaderValue) -> Result<bool, Code> {
+    let ours = via.as_bytes();
+    let lines = headers.get_all(VIA).iter();
+    let hops = lines
+        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
+        .filter(|hop| hop.trim_ascii() == ours)
+        .count();
+    if hops >= LOOPS_MAX {
+        Err(Code::Loop)
+    } else {
+        Ok(hops > 0)
+    }
+}
+
+/// A request id that we did not make may be at most 64 safe characters.
+fn acceptable_id(headers: &HeaderMap) -> bool {
+    let mut ids = headers.get_all(X_REQUEST_ID).iter();
+    let safe = |b: &u8| b.is_ascii_alphanumeric() || b"-_.=+/:@".contains(b);
+    match (ids.next(), ids.next()) {
+        (Some(id), None) => !id.is_empty() && id.len() <= 64 && id.as_bytes().iter().all(safe),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const TARGET_MAX: usize = 16 * 1024;
+
+    fn head(lines: &[(&str, &str)]) -> Parts {
+        let mut builder = http::Request::builder().uri("/x?y=1");
+        for (name, value) in lines {
+            builder = builder.header(*name, *value);
+        }
+        builder.body(()).unwrap().into_parts().0
+    }
+
+    fn peer() -> Peer {
+        Peer {
+            ip: Some([192, 0, 2, 7].into()),
+            value: HeaderValue::from_static("192.0.2.7"),
+            scheme: HeaderValue::from_static("http"),
+        }
+    }
+
+    fn settings(trust: bool) -> Settings {
+        Settings {
+            mode: crate::words::Mode::Heal,
+            response_timeout: None,
+            connect_timeout: Duration::ZERO,
+            keep_alive: Duration::ZERO,
+            idle_connections: 0,
+            parking: crate::admit::lot::Limits {
+                requests: 0,
+                bytes: 0,
+            },
+            parking_wait: Duration::ZERO,
+            parking_probe: None,
+            target_max: TARGET_MAX,
+            trusted: Box::new(move |_| trust),
+            via: HeaderValue::from_static("1.1 autoheal-t"),
+        }
+    }
+
+    fn prepared(mut head: Parts, trust: bool) -> Result<(Parts, Noted), Code> {
+        let id = || HeaderValue::from_static("ours");
+        let noted = prepare(&mut head, &peer(), &settings(trust), id)?;
+        Ok((head, noted))
+    }
+
+    fn refusal(lines: &[(&str, &str)]) -> Option<Code> {
+        prepared(head(lines), false).err()
+    }
+
+    #[test]
+    fn exactly_one_valid_host_is_wanted() {
+        assert_eq!(refusal(&[]), Some(Code::BadHost));
+        assert_eq!(
+            refusal(&[("host", "a"), ("host", "a")]),
+            Some(Code::BadHost)
+        );
+        for bad in ["", "a b", "a/b", "user@a", "a:b", "[::1", "a:123456"] {
+            assert_eq!(refusal(&[("host", bad)]), Some(Code::BadHost), "{bad}");
+        }
+        for good in ["a", "a.b:80", "[::1]:8080", "127.0.0.1", "a:"] {
+            assert_eq!(refusal(&[("host", good)]), None, "{good}");
+        }
+        let mut old = head(&[]);
+        old.version = Version::HTTP_10;
+        assert!(prepared(old, false).is_ok());
+    }
+
+    #[test]
+    fn framing_that_could_be_read_in_two_ways_is_refused() {
+        let with = |extra: &[(&str, &str)]| {
+            let mut lines = vec![("host", "a")];
+            lines.extend_from_slice(extra);
+            refusal(&lines)
+        };
+        let te = "transfer-encoding";
+        assert_eq!(with(&[(te, "Chunked")]), None);
+        for bad in [",chunked", "chunked, chunked", "identity"] {
+            assert_eq!(with(&[(te, bad)]), Some(Code::AmbiguousFraming), "{bad}");
+        }
+        assert_eq!(
+            with(&[(te, "chunked"), (te, "chunked")]),
+            Some(Code::AmbiguousFraming)
+        );
+        assert_eq!(
+            with(&[(te, "gzip, chunked")]),
+            Some(Code::UnknownTransferCoding)
+        );
+        assert_eq!(
+            with(&[(te, "chunked"), ("content-length", "3")]),
+            Some(Code::AmbiguousFraming)
+        );
+        for bad in ["+3", "3,3", "-1", "0x3", "", "9999999999999999999"] {
+            assert_eq!(
+                with(&[("content-length", bad)]),
+                Some(Code::AmbiguousFraming),
+                "{bad}"
+            );
+        }
+        let (clean, _) = prepared(
+            head(&[
+                ("host", "a"),
+                ("content-length", "010"),
+                ("content-length", "010"),
+            ]),
+            false,
+        )
+        .unwrap();
+        let lengths: Vec<_> = clean.headers.get_all(CONTENT_LENGTH).iter().collect();
+        assert_eq!(lengths, ["10"]);
+    }
+
+    #[test]
+    fn targets_are_origin_form_or_made_so() {
+        let at = |method: Method, uri: &str| {
+            let mut head = head(&[("host", "a")]);
+            (head.method, head.uri) = (method, uri.parse().unwrap());
+            prepared(head, false)
+        };
+        let (absolute, _) = at(Method::GET, "http://b:81/x?q").unwrap();
+        assert_eq!(
+            (absolute.uri.to_string().as_str(), &absolute.headers[HOST]),
+            ("/x?q", &HeaderValue::from_static("b:81"))
+        );
+        assert_eq!(at(Method::GET, "ftp://b/x").unwrap_err(), Code::BadTarget);
+        assert_eq!(
+            at(Method::GET, "http://u@b/x").unwrap_err(),
+            Code::BadTarget
+        );
+        assert_eq!(at(Method::GET, "*").unwrap_err(), Code::BadTarget);
+        assert!(at(Method::OPTIONS, "*").is_ok());
+        assert_eq!(
+            at(Method::TRACE, "/").unwrap_err(),
+            Code::MethodNotForwarded
+        );
+        let long = format!("/{}", "x".repeat(TARGET_MAX));
+        assert_eq!(at(Method::GET, &long).unwrap_err(), Code::TargetTooLong);
+    }
+
+    #[test]
+    fn what_is_for_one_hop_is_not_sent_on() {
+        let (clean, _) = prepared(
+            head(&[
+                ("host", "a"),
+                ("connection", "x-one, Host"),
+                ("connection", "x-two"),
+                ("x-one", "1"),
+                ("x-two", "2"),
+                ("keep-alive", "5"),
+                ("proxy-connection", "close"),
+                ("upgrade", "h2c"),
+                ("te", "trailers, gzip"),
+                ("expect", "100-Continue"),
+            ]),
+            false,
+        )
+        .unwrap();
+        let mut names: Vec<_> = clean.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                "connection",
+                "host",
+                "te",
+                "via",
+                "x-forwarded-for",
+                "x-forwarded-host",
+                "x-forwarded-proto",
+                "x-request-id"
+            ]
+        );
+        assert_eq!(clean.headers[TE], "trailers");
+        assert_eq!(clean.headers[CONNECTION], "te");
+        assert_eq!(
+            refusal(&[("host", "a"), ("expect", "x")]),
+            Some(Code::ExpectationFailed)
+        );
+    }
+
+    #[test]
+    fn only_a_trusted_peers_word_is_passed_on() {
+        let said = [
+            ("host", "a"),
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-for", "2.2.2.2"),
+            ("x-forwarded-proto", "https"),
+            ("forwarded", "for=1"),
+        ];
+        let (trusted, _) = prepared(head(&said), true).unwrap();
+        assert_eq!(
+            trusted.headers[X_FORWARDED_FOR],
+            "1.1.1.1, 2.2.2.2, 192.0.2.7"
+        );
+        assert_eq!(trusted.headers[X_FORWARDED_PROTO], "https");
+        assert_eq!(trusted.headers[X_FORWARDED_HOST], "a");
+        let (stranger, _) = prepared(head(&said), false).unwrap();
+        assert_eq!(stranger.headers[X_FORWARDED_FOR], "192.0.2.7");
+        assert_eq!(stranger.headers[X_FORWARDED_PROTO], "http");
+        assert!(!stranger.headers.contains_key("forwarded"));
+    }
+
+    #[test]
+    fn a_request_that_comes_back_is_noted_and_then_refused() {
+        let via = "1.1 autoheal-t";
+        let twice = head(&[
+            ("host", "a"),
+            ("via", "1.0 x, 1.1 autoheal-t"),
+            ("via", via),
+        ]);
+        assert!(prepared(twice, false).unwrap().1.came_back);
+        let thrice = head(&[("host", "a"), ("via", via), ("via", via), ("via", via)]);
+        assert_eq!(prepared(thrice, false).unwrap_err(), Code::Loop);
+        assert!(
+            !prepared(head(&[("host", "a"), ("via", "1.1 other")]), false)
+                .unwrap()
+                .1
+                .came_back
+        );
+    }
+
+    #[test]
+    fn a_foreign_request_id_is_kept_only_if_it_is_harmless_and_from_a_trusted_peer() {
+        let id = |value: &str, trust| {
+            let (clean, _) =
+                prepared(head(&[("host", "a"), ("x-request-id", value)]), trust).unwrap();
+            clean.headers[X_REQUEST_ID].clone()
+        };
+        assert_eq!(id("abc-123", true), "abc-123");
+        assert_eq!(id("abc-123", false), "ours");
+        assert_eq!(id("a b", true), "ours");
+        assert_eq!(id(&"x".repeat(65), true), "ours");
+    }
+}

@@ -1,0 +1,102 @@
+//! The response head on its way to the client (RFC 9110 section 7.6).
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode, Version,
+    header::{CONNECTION, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING, UPGRADE},
+    response::Parts,
+};
+
+use super::{failure::Failure, request::remove_nominated};
+
+/// Makes a worker's response head the one that the client gets. `closing`: tell the client that the
+/// connection ends here.
+///
+/// # Errors
+/// When the worker switched protocols, which nobody asked for.
+pub fn prepare(head: &mut Parts, closing: bool) -> Result<(), Failure> {
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Failure::BadResponse);
+    }
+    remove_hop_by_hop(&mut head.headers);
+    if closing {
+        head.headers
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    head.version = Version::HTTP_11;
+    Ok(())
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let (mut connection, mut others) = (false, false);
+    for name in headers.keys() {
+        match name.as_str() {
+            "connection" => connection = true,
+            "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade"
+            | "proxy-authenticate" => others = true,
+            _ => {}
+        }
+    }
+    if connection {
+        remove_nominated(headers);
+        headers.remove(CONNECTION);
+    }
+    if others {
+        for name in [
+            HeaderName::from_static("keep-alive"),
+            HeaderName::from_static("proxy-connection"),
+            TE,
+            TRANSFER_ENCODING,
+            UPGRADE,
+            PROXY_AUTHENTICATE,
+        ] {
+            headers.remove(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(lines: &[(&str, &str)]) -> Parts {
+        let mut builder = http::Response::builder().version(Version::HTTP_10);
+        for (name, value) in lines {
+            builder = builder.header(*name, *value);
+        }
+        builder.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn what_the_worker_said_for_one_hop_is_not_sent_on() {
+        let mut head = head(&[
+            ("connection", "x-internal, close"),
+            ("x-internal", "1"),
+            ("keep-alive", "timeout=5"),
+            ("transfer-encoding", "chunked"),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+        ]);
+        prepare(&mut head, false).unwrap();
+        let left: Vec<_> = head
+            .headers
+            .iter()
+            .map(|(n, v)| format!("{n}={v:?}"))
+            .collect();
+        assert_eq!(left, ["set-cookie=\"a=1\"", "set-cookie=\"b=2\""]);
+        assert_eq!(head.version, Version::HTTP_11);
+    }
+
+    #[test]
+    fn a_switch_that_nobody_asked_for_is_a_bad_response() {
+        let mut head = head(&[("upgrade", "websocket")]);
+        head.status = StatusCode::SWITCHING_PROTOCOLS;
+        assert_eq!(prepare(&mut head, false), Err(Failure::BadResponse));
+    }
+
+    #[test]
+    fn a_stopping_proxy_says_that_the_connection_ends() {
+        let mut head = head(&[]);
+        prepare(&mut head, true).unwrap();
+        assert_eq!(head.headers[CONNECTION], "close");
+    }
+}

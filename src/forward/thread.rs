@@ -1,0 +1,287 @@
+//! One data thread's state, and the snapshot that its requests read.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use http::{HeaderValue, Method, Uri};
+use tokio::sync::Notify;
+
+use super::pool::Upstream;
+use crate::{
+    admit::{
+        gate::{Admission, Permit, at_the_door},
+        lot::{self, Lot},
+        roster::Door,
+    },
+    explain::code::Code,
+    observe::{
+        in_flight::{InFlight, Key},
+        ledger::Ledger,
+        tally::{Counters, Rules},
+    },
+    time::MonoTime,
+    words::Mode,
+};
+
+/// What the data path was told: the resolved configuration of forwarding.
+pub struct Settings {
+    /// Parking and replay are off in relay mode.
+    pub mode: Mode,
+    /// Longest wait for a response head.
+    pub response_timeout: Option<Duration>,
+    /// Longest wait for the worker to accept a connection.
+    pub connect_timeout: Duration,
+    /// Longest idle time of a connection to the worker.
+    pub keep_alive: Duration,
+    /// Most idle connections to the worker, over all data threads.
+    pub idle_connections: usize,
+    /// How much may wait.
+    pub parking: lot::Limits,
+    /// How long a request may wait.
+    pub parking_wait: Duration,
+    /// Answered by us while parked with room.
+    pub parking_probe: Option<String>,
+    /// The longest request target, in bytes.
+    pub target_max: usize,
+    /// Whose X-Forwarded-* is appended to.
+    pub trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// Our Via, which names this process.
+    pub via: HeaderValue,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A ready worker in one snapshot.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The worker.
+    pub upstream: Rc<Upstream>,
+    /// This thread's counters for it under the snapshot's rules.
+    pub counters: Arc<Counters>,
+}
+
+/// The snapshot that a request reads and keeps: a reload or a recycle makes a new one.
+#[derive(Debug)]
+pub struct View {
+    /// What the data path was told.
+    pub settings: Arc<Settings>,
+    /// The compiled rules.
+    pub rules: Arc<Rules>,
+    /// The ready workers in the order in which they are tried.
+    pub seats: Vec<Seat>,
+    /// What a request meets while none lets it in.
+    pub door: Door,
+    /// Park every request although a worker is ready.
+    pub hold: bool,
+    /// autoheal is stopping.
+    pub closing: bool,
+}
+
+impl View {
+    /// The one step, for a request that could wait until `deadline`.
+    #[must_use]
+    pub fn admit(&self, now: MonoTime, deadline: MonoTime) -> Admission {
+        if !self.hold {
+            if let Some(permit) = self.pass(now) {
+                return Admission::Pass(permit);
+            }
+            if self.seats.is_empty() {
+                return at_the_door(self.door, now, deadline);
+            }
+        }
+        Admission::Park
+    }
+
+    /// A permit of the first worker that lets one more in.
+    #[must_use]
+    pub fn pass(&self, now: MonoTime) -> Option<Permit> {
+        if self.hold {
+            return None;
+        }
+        self.seats
+            .iter()
+            .find_map(|seat| seat.upstream.local.admit(now))
+    }
+
+    /// The worker that gave this permit. `None`: it has left the roster since.
+    #[must_use]
+    pub fn seat(&self, permit: &Permit) -> Option<&Seat> {
+        self.seats
+            .iter()
+            .find(|seat| Rc::ptr_eq(&seat.upstream.local, permit.local()))
+    }
+}
+
+/// One data thread.
+pub struct Thread {
+    /// Its number.
+    pub index: usize,
+    /// Its ledger.
+    pub ledger: Arc<Ledger>,
+    /// Who waits.
+    pub lot: Lot,
+    /// Rings at the control thread.
+    pub bell: Arc<Notify>,
+    /// Rings at this thread's steward.
+    pub steward: Notify,
+    /// The steward sleeps until then.
+    pub armed: Cell<MonoTime>,
+    in_flight: RefCell<InFlight>,
+    view: RefCell<Rc<View>>,
+    /// Who looks out for the next snapshot.
+    turned: Notify,
+    /// Who looks out for the end.
+    closing: Notify,
+    ids: Cell<u64>,
+}
+
+impl Thread {
+    /// A data thread with this first snapshot.
+    #[must_use]
+    pub fn new(index: usize, ledger: Arc<Ledger>, lot: Lot, bell: Arc<Notify>, view: View) -> Self {
+        let mut in_flight = InFlight::default();
+        in_flight.set_limits(&view.rules, view.settings.response_timeout);
+        Self {
+            index,
+            ledger,
+            lot,
+            bell,
+            steward: Notify::new(),
+            armed: Cell::new(MonoTime::NEVER),
+            in_flight: RefCell::new(in_flight),
+            view: RefCell::new(Rc::new(view)),
+            turned: Notify::new(),
+            closing: Notify::new(),
+            ids: Cell::new(fastrand::u64(..)),
+        }
+    }
+
+    /// The snapshot in force.
+    #[must_use]
+    pub fn view(&self) -> Rc<View> {
+        self.view.borrow().clone()
+    }
+
+    /// Puts a new snapshot in force.
+    pub fn turn(&self, view: View) {
+        let old = self.view.replace(Rc::new(view));
+        let new = self.view();
+        if !Arc::ptr_eq(&old.rules, &new.rules) || !Arc::ptr_eq(&old.settings, &new.settings) {
+            let mut in_flight = self.in_flight.borrow_mut();
+            in_flight.set_limits(&new.rules, new.settings.response_timeout);
+        }
+        self.turned.notify_waiters();
+        if new.closing && !old.closing {
+            self.closing.notify_waiters();
+        }
+        self.release();
+    }
+
+    /// Waits for the next snapshot.
+    pub async fn turned(&self) {
+        self.turned.notified().await;
+    }
+
+    /// Waits for autoheal to begin to stop.
+    pub async fn closing(&self) {
+        self.closing.notified().await;
+    }
+
+    /// Lets in those who wait, as far as workers let them.
+    pub fn release(&self) {
+        if self.lot.is_empty() {
+            return;
+        }
+        let view = self.view();
+        let now = crate::time::now();
+        self.lot.release(|| view.pass(now));
+    }
+
+    /// Sends away those who wait in vain.
+    pub fn expire(&self, now: MonoTime) {
+        let view = self.view();
+        self.lot.refuse(|deadline| {
+            if deadline <= now {
+                let retry_at = match view.door {
+                    Door::Park { next_start, .. } => Some(next_start),
+                    Door::Refuse { retry_at, .. } => retry_at,
+                };
+                return Some((Code::ParkedTooLong, retry_at));
+            }
+            if view.hold || !view.seats.is_empty() {
+                return None;
+            }
+            match view.door {
+                Door::Refuse { code, retry_at } => Some((code, retry_at)),
+                Door::Park { next_start, .. } if next_start > deadline => {
+                    Some((Code::WorkerDown, Some(next_start)))
+                }
+                Door::Park { .. } => None,
+            }
+        });
+    }
+
+    /// The table of what is in flight.
+    pub fn in_flight(&self) -> std::cell::RefMut<'_, InFlight> {
+        self.in_flight.borrow_mut()
+    }
+
+    /// Makes sure that the steward looks again at this time.
+    pub fn arm(&self, at: MonoTime) {
+        if at < self.armed.get() {
+            self.armed.set(at);
+            self.steward.notify_one();
+        }
+    }
+
+    /// An attempt begins. Wakes the steward if it would sleep past the attempt's first limit.
+    pub fn enter(
+        &self,
+        now: MonoTime,
+        permit: &Permit,
+        mask: u64,
+        method: &Method,
+        uri: &Uri,
+        replayable: bool,
+    ) -> Key {
+        let generation = permit.local().member.generation;
+        let mut in_flight = self.in_flight.borrow_mut();
+        let key = in_flight.enter(now, generation, mask, method, uri, replayable);
+        if let Some(shortest) = in_flight.shortest() {
+            self.arm(now + shortest);
+        }
+        key
+    }
+
+    /// A request id of sixteen hexadecimal digits, different from any other of this process.
+    #[must_use]
+    pub fn request_id(&self) -> HeaderValue {
+        let id = self.ids.get().wrapping_add(1);
+        self.ids.set(id);
+        // An odd multiplier is a bijection on 64 bits: ids look random and don't repeat.
+        let mixed = id.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
+        let mut text = [0; 16];
+        for (at, digit) in text.iter_mut().enumerate() {
+            *digit = b"0123456789abcdef"[(mixed >> (60 - 4 * at) & 15) as usize];
+        }
+        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+    }
+}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "data thread {}", self.index)
+    }
+}

@@ -1,0 +1,514 @@
+//! What is in flight on one data thread, and when the oldest of it becomes slow.
+//!
+//! Pure: callers pass `now`. Entering and leaving cost a few nanoseconds each, whatever the number
+//! in flight; there is no timer a request. One queue for each time limit holds requests in the
+//! order in which they come due.
+
+use std::{collections::VecDeque, task::Waker, time::Duration};
+
+use http::{Method, Uri};
+use slab::Slab;
+
+use super::tally::Rules;
+use crate::{time::MonoTime, words::Generation};
+
+/// Where a request stands in the table of its thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    index: usize,
+    serial: u64,
+}
+
+/// Why an attempt must leave its worker before an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// No response head within `timeouts.response`.
+    TimedOut,
+    /// A slow rule recycles and this request is one of the slow.
+    Stuck,
+    /// The drain of its worker is at its deadline.
+    DrainOver,
+}
+
+/// One attempt that is in flight, for lists.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// On which worker.
+    pub generation: Generation,
+    /// Method and target as the client sent them.
+    pub method: Method,
+    /// The target.
+    pub uri: Uri,
+    /// Since when the worker has it.
+    pub since: MonoTime,
+    /// Whether its response head was seen.
+    pub answered: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    serial: u64,
+    generation: Generation,
+    method: Method,
+    uri: Uri,
+    start: MonoTime,
+    /// From here on the worker is measured; `NEVER` while we wait for the client's body.
+    since: MonoTime,
+    mask: u64,
+    slow: u64,
+    answered: bool,
+    replayable: bool,
+    cut: Option<Cut>,
+    waker: Option<Waker>,
+}
+
+/// Which limit a queue stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    Rule(usize),
+    Response,
+}
+
+#[derive(Debug)]
+struct Queue {
+    limit: Limit,
+    time: Duration,
+    /// In the order of coming due: each with the time from which it was measured when queued.
+    waiting: VecDeque<(Key, MonoTime)>,
+}
+
+/// What came due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BecameSlow {
+    /// By which rule.
+    pub rule: usize,
+    /// On which worker.
+    pub generation: Generation,
+}
+
+/// Everything in flight on one data thread.
+#[derive(Debug, Default)]
+pub struct InFlight {
+    entries: Slab<Entry>,
+    serial: u64,
+    queues: Vec<Queue>,
+}
+
+impl InFlight {
+    /// Takes new limits into force: those of the slow rules, and that of the response. What is in
+    /// flight keeps no limit but the response's, since its rules are gone.
+    pub fn set_limits(&mut self, rules: &Rules, response: Option<Duration>) {
+        self.queues.clear();
+        for (index, time) in rules.slow() {
+            self.queues.push(Queue {
+                limit: Limit::Rule(index),
+                time,
+                waiting: VecDeque::new(),
+            });
+        }
+        let mut live: Vec<(Key, MonoTime)> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| !entry.answered)
+            .map(|(index, entry)| {
+                (
+                    Key {
+                        index,
+                        serial: entry.serial,
+                    },
+                    entry.start,
+                )
+            })
+            .collect();
+        live.sort_by_key(|(_, start)| *start);
+        for (_, entry) in &mut self.entries {
+            (entry.mask, entry.slow) = (0, 0);
+        }
+        if let Some(time) = response {
+            self.queues.push(Queue {
+                limit: Limit::Response,
+                time,
+                waiting: live.into(),
+            });
+        }
+    }
+
+    /// An attempt begins: a worker has this request from `now` on. `mask`: the rules that count it.
+    pub fn enter(
+        &mut self,
+        now: MonoTime,
+        generation: Generation,
+        mask: u64,
+        method: &Method,
+        uri: &Uri,
+        replayable: bool,
+    ) -> Key {
+        self.serial += 1;
+        let serial = self.serial;
+        let index = self.entries.insert(Entry {
+            serial,
+            generation,
+            method: method.clone(),
+            uri: uri.clone(),
+            start: now,
+            since: now,
+            mask,
+            slow: 0,
+            answered: false,
+            replayable,
+            cut: None,
+            waker: None,
+        });
+        let key = Key { index, serial };
+        for queue in &mut self.queues {
+            if queue.takes(mask) {
+                queue.push(key, now, &self.entries);
+            }
+        }
+        key
+    }
+
+    /// The client's body is being waited for (`None`), or a piece of it was given to the worker.
+    pub fn body(&mut self, key: Key, given: Option<MonoTime>) {
+        if let Some(entry) = self.entry_mut(key) {
+            entry.since = given.unwrap_or(MonoTime::NEVER);
+        }
+    }
+
+    /// The response head came, or the attempt failed: it can't become slow any more. Returns the
+    /// rules that count it, those that already counted it as slow, and how long the worker took.
+    pub fn answered(&mut self, key: Key, now: MonoTime) -> (u64, u64, Duration) {
+        match self.entry_mut(key) {
+            Some(entry) => {
+                entry.answered = true;
+                entry.waker = None;
+                (entry.mask, entry.slow, now.since(entry.since))
+            }
+            None => (0, 0, Duration::ZERO),
+        }
+    }
+
+    /// The attempt is over.
+    pub fn leave(&mut self, key: Key) {
+        if self.entry_mut(key).is_some() {
+            self.entries.remove(key.index);
+        }
+    }
+
+    /// Why this attempt must leave its worker, if it must; else wakes `waker` when it must.
+    pub fn poll_cut(&mut self, key: Key, waker: &Waker) -> Option<Cut> {
+        let entry = self.entry_mut(key)?;
+        if entry.cut.is_none() && !entry.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
+            entry.waker = Some(waker.clone());
+        }
+        entry.cut
+    }
+
+    /// Finds what has come due: marks it, cuts what is over the response limit, and tells each
+    /// request that became slow.
+    pub fn due(&mut self, now: MonoTime, mut became_slow: impl FnMut(BecameSlow)) {
+        for at in 0..self.queues.len() {
+            while let Some((key, limit, due)) = self.front(at) {
+                if due > now {
+                    break;
+                }
+                self.queues[at].waiting.pop_front();
+                let time = self.queues[at].time;
+                let Some(entry) = self.entry_mut(key) else {
+                    continue;
+                };
+                if entry.since == MonoTime::NEVER {
+                    // We wait for its client: ask again later.
+                    self.queues[at].push(key, now, &self.entries);
+                    continue;
+                }
+                if entry.since + time > now {
+                    // Its upload went on: it is due a whole limit after the last byte.
+                    let since = entry.since;
+                    self.queues[at].insert(key, since);
+                    continue;
+                }
+                match limit {
+                    Limit::Rule(rule) => {
+                        entry.slow |= 1 << rule;
+                        became_slow(BecameSlow {
+                            rule,
+                            generation: entry.generation,
+                        });
+                    }
+                    Limit::Response => entry.cut(Cut::TimedOut),
+                }
+            }
+        }
+    }
+
+    /// The shortest limit in force: nothing that enters comes due sooner than this.
+    #[must_use]
+    pub fn shortest(&self) -> Option<Duration> {
+        self.queues.iter().map(|queue| queue.time).min()
+    }
+
+    /// When to ask [`InFlight::due`] next; `None`: not before something enters.
+    pub fn next_due(&mut self) -> Option<MonoTime> {
+        (0..self.queues.len())
+            .filter_map(|at| self.front(at).map(|(_, _, due)| due))
+            .min()
+    }
+
+    /// These attempts must leave their worker: unanswered and replayable ones that this rule found
+    /// slow.
+    pub fn cut_stuck(&mut self, generation: Generation, rule: usize) -> usize {
+        self.cut_where(Cut::Stuck, |entry| {
+            entry.generation == generation
+                && entry.slow >> rule & 1 == 1
+                && entry.replayable
+                && !entry.answered
+        })
+    }
+
+    /// Every attempt on this worker must leave it.
+    pub fn cut_all(&mut self, generation: Generation) -> usize {
+        self.cut_where(Cut::DrainOver, |entry| entry.generation == generation)
+    }
+
+    fn cut_where(&mut self, why: Cut, which: impl Fn(&Entry) -> bool) -> usize {
+        let mut count = 0;
+        for (_, entry) in &mut self.entries {
+            if which(entry) {
+                entry.cut(why);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Since when the oldest attempt on this worker is in flight, answered or not.
+    #[must_use]
+    pub fn oldest(&self, generation: Generation) -> Option<MonoTime> {
+        let of = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.generation == generation);
+        of.map(|(_, entry)| entry.start).min()
+    }
+
+    /// The oldest attempts in flight, at most `limit`.
+    #[must_use]
+    pub fn list(&self, limit: usize) -> Vec<Listed> {
+        let mut all: Vec<&Entry> = self.entries.iter().map(|(_, entry)| entry).collect();
+        all.sort_by_key(|entry| entry.start);
+        all.truncate(limit);
+        let list = all.into_iter().map(|entry| Listed {
+            generation: entry.generation,
+            method: entry.method.clone(),
+            uri: entry.uri.clone(),
+            since: entry.start,
+            answered: entry.answered,
+        });
+        list.collect()
+    }
+
+    /// How many are in flight.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing is in flight.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The first that still waits in a queue, with the time it comes due. Drops those that left.
+    fn front(&mut self, at: usize) -> Option<(Key, Limit, MonoTime)> {
+        let queue = self.queues.get_mut(at)?;
+        while let Some((key, from)) = queue.waiting.front().copied() {
+            if waits(&self.entries, key) {
+                return Some((key, queue.limit, from + queue.time));
+            }
+            queue.waiting.pop_front();
+        }
+        None
+    }
+
+    fn entry_mut(&mut self, key: Key) -> Option<&mut Entry> {
+        self.entries
+            .get_mut(key.index)
+            .filter(|entry| entry.serial == key.serial)
+    }
+}
+
+impl Entry {
+    fn cut(&mut self, why: Cut) {
+        self.cut.get_or_insert(why);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Queue {
+    fn takes(&self, mask: u64) -> bool {
+        match self.limit {
+            Limit::Rule(rule) => mask >> rule & 1 == 1,
+            Limit::Response => true,
+        }
+    }
+
+    /// Queues one at the end, and keeps the queue no longer than about twice what is in flight.
+    fn push(&mut self, key: Key, from: MonoTime, entries: &Slab<Entry>) {
+        while self
+            .waiting
+            .front()
+            .is_some_and(|(key, _)| !waits(entries, *key))
+        {
+            self.waiting.pop_front();
+        }
+        if self.waiting.len() > 64 + 2 * entries.len() {
+            self.waiting.retain(|(key, _)| waits(entries, *key));
+        }
+        self.waiting.push_back((key, from));
+    }
+
+    /// Queues one where its turn is, which is near the end.
+    fn insert(&mut self, key: Key, from: MonoTime) {
+        let place = self.waiting.partition_point(|(_, other)| *other <= from);
+        self.waiting.insert(place, (key, from));
+    }
+}
+
+/// Whether the attempt under this key still waits for its response head.
+fn waits(entries: &Slab<Entry>, key: Key) -> bool {
+    entries
+        .get(key.index)
+        .is_some_and(|e| e.serial == key.serial && !e.answered)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, task::Wake};
+
+    use super::*;
+    use crate::decide::trigger::{Filter, Trigger};
+
+    const G: Generation = Generation(1);
+
+    fn table(limits_ms: &[u64]) -> InFlight {
+        let slow = |ms: &u64| Trigger::Slow {
+            time_taken: Duration::from_millis(*ms),
+            count: 1,
+            share: None,
+            window: Duration::from_secs(60),
+            filter: Filter::default(),
+        };
+        let triggers: Vec<Trigger> = limits_ms.iter().map(slow).collect();
+        let mut table = InFlight::default();
+        table.set_limits(
+            &Rules::new(1, triggers.iter()),
+            Some(Duration::from_secs(10)),
+        );
+        table
+    }
+
+    fn at(ms: u64) -> MonoTime {
+        MonoTime::from_millis(ms)
+    }
+
+    fn enter(table: &mut InFlight, ms: u64) -> Key {
+        table.enter(
+            at(ms),
+            G,
+            u64::MAX,
+            &Method::GET,
+            &Uri::from_static("/"),
+            true,
+        )
+    }
+
+    fn slow_at(table: &mut InFlight, ms: u64) -> Vec<usize> {
+        let mut rules = Vec::new();
+        table.due(at(ms), |slow| rules.push(slow.rule));
+        rules
+    }
+
+    #[test]
+    fn a_request_is_slow_when_it_becomes_slow_and_only_once() {
+        let mut table = table(&[100, 300]);
+        enter(&mut table, 0);
+        assert_eq!(table.next_due(), Some(at(100)));
+        assert!(slow_at(&mut table, 99).is_empty());
+        assert_eq!(slow_at(&mut table, 100), [0]);
+        assert_eq!(table.next_due(), Some(at(300)));
+        assert_eq!(slow_at(&mut table, 5000), [1]);
+        assert!(slow_at(&mut table, 9000).is_empty());
+    }
+
+    #[test]
+    fn one_that_left_or_was_answered_never_becomes_slow() {
+        let mut table = table(&[100]);
+        let (gone, answered) = (enter(&mut table, 0), enter(&mut table, 1));
+        table.leave(gone);
+        assert_eq!(
+            table.answered(answered, at(50)),
+            (u64::MAX, 0, Duration::from_millis(49))
+        );
+        assert!(slow_at(&mut table, 20_000).is_empty());
+        assert_eq!(table.next_due(), None);
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn waiting_for_the_clients_body_does_not_count() {
+        let mut table = table(&[100]);
+        let key = enter(&mut table, 0);
+        table.body(key, None);
+        assert!(slow_at(&mut table, 1000).is_empty());
+        table.body(key, Some(at(1050)));
+        assert!(slow_at(&mut table, 1149).is_empty());
+        assert_eq!(slow_at(&mut table, 1150), [0]);
+    }
+
+    struct Woken(std::sync::atomic::AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_response_limit_cuts_and_wakes() {
+        let mut table = table(&[]);
+        let key = enter(&mut table, 0);
+        let woken = Arc::new(Woken(false.into()));
+        assert_eq!(table.poll_cut(key, &woken.clone().into()), None);
+        table.due(at(10_000), |_| {});
+        assert!(woken.0.load(std::sync::atomic::Ordering::Relaxed));
+        assert_eq!(table.poll_cut(key, Waker::noop()), Some(Cut::TimedOut));
+    }
+
+    #[test]
+    fn only_stuck_requests_of_that_worker_are_cut() {
+        let mut table = table(&[100]);
+        let stuck = enter(&mut table, 0);
+        let young = enter(&mut table, 90);
+        slow_at(&mut table, 120);
+        assert_eq!(table.cut_stuck(Generation(2), 0), 0);
+        assert_eq!(table.cut_stuck(G, 0), 1);
+        assert_eq!(table.poll_cut(stuck, Waker::noop()), Some(Cut::Stuck));
+        assert_eq!(table.poll_cut(young, Waker::noop()), None);
+        assert_eq!(table.cut_all(G), 2);
+    }
+
+    #[test]
+    fn queues_stay_as_short_as_what_is_in_flight() {
+        let mut table = table(&[1_000_000]);
+        enter(&mut table, 0);
+        for ms in 1..10_000 {
+            let key = enter(&mut table, ms);
+            table.leave(key);
+        }
+        assert!(table.queues.iter().all(|queue| queue.waiting.len() < 100));
+        assert_eq!(table.entries.len(), 1);
+    }
+}

@@ -1,0 +1,155 @@
+//! The request ledger of one data thread:
+//! `accepted = completed + refused + client aborted + failed (by code) + in flight`.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use crate::explain::code::Code;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The worker's answer was handed on to its end.
+    Completed,
+    /// autoheal answered by itself, before any worker had the request.
+    Refused(Code),
+    /// The client left.
+    Aborted,
+    /// A worker failed it, or its answer broke off.
+    Failed(Code),
+}
+
+/// One data thread's ledger. That thread writes; the control thread reads.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Ledger {
+    accepted: AtomicU64,
+    completed: AtomicU64,
+    aborted: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+    parked: AtomicU64,
+    replayed: AtomicU64,
+    /// Refusals and failures are rare: by code, behind a lock that only a reader of the status
+    /// ever shares.
+    codes: Mutex<BTreeMap<Code, u64>>,
+}
+
+/// What a ledger shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Requests whose head was read.
+    pub accepted: u64,
+    /// Ended well.
+    pub completed: u64,
+    /// The client left.
+    pub aborted: u64,
+    /// Answered by autoheal before any worker had them.
+    pub refused: u64,
+    /// Failed by a worker.
+    pub failed: u64,
+    /// Ever parked.
+    pub parked: u64,
+    /// Sent to a worker once more.
+    pub replayed: u64,
+    /// Refused and failed, by code.
+    pub codes: BTreeMap<Code, u64>,
+}
+
+impl Sums {
+    /// Not yet ended.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.accepted
+            .saturating_sub(self.completed + self.aborted + self.refused + self.failed)
+    }
+}
+
+fn bump(counter: &AtomicU64) {
+    counter.store(counter.load(Relaxed) + 1, Relaxed);
+}
+
+impl Ledger {
+    /// A request's head was read.
+    pub fn accepted(&self) {
+        bump(&self.accepted);
+    }
+
+    /// A request had to wait for a worker.
+    pub fn parked(&self) {
+        bump(&self.parked);
+    }
+
+    /// A request was sent to a worker once more.
+    pub fn replayed(&self) {
+        bump(&self.replayed);
+    }
+
+    /// A request ended.
+    pub fn ended(&self, end: End) {
+        let code = match end {
+            End::Completed => return bump(&self.completed),
+            End::Aborted => return bump(&self.aborted),
+            End::Refused(code) => {
+                bump(&self.refused);
+                code
+            }
+            End::Failed(code) => {
+                bump(&self.failed);
+                code
+            }
+        };
+        *self
+            .codes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(code)
+            .or_default() += 1;
+    }
+
+    /// Adds this ledger to a sum. Ends are read before beginnings, so that none is missing.
+    pub fn add_to(&self, sums: &mut Sums) {
+        sums.completed += self.completed.load(Relaxed);
+        sums.aborted += self.aborted.load(Relaxed);
+        sums.refused += self.refused.load(Relaxed);
+        sums.failed += self.failed.load(Relaxed);
+        sums.parked += self.parked.load(Relaxed);
+        sums.replayed += self.replayed.load(Relaxed);
+        sums.accepted += self.accepted.load(Relaxed);
+        for (code, count) in self
+            .codes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            *sums.codes.entry(*code).or_default() += count;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_balances() {
+        let ledger = Ledger::default();
+        for _ in 0..5 {
+            ledger.accepted();
+        }
+        ledger.ended(End::Completed);
+        ledger.ended(End::Aborted);
+        ledger.ended(End::Refused(Code::ParkingFull));
+        ledger.ended(End::Failed(Code::WorkerTimeout));
+        let mut sums = Sums::default();
+        ledger.add_to(&mut sums);
+        assert_eq!(sums.in_flight(), 1);
+        assert_eq!(sums.codes.get(&Code::WorkerTimeout), Some(&1));
+        assert_eq!(sums.refused + sums.failed, sums.codes.values().sum::<u64>());
+    }
+}

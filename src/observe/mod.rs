@@ -1,0 +1,8 @@
+//! The data side of observing: counts what workers answer, and notices what they don't.
+//!
+//! Each data thread writes its own counters; the control thread only reads them. Nothing here
+//! waits, locks or queues on the request path.
+
+pub mod in_flight;
+pub mod ledger;
+pub mod tally;

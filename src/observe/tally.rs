@@ -1,0 +1,298 @@
+//! Counters of one generation on one data thread, rule by rule.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use crate::{
+    decide::trigger::{Filter, Trigger},
+    units::StatusSet,
+    words::{Generation, Outcome},
+};
+
+/// The rules as the request path needs them: compiled once per configuration.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// Tells one configuration's counters from another's.
+    epoch: u64,
+    /// One for each rule of the policy, in order.
+    looks: Vec<Look>,
+    /// The rules that look at requests at all, and at every request alike.
+    any: u64,
+    /// The rules that look at some requests.
+    filtered: Vec<(usize, Filter)>,
+}
+
+/// What one rule looks at on the request path.
+#[derive(Debug)]
+enum Look {
+    Nothing,
+    Requests,
+    Status(StatusSet),
+    Slow(Duration),
+}
+
+impl Rules {
+    /// Compiles the triggers of a policy's rules; `epoch` must differ from any before it.
+    #[must_use]
+    pub fn new<'a>(epoch: u64, triggers: impl Iterator<Item = &'a Trigger>) -> Self {
+        let mut rules = Self {
+            epoch,
+            ..Self::default()
+        };
+        for (index, trigger) in triggers.enumerate() {
+            rules.looks.push(match trigger {
+                Trigger::Requests { .. } => Look::Requests,
+                Trigger::Status { codes, .. } => Look::Status(codes.clone()),
+                Trigger::Slow { time_taken, .. } => Look::Slow(*time_taken),
+                Trigger::Memory { .. } => Look::Nothing,
+            });
+            match trigger.filter() {
+                Some(filter) if filter.is_any() => rules.any |= 1 << index,
+                Some(filter) => rules.filtered.push((index, filter.clone())),
+                None => {}
+            }
+        }
+        rules
+    }
+
+    /// Which configuration these belong to.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The rules that count this request, one bit each.
+    #[must_use]
+    pub fn matching(&self, method: &str, path: &str) -> u64 {
+        self.filtered
+            .iter()
+            .fold(self.any, |mask, (index, filter)| {
+                mask | u64::from(filter.matches(method, path)) << index
+            })
+    }
+
+    /// The slow rules with their thresholds: index, time taken.
+    pub fn slow(&self) -> impl Iterator<Item = (usize, Duration)> + '_ {
+        self.looks
+            .iter()
+            .enumerate()
+            .filter_map(|(index, look)| match look {
+                Look::Slow(taken) => Some((index, *taken)),
+                _ => None,
+            })
+    }
+}
+
+/// One generation's counters on one data thread. That thread writes; the control thread reads.
+#[derive(Debug)]
+pub struct Counters {
+    generation: Generation,
+    epoch: u64,
+    answered: AtomicU64,
+    rules: Box<[Cell]>,
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    matching: AtomicU64,
+    total: AtomicU64,
+}
+
+/// The only writer of a counter needs no read-modify-write.
+fn bump(counter: &AtomicU64) {
+    counter.store(counter.load(Relaxed) + 1, Relaxed);
+}
+
+impl Counters {
+    fn new(generation: Generation, rules: &Rules) -> Self {
+        let cells = rules.looks.iter().map(|_| Cell::default()).collect();
+        Self {
+            generation,
+            epoch: rules.epoch,
+            answered: AtomicU64::new(0),
+            rules: cells,
+        }
+    }
+
+    /// Which configuration they count for.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// An attempt ended: the worker answered or failed to. `mask`: the rules that count it;
+    /// `slow`: those of them that already counted it as slow; `taken`: from the permit (or the
+    /// last body byte given) to the head.
+    pub fn finished(&self, rules: &Rules, mask: u64, slow: u64, outcome: Outcome, taken: Duration) {
+        if matches!(outcome, Outcome::Status(_)) {
+            bump(&self.answered);
+        }
+        for_each_bit(mask, |index| {
+            let (Some(look), Some(cell)) = (rules.looks.get(index), self.rules.get(index)) else {
+                return;
+            };
+            let matching = match look {
+                Look::Nothing => return,
+                Look::Requests => true,
+                Look::Status(codes) => codes.contains(outcome),
+                Look::Slow(_) if slow >> index & 1 == 1 => return,
+                // It became slow after the steward last looked.
+                Look::Slow(limit) => taken >= *limit,
+            };
+            bump(&cell.total);
+            if matching {
+                bump(&cell.matching);
+            }
+        });
+    }
+
+    /// A request became slow by this rule while in flight.
+    pub fn became_slow(&self, rule: usize) {
+        if let Some(cell) = self.rules.get(rule) {
+            bump(&cell.total);
+            bump(&cell.matching);
+        }
+    }
+
+    /// Adds what these counters show to a sum.
+    fn add_to(&self, sum: &mut Totals) {
+        sum.answered += self.answered.load(Relaxed);
+        sum.rules
+            .resize(self.rules.len().max(sum.rules.len()), (0, 0));
+        for (sum, cell) in sum.rules.iter_mut().zip(&self.rules) {
+            // Total first: a share must not be read above one.
+            let matching = cell.matching.load(Relaxed);
+            sum.0 += matching;
+            sum.1 += cell.total.load(Relaxed).max(matching);
+        }
+    }
+}
+
+/// What all data threads counted for one generation since it was admitted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Response heads the worker gave.
+    pub answered: u64,
+    /// For each rule: matching, total.
+    pub rules: Vec<(u64, u64)>,
+}
+
+/// Every data thread's counters, for the control thread to read. Data threads come here only when
+/// a worker or a configuration is new to them.
+#[derive(Debug, Default)]
+pub struct Registry(Mutex<Vec<Arc<Counters>>>);
+
+impl Registry {
+    /// New counters of a generation for the calling data thread.
+    #[must_use]
+    pub fn register(&self, generation: Generation, rules: &Rules) -> Arc<Counters> {
+        let counters = Arc::new(Counters::new(generation, rules));
+        self.lock().push(counters.clone());
+        counters
+    }
+
+    /// What a generation did under this configuration, over all data threads.
+    #[must_use]
+    pub fn totals(&self, generation: Generation, epoch: u64) -> Totals {
+        let mut sum = Totals::default();
+        for counters in self.lock().iter() {
+            if counters.generation == generation && counters.epoch == epoch {
+                counters.add_to(&mut sum);
+            }
+        }
+        sum
+    }
+
+    /// Forgets what no longer counts: other generations than these, other configurations.
+    pub fn retain(&self, generations: &[Generation], epoch: u64) {
+        self.lock()
+            .retain(|c| c.epoch == epoch && generations.contains(&c.generation));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Counters>>> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Calls `visit` with the index of each bit set.
+pub fn for_each_bit(mut mask: u64, mut visit: impl FnMut(usize)) {
+    while mask != 0 {
+        visit(mask.trailing_zeros() as usize);
+        mask &= mask - 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn rules() -> Rules {
+        let filter = |path: &str| Filter {
+            path: vec![path.parse().unwrap()],
+            ..Filter::default()
+        };
+        let triggers = [
+            Trigger::Status {
+                codes: "500-599".parse().unwrap(),
+                count: 1,
+                share: None,
+                window: SECOND,
+                filter: filter("/bad*"),
+            },
+            Trigger::Slow {
+                time_taken: SECOND,
+                count: 1,
+                share: None,
+                window: SECOND,
+                filter: Filter::default(),
+            },
+            Trigger::Memory {
+                limit: crate::decide::trigger::MemoryLimit::PrivateBytes(crate::units::ByteSize(1)),
+                hold: SECOND,
+            },
+        ];
+        Rules::new(7, triggers.iter())
+    }
+
+    #[test]
+    fn a_rule_counts_only_its_own_paths() {
+        let rules = rules();
+        assert_eq!(rules.matching("GET", "/bad/1"), 0b011);
+        assert_eq!(rules.matching("GET", "/good"), 0b010);
+    }
+
+    #[test]
+    fn a_slow_request_is_counted_once() {
+        let (rules, registry) = (rules(), Registry::default());
+        let counters = registry.register(Generation(1), &rules);
+        counters.became_slow(1);
+        counters.finished(&rules, 0b010, 0b010, Outcome::Status(200), SECOND * 3);
+        assert_eq!(registry.totals(Generation(1), 7).rules[1], (1, 1));
+        counters.finished(&rules, 0b010, 0, Outcome::Status(200), SECOND);
+        assert_eq!(registry.totals(Generation(1), 7).rules[1], (2, 2));
+        counters.finished(&rules, 0b011, 0, Outcome::Refused, SECOND / 2);
+        let totals = registry.totals(Generation(1), 7);
+        assert_eq!((totals.rules[0], totals.rules[1]), ((1, 1), (2, 3)));
+        assert_eq!(totals.answered, 2);
+    }
+
+    #[test]
+    fn generations_and_configurations_are_not_mixed() {
+        let (rules, registry) = (rules(), Registry::default());
+        registry.register(Generation(1), &rules).became_slow(1);
+        registry.register(Generation(2), &rules).became_slow(1);
+        assert_eq!(registry.totals(Generation(2), 7).rules[1], (1, 1));
+        assert_eq!(registry.totals(Generation(2), 8), Totals::default());
+        registry.retain(&[Generation(2)], 7);
+        assert_eq!(registry.totals(Generation(1), 7), Totals::default());
+    }
+}

@@ -1,0 +1,256 @@
+//! Story one, a request: admit (or park), forward (or replay), observe.
+//!
+//! It never waits for the healing loop and takes no lock that another thread holds.
+
+mod client;
+pub mod panics;
+pub mod steward;
+
+use std::{convert::Infallible, rc::Rc, time::Duration};
+
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+
+pub use self::client::Client;
+pub use crate::forward::{
+    body::{Download, Progress},
+    request::Peer,
+    thread::Thread,
+};
+use crate::{
+    admit::{
+        gate::{Admission, Permit},
+        lot::{Parked, Verdict},
+    },
+    explain::code::Code,
+    forward::{
+        answer::{Answer, Form},
+        attempt::attempt,
+        body::Upload,
+        failure::Failure,
+        replay::Plan,
+        request,
+        thread::View,
+    },
+    observe::ledger::End,
+    time::{self, MonoTime},
+    words::Mode,
+};
+
+/// How long a refused connection may wait for the news that its worker is gone.
+const NEWS: Duration = Duration::from_millis(250);
+
+/// Serves one request, whatever becomes of its worker.
+///
+/// # Errors
+/// None: every failure is an answer.
+pub async fn serve(
+    thread: Rc<Thread>,
+    client: Rc<Client>,
+    incoming: Request<Incoming>,
+) -> Result<Response<Download>, Infallible> {
+    let account = Account::open(&thread);
+    let mut view = thread.view();
+    let (mut head, body) = incoming.into_parts();
+    let settings = view.settings.clone();
+    let id = || thread.request_id();
+    let noted = match request::prepare(&mut head, &client.peer, &settings, id) {
+        Ok(noted) => noted,
+        Err(code) => return Ok(account.refuse(&head.headers, &view, code, None, true)),
+    };
+    let keep = settings.mode != Mode::Relay;
+    let upload = (!body.is_end_stream()).then(|| {
+        Rc::new(Upload::new(
+            body,
+            keep,
+            thread.clone(),
+            client.progress.clone(),
+        ))
+    });
+    let mut plan = Plan::new(head, upload);
+    loop {
+        let permit = match admit(&thread, &view, &client, &plan, noted).await {
+            Wait::Pass(permit) => permit,
+            Wait::ClientGone => return Ok(account.abort()),
+            Wait::Probe => return Ok(account.probe()),
+            Wait::Refuse(code, retry_at) => {
+                return Ok(account.refuse(plan.headers(), &thread.view(), code, retry_at, false));
+            }
+        };
+        view = thread.view();
+        let Some(seat) = view.seat(&permit) else {
+            continue;
+        };
+        let failed = match attempt(&thread, &view, seat, permit, &plan).await {
+            Ok(answer) => return Ok(account.hand_over(answer)),
+            Err(failed) => failed,
+        };
+        if failed.failure == Failure::ClientBody {
+            return Ok(account.abort());
+        }
+        if settings.mode == Mode::Relay || !plan.may_go_again(failed) {
+            return Ok(account.fail(plan.headers(), &view, failed.failure.code()));
+        }
+        if failed.sent {
+            thread.ledger.replayed();
+        }
+        if failed.failure == Failure::Refused && Rc::ptr_eq(&view, &thread.view()) {
+            // A worker that died refuses before its exit is known: the next snapshot tells.
+            drop(tokio::time::timeout(NEWS, thread.turned()).await);
+        }
+        view = thread.view();
+    }
+}
+
+/// What waiting for a worker came to.
+enum Wait {
+    Pass(Permit),
+    Refuse(Code, Option<MonoTime>),
+    Probe,
+    ClientGone,
+}
+
+/// Admits a request, parking it if need be.
+async fn admit(
+    thread: &Thread,
+    view: &View,
+    client: &Client,
+    plan: &Plan,
+    noted: request::Noted,
+) -> Wait {
+    let now = time::now();
+    let deadline = now + view.settings.parking_wait;
+    // Nobody overtakes those who wait.
+    let admission = if thread.lot.is_empty() {
+        view.admit(now, deadline)
+    } else {
+        Admission::Park
+    };
+    match admission {
+        Admission::Pass(permit) => return Wait::Pass(permit),
+        Admission::Refuse { code, retry_at } => return Wait::Refuse(code, retry_at),
+        Admission::Park if noted.came_back => return Wait::Refuse(Code::WaitsForItself, None),
+        Admission::Park if view.settings.mode == Mode::Relay => {
+            return Wait::Refuse(Code::WorkerDown, None);
+        }
+        Admission::Park => {}
+    }
+    let limits = view.settings.parking;
+    if view.settings.parking_probe.as_deref() == Some(plan.uri.path())
+        && thread.lot.occupancy().has_room(limits, noted.bytes)
+    {
+        return Wait::Probe;
+    }
+    let Some(parked) = thread.lot.park(limits, noted.bytes, deadline) else {
+        return Wait::Refuse(Code::ParkingFull, None);
+    };
+    thread.ledger.parked();
+    thread.arm(deadline);
+    wait(parked, client, plan.upload().is_some()).await
+}
+
+/// Waits for a worker; with a body unread, hyper does not see the client leave, so we look.
+async fn wait(parked: Parked, client: &Client, has_body: bool) -> Wait {
+    let verdict = if has_body {
+        tokio::select! {
+            verdict = parked => verdict,
+            () = client.gone() => return Wait::ClientGone,
+        }
+    } else {
+        parked.await
+    };
+    match verdict {
+        Verdict::Pass(permit) => Wait::Pass(permit),
+        Verdict::Refuse { code, retry_at } => Wait::Refuse(code, retry_at),
+    }
+}
+
+/// One request in the ledger: however it ends, it is counted once.
+struct Account<'a> {
+    thread: &'a Thread,
+    open: bool,
+}
+
+impl<'a> Account<'a> {
+    fn open(thread: &'a Thread) -> Self {
+        thread.ledger.accepted();
+        Self { thread, open: true }
+    }
+
+    fn end(&mut self, end: End) {
+        if std::mem::replace(&mut self.open, false) {
+            self.thread.ledger.ended(end);
+        }
+    }
+
+    /// A worker's answer: its body closes the account.
+    fn hand_over(mut self, answer: Response<Download>) -> Response<Download> {
+        self.open = false;
+        answer
+    }
+
+    fn refuse(
+        mut self,
+        headers: &http::HeaderMap,
+        view: &View,
+        code: Code,
+        retry_at: Option<MonoTime>,
+        close: bool,
+    ) -> Response<Download> {
+        self.end(End::Refused(code));
+        own_answer(headers, view, code, retry_at, close)
+    }
+
+    fn fail(mut self, headers: &http::HeaderMap, view: &View, code: Code) -> Response<Download> {
+        self.end(End::Failed(code));
+        own_answer(headers, view, code, None, false)
+    }
+
+    /// The client left: nobody reads this.
+    fn abort(mut self) -> Response<Download> {
+        self.end(End::Aborted);
+        let answer = Answer {
+            code: Code::ClientClosed,
+            form: Form::Text,
+            id: None,
+            retry_after: None,
+            close: true,
+        };
+        answer.response()
+    }
+
+    /// A load balancer's probe is answered by us while we can park what it would send.
+    fn probe(mut self) -> Response<Download> {
+        self.end(End::Completed);
+        Response::new(Download::Own(Some(bytes::Bytes::from_static(b"parking\n"))))
+    }
+}
+
+impl Drop for Account<'_> {
+    fn drop(&mut self) {
+        let panicked = std::thread::panicking();
+        self.end(if panicked {
+            End::Failed(Code::Internal)
+        } else {
+            End::Aborted
+        });
+    }
+}
+
+fn own_answer(
+    headers: &http::HeaderMap,
+    view: &View,
+    code: Code,
+    retry_at: Option<MonoTime>,
+    close: bool,
+) -> Response<Download> {
+    let now = time::now();
+    let answer = Answer {
+        code,
+        form: Form::of(headers),
+        id: headers.get("x-request-id").cloned(),
+        retry_after: retry_at.map(|at| at.since(now)),
+        close: close || view.closing,
+    };
+    answer.response()
+}

@@ -1,0 +1,57 @@
+//! What the data path must know of the client connection that a request came on.
+
+use std::{io, net::TcpStream, rc::Rc};
+
+use tokio::io::Interest;
+
+use super::{Peer, Progress};
+
+/// One client connection.
+pub struct Client {
+    /// Who it is.
+    pub peer: Peer,
+    /// Whether a request's body is being waited for.
+    pub progress: Rc<Progress>,
+    /// Makes a second descriptor of the client's socket, where it has one that can be watched.
+    duplicate: Box<dyn Fn() -> io::Result<TcpStream>>,
+}
+
+impl Client {
+    /// A client whose socket can be watched through `duplicate`.
+    #[must_use]
+    pub fn new(
+        peer: Peer,
+        progress: Rc<Progress>,
+        duplicate: Box<dyn Fn() -> io::Result<TcpStream>>,
+    ) -> Self {
+        Self {
+            peer,
+            progress,
+            duplicate,
+        }
+    }
+
+    /// Resolves when the client has closed or reset its connection; takes no byte of it. A client
+    /// with so much unread that its FIN waits behind a full window is seen only when that is read.
+    pub async fn gone(&self) {
+        if self.watch().await.is_err() {
+            // It can't be watched: the deadline of the wait stands.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn watch(&self) -> io::Result<()> {
+        // A registration of its own: hyper's readiness is untouched.
+        let socket = tokio::net::TcpStream::from_std((self.duplicate)()?)?;
+        loop {
+            let ready = socket.ready(Interest::READABLE | Interest::ERROR).await?;
+            if ready.is_read_closed() || ready.is_error() {
+                return Ok(());
+            }
+            // Forget this edge; the next one is news.
+            drop(socket.try_io(Interest::READABLE, || {
+                Err::<(), _>(io::ErrorKind::WouldBlock.into())
+            }));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The design's import table.
+
+/// What every module may import.
+pub(crate) const LEAVES: [&str; 4] = ["words", "time", "units", "explain::code"];
+
+/// May never be touched by what has no runtime.
+pub(crate) const RUNTIME: &[&str] = &["tokio", "hyper", "hyper_util"];
+
+/// One row of the table: a module, what it may import from us besides the leaves and itself, and
+/// which crates it may never touch.
+pub(crate) struct Row {
+    pub(crate) module: &'static str,
+    pub(crate) may: May,
+    pub(crate) never: &'static [&'static str],
+}
+
+pub(crate) enum May {
+    Only(&'static [&'static str]),
+    Everything,
+}
+
+const fn row(
+    module: &'static str,
+    may: &'static [&'static str],
+    never: &'static [&'static str],
+) -> Row {
+    Row {
+        module,
+        may: May::Only(may),
+        never,
+    }
+}
+
+/// The design's table. The longest matching module counts.
+pub(crate) const TABLE: &[Row] = &[
+    row("words", &[], RUNTIME),
+    row("time", &[], RUNTIME),
+    row("units", &[], RUNTIME),
+    row("explain::code", &[], RUNTIME),
+    row("os", &[], RUNTIME),
+    row(
+        "decide",
+        &[],
+        &[
+            "tokio",
+            "hyper",
+            "hyper_util",
+            "http",
+            "tracing",
+            "serde",
+            "serde_json",
+            "std::fs",
+            "std::io",
+            "std::net",
+            "std::os",
+            "std::process",
+            "std::thread",
+            "rustix",
+            "socket2",
+            "crate::time::now",
+            "crate::time::wall",
+            "std::time::Instant",
+            "std::time::SystemTime",
+        ],
+    ),
+    row("observe", &["decide::trigger"], &[]),
+    row("sense", &["os", "decide::observation"], &[]),
+    row("admit", &[], &[]),
+    row("forward", &["admit", "observe"], &[]),
+    row("proxy", &["admit", "forward", "observe"], &[]),
+    row("accept", &["proxy"], &[]),
+    row("worker", &["os", "sense::probe"], &[]),
+    row("act", &["worker", "admit", "os", "decide::step"], &[]),
+    row("control::order", &[], &["hyper", "hyper_util"]),
+    row(
+        "control",
+        &["decide", "act", "sense", "worker", "observe", "journal"],
+        &[],
+    ),
+    row(
+        "config",
+        &["decide::policy", "decide::trigger"],
+        &["tokio", "crate::time::now", "crate::time::wall"],
+    ),
+    row("journal", &["decide", "config"], RUNTIME),
+    row("rehearse", &["decide", "config"], &[]),
+    row("explain::incident", &["os", "sense", "journal"], &[]),
+    row("explain", &[], &[]),
+    row("doctor", &["os", "sense", "journal"], &[]),
+    // An event and an order are plain data: what is shown, and the control channel.
+    row("admin", &["control::order", "decide::event"], &[]),
+    row("fleet", &["control::order", "decide::event"], &[]),
+    row("telemetry", &["control::order", "decide::event"], &[]),
+    Row {
+        module: "cli",
+        may: May::Everything,
+        never: &[],
+    },
+    Row {
+        module: "app",
+        may: May::Everything,
+        never: &[],
+    },
+    // The crate's root declares the modules, and main calls one.
+    row("lib", &[], &[]),
+    row("main", &["cli", "app"], &[]),
+];
+
+/// Only these may import the composition root.
+pub(crate) const MAY_IMPORT_APP: [&str; 2] = ["cli", "main"];
+
+pub(crate) fn is_within(path: &str, module: &str) -> bool {
+    path.strip_prefix(module)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+pub(crate) fn row_of(module: &str) -> Option<&'static Row> {
+    let fitting = TABLE.iter().filter(|row| is_within(module, row.module));
+    fitting.max_by_key(|row| row.module.len())
+}

@@ -1,0 +1,61 @@
+//! Start, exit, stop, kill.
+
+use std::time::Duration;
+
+use autoheal::{
+    words::Exit,
+    worker::{child::Event, spec::StopTo},
+};
+
+use crate::support::{Worker, identity, spec, wait_until_gone};
+
+fn exited(exit: Exit) -> Event {
+    Event::Exited {
+        exit,
+        oom_killed: false,
+        address_in_use: false,
+        left_children: false,
+    }
+}
+
+#[tokio::test]
+async fn an_exit_code_is_reported_and_then_that_nothing_is_left() {
+    let mut worker = Worker::shell("exit 3");
+    worker.started().await;
+    assert_eq!(worker.next().await, Some(exited(Exit::Code(3))));
+    assert_eq!(worker.next().await, Some(Event::Gone));
+    assert_eq!(worker.next().await, None);
+}
+
+#[tokio::test]
+async fn a_deadly_signal_is_reported_by_its_number() {
+    let mut worker = Worker::shell("kill -SEGV $$");
+    worker.started().await;
+    assert_eq!(worker.next().await, Some(exited(Exit::Signal(11))));
+}
+
+#[tokio::test]
+async fn a_missing_command_is_named() {
+    let mut worker = Worker::start(&spec(&["no-such-command-here"]));
+    let Some(Event::Failed { why }) = worker.next().await else {
+        panic!("it was started");
+    };
+    assert!(
+        why.starts_with("no such file: no-such-command-here"),
+        "{why}"
+    );
+    assert_eq!(worker.next().await, None);
+}
+
+#[tokio::test]
+async fn a_worker_that_ignores_the_stop_signal_is_killed_when_its_time_is_over() {
+    let mut worker = Worker::shell("trap '' TERM; echo $$; while :; do sleep 60; done");
+    let pid = identity(worker.started().await);
+    worker.lines(1).await;
+    worker
+        .child
+        .stop(15, StopTo::Leader, Duration::from_millis(100));
+    assert_eq!(worker.next().await, Some(exited(Exit::Signal(9))));
+    assert_eq!(worker.next().await, Some(Event::Gone));
+    wait_until_gone(&[pid]);
+}
