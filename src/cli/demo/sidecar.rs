@@ -107,13 +107,32 @@ fn config(address: SocketAddr, folder: &Path, program: &Path) -> String {
 
 fn pass_on(said: impl BufRead) {
     for line in said.lines().map_while(Result::ok) {
-        drop(writeln!(io::stdout().lock(), "    | {line}"));
+        drop(writeln!(io::stdout().lock(), "    | {}", told(&line)));
     }
+}
+
+/// What a line of the log says to people: its text where it is JSON, else all of it.
+fn told(line: &str) -> String {
+    let fields = serde_json::from_str::<serde_json::Value>(line).ok();
+    let text = fields
+        .as_ref()
+        .and_then(|fields| fields.get("text")?.as_str());
+    text.unwrap_or(line).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_json_line_its_text_is_told_and_any_other_is_told_whole() {
+        assert_eq!(
+            told(r#"{"level":"info","text":"worker 1 stopped"}"#),
+            "worker 1 stopped"
+        );
+        assert_eq!(told("thread panicked"), "thread panicked");
+        assert_eq!(told(r#"{"level":"info"}"#), r#"{"level":"info"}"#);
+    }
 
     #[test]
     fn the_configuration_is_toml_whatever_the_paths_are() {
