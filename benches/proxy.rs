@@ -1,7 +1,7 @@
 //! What a request costs: CPU on one thread, beside nginx and a bare TCP relay in the same minutes.
 //!
-//! `cargo bench --bench proxy [-- --rounds N --seconds N --no-profile]`. Subjects take turns in each
-//! round, because a machine's speed drifts; what counts is the ratio within a round.
+//! `cargo bench --bench proxy [-- --rounds N --seconds N --no-profile]`. Subjects take turns in
+//! each round, because a machine's speed drifts; what counts is the ratio within a round.
 
 mod backend;
 mod closed_loop;
@@ -9,7 +9,7 @@ mod profile;
 mod relay;
 mod subject;
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, process::ExitCode};
 
 use closed_loop::Seen;
 use subject::Subject;
@@ -19,7 +19,17 @@ const CONNECTIONS: u32 = 64;
 /// CPU per request of nginx times this is the bar.
 const BAR: f64 = 1.2;
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("\nfailed: {error}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
@@ -84,6 +94,10 @@ fn compare(rounds: u32, seconds: u32, profile: bool) -> io::Result<()> {
         say(&format!("round {round} of {rounds}\n"));
     }
     report(&all);
+    // The others' numbers are worth having all the same.
+    if let Some(error) = missing {
+        return Err(error);
+    }
     if let Some(autoheal) = all.last().filter(|_| profile) {
         say(&profile::take(
             &autoheal.subject,

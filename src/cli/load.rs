@@ -11,7 +11,7 @@ pub mod crc;
 mod drive;
 mod failure;
 mod ledger;
-mod machine;
+pub(super) mod machine;
 mod payload;
 mod plan;
 mod report;

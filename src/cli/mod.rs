@@ -56,6 +56,8 @@ pub enum Verb {
     /// An honest open-loop load client
     Load(load::LoadArgs),
 
+    /// A worker that leaks, hangs and crashes, load on it: healed before your eyes
+    Demo(demo::DemoArgs),
     /// The demo's misbehaving worker
     #[command(hide = true)]
     DemoWorker(demo::worker::DemoWorkerArgs),
@@ -109,6 +111,7 @@ pub fn run(arguments: Arguments, io: &mut Io<'_>) -> i32 {
         Verb::Explain(args) => explain::run(&args, io),
         Verb::Load(args) => load::run(&args),
 
+        Verb::Demo(args) => demo::run(&args),
         Verb::DemoWorker(args) => demo::worker::run(args),
     }
 }

@@ -1,4 +1,4 @@
-//! The misbehaving worker: a small, fast HTTP server with a knob for each way in which apps go wrong.
+//! The misbehaving worker: a small, fast HTTP server with a knob for each way of going wrong.
 //!
 //! It is what the demo and the end-to-end tests run behind autoheal, started from the same binary.
 //! Answers carry `x-generation`, `x-pid` and `x-body-crc`, so that a client knows who answered and
@@ -8,6 +8,8 @@ mod answer;
 mod body;
 mod serve;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -258,7 +258,7 @@ struct Run {
 impl Run {
     /// Adds a permit whenever a request becomes due; at the end one for each connection, to end it.
     async fn pace(&self) -> io::Result<()> {
-        let (shared, timer) = (&self.shared, Timer::new()?);
+        let (shared, mut timer) = (&self.shared, Timer::new()?);
         let mut dealt = 0;
         while dealt < shared.plan.requests() && !shared.stopped.load(Relaxed) {
             let now = time::now();

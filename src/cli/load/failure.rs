@@ -14,7 +14,7 @@ pub enum Failure {
     /// The connection was reset before the head of the answer.
     Reset,
     /// A connection that had served before was closed or reset before any byte of this answer, and
-    /// the method is idempotent. Browsers repeat such a request by themselves; here it is a failure.
+    /// the method is idempotent. Browsers repeat such a request; here it is a failure.
     Stale,
     /// The answer's status was wrong. With what `Proxy-Status` said.
     Status(u16, String),

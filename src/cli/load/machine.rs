@@ -9,7 +9,7 @@ use rustix::{
         timerfd_settime,
     },
 };
-use tokio::net::unix::pipe::Receiver;
+use tokio::{io::AsyncReadExt, net::unix::pipe::Receiver};
 
 /// Waits exactly: the runtime's own timers are of whole milliseconds, which would show in every
 /// latency.
@@ -23,7 +23,7 @@ impl Timer {
         Ok(Self(Receiver::from_owned_fd_unchecked(timer)?))
     }
 
-    pub(super) async fn wait(&self, time: Duration) -> io::Result<()> {
+    pub(super) async fn wait(&mut self, time: Duration) -> io::Result<()> {
         let zero = Timespec::try_from(Duration::ZERO).unwrap_or_default();
         let once = Itimerspec {
             it_interval: zero,
@@ -31,14 +31,9 @@ impl Timer {
             it_value: Timespec::try_from(time.max(Duration::from_nanos(1))).unwrap_or(zero),
         };
         timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once)?;
-        loop {
-            self.0.readable().await?;
-            match self.0.try_read(&mut [0; 8]) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
+        // More room than it fills: that tells the runtime that there is no more to read.
+        let _expirations = self.0.read(&mut [0; 16]).await?;
+        Ok(())
     }
 }
 
@@ -50,7 +45,7 @@ pub(super) fn thread_cpu() -> Duration {
 }
 
 /// Raises the soft limit of open files if it is below `needed`.
-pub(super) fn allow_descriptors(needed: u64) -> io::Result<()> {
+pub(in crate::cli) fn allow_descriptors(needed: u64) -> io::Result<()> {
     let mut limit = rustix::process::getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());

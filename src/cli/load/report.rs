@@ -117,7 +117,7 @@ pub struct Downloads {
 pub struct Client {
     /// CPU time in percent of one core.
     pub cpu_percent: f64,
-    /// The longest that a due request waited although a connection was free: not the server's fault.
+    /// The longest that a due request waited for us although a connection was free.
     pub late_max_ms: f64,
 }
 
@@ -200,7 +200,7 @@ impl Report {
                 shown += 1;
                 writeln!(
                     f,
-                    "  second {second:<5} {:>6} answered {:>5} failed   mean {:>8.2} ms   max {:>8.2} ms",
+                    "  second {second:<5} {:>6} answered {:>5} failed   mean {:.2}   max {:.2} ms",
                     line.answered, line.failed, line.mean_ms, line.max_ms
                 )?;
             }

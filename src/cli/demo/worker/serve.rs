@@ -1,6 +1,6 @@
 //! Accepts and serves until SIGTERM, then lets what is in flight finish.
 
-use std::{io, rc::Rc};
+use std::{io, rc::Rc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -29,6 +29,9 @@ enum Accepted {
     Unix(UnixStream),
 }
 
+/// How long accepting rests after it failed.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
+
 /// Serves until told to end; gives the exit code.
 pub(super) async fn run(args: DemoWorkerArgs, listener: Listener) -> io::Result<i32> {
     let mut term = signal(SignalKind::terminate())?;
@@ -52,7 +55,7 @@ pub(super) async fn run(args: DemoWorkerArgs, listener: Listener) -> io::Result<
                         connections.spawn_local(serve(stream, worker, ended, drop));
                     }
                     // The client is gone already, or descriptors are short for a while.
-                    Err(_) => tokio::task::yield_now().await,
+                    Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -78,6 +81,15 @@ impl Listener {
         let port = args.listen_elsewhere.or(args.port).or_else(told);
         let port = port.ok_or_else(|| io::Error::other("no port: give --port, --unix or PORT"))?;
         Ok(Self::Tcp(TcpListener::bind(("127.0.0.1", port)).await?))
+    }
+
+    /// The port, if it is one.
+    #[cfg(test)]
+    pub(super) fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(listener) => Some(listener.local_addr().ok()?.port()),
+            Self::Unix(_) => None,
+        }
     }
 
     async fn accept(&self) -> io::Result<Accepted> {

@@ -18,6 +18,9 @@ use super::{
     DemoWorkerArgs,
     serve::{self, Listener},
 };
+use crate::cli::load::machine::allow_descriptors;
+
+const DESCRIPTORS: u64 = 8 * 1024;
 
 /// Starts as the knobs say and serves; gives the exit code.
 pub(super) fn run(args: DemoWorkerArgs) -> io::Result<i32> {
@@ -38,6 +41,8 @@ pub(super) fn run(args: DemoWorkerArgs) -> io::Result<i32> {
     } else if args.ignore_term {
         signal_hook::flag::register(term, Arc::new(AtomicBool::new(false)))?;
     }
+    // Servers raise it; one that may not still serves as many as it can.
+    drop(allow_descriptors(DESCRIPTORS));
     burn(args.start_cpu.unwrap_or_default());
     if args.never_listen {
         loop {
@@ -86,7 +91,8 @@ fn burn(time: Duration) {
 /// Prints `bytes` bytes in lines, as fast as they are taken.
 pub(super) fn print(bytes: u64) -> io::Result<()> {
     const LINE_BYTES: usize = 100;
-    let mut out = io::stdout().lock();
+    // Whole blocks: a flush for each line would be slower than what is to be tested.
+    let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     let (mut left, mut number) = (bytes, 0u64);
     while left > 0 {
         let mut line = format!("line {number} ");
