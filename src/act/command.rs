@@ -102,10 +102,8 @@ async fn wait(mut child: tokio::process::Child, timeout: Duration) -> String {
             let pid = group.and_then(|pid| i32::try_from(pid).ok());
             if let Some(group) = pid.and_then(rustix::process::Pid::from_raw) {
                 // Gone already: nothing left to kill.
-                let killed = rustix::process::kill_process_group(
-                    group,
-                    rustix::process::Signal::KILL,
-                );
+                let killed =
+                    rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
                 tracing::debug!(?killed, "custom action timed out");
             }
             drop(child.wait().await);

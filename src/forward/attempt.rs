@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use super::{
     body::{Download, Exchange},
     failure::Failure,
-    pool::{Connection, Upstream},
+    pool::{Connection, Fresh, Upstream},
     replay::{Failed, Plan},
     response,
     thread::{Seat, Thread, View},
@@ -123,8 +123,12 @@ async fn exchange(
         failure,
         sent: false,
     };
-    let once = !plan.is_idempotent();
-    let connecting = upstream.connection(crate::time::now(), once, &view.settings);
+    let fresh = match plan.sent() {
+        0 if plan.is_idempotent() => Fresh::Any,
+        0 => Fresh::Recent,
+        _ => Fresh::New,
+    };
+    let connecting = upstream.connection(crate::time::now(), fresh, &view.settings);
     let mut connection = or_cut(thread, key, connecting)
         .await
         .map_err(|cut| unsent(of_cut(cut)))?

@@ -43,6 +43,17 @@ pub struct Upstream {
     closed: Cell<bool>,
 }
 
+/// Which connections will do for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fresh {
+    /// Any: if the worker closes it meanwhile, the request is sent again.
+    Any,
+    /// One that was in use just now, for a request that may not be sent twice.
+    Recent,
+    /// A new one, for a request that was lost on another: that one's worker may be dead.
+    New,
+}
+
 /// One connection to the worker, not in use by anyone else.
 #[derive(Debug)]
 pub struct Connection {
@@ -79,23 +90,24 @@ impl Upstream {
         }
     }
 
-    /// An idle connection, or a new one. `once`: what it is for may not be sent twice.
+    /// An idle connection, or a new one that carried nothing before, as `fresh` wants it.
     ///
     /// # Errors
     /// When no connection can be made. No byte has been sent then.
     pub async fn connection(
         &self,
         now: MonoTime,
-        once: bool,
+        fresh: Fresh,
         settings: &Settings,
     ) -> Result<Connection, Failure> {
-        let longest = if once {
-            settings.keep_alive.min(FRESH)
-        } else {
-            settings.keep_alive
+        let longest = match fresh {
+            Fresh::Any => settings.keep_alive,
+            Fresh::Recent => settings.keep_alive.min(FRESH),
+            Fresh::New => Duration::ZERO,
         };
         loop {
-            let Some(connection) = self.idle.borrow_mut().pop_back() else {
+            let newest = (longest > Duration::ZERO).then(|| self.idle.borrow_mut().pop_back());
+            let Some(connection) = newest.flatten() else {
                 break;
             };
             if now.since(connection.idle_since) < longest && connection.sender.is_ready() {
