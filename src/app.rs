@@ -3,42 +3,36 @@
 //! Nothing is served before everything is bound; a configuration that can't be used starts nothing.
 
 mod data;
+mod plane;
 mod signals;
 mod translate;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
-use self::translate::Translated;
+use self::{plane::Plane, translate::Translated};
 use crate::{
-    accept::{
-        deal::{Dealer, THREADS_MAX},
-        listener::{Listening, Tables},
-    },
+    accept::{deal::THREADS_MAX, listener::Listening},
     act::{Hands, OBSERVATIONS},
     admin::socket::{Bound, Folders, Place},
-    admit::{
-        lot::Occupancy,
-        mailbox::Mailboxes,
-        roster::{Door, Roster},
-    },
     config::{self, Diagnostic, Loaded, Settings},
     control::{
         About, Control, Parts, Reload,
         order::{self, ParkingStatus},
     },
     journal::{self, Journal},
-    observe::{ledger::Ledger, tally::Registry},
     os::{cpus, procfs::Proc},
     sense::memory::Sampler,
     telemetry::log,
     time::{self, MonoTime},
-    worker::pass::Pass,
+    worker::{orphans, pass::Pass},
 };
 
 /// How long what was logged and printed may take to be written at the end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Signals that may wait for the control thread.
+const SIGNALS: usize = 16;
 /// Memory samples that may wait for the control thread.
 const SAMPLES: usize = 64;
 
@@ -89,78 +83,58 @@ pub fn run(start: Start) -> Result<i32, Error> {
     let settings = start.loaded.settings.clone();
     log::init(translate::log(&settings.log))?;
     let open_files = raise_open_files();
-    let mut bound = Vec::new();
-    for listen in &settings.listen {
-        bound.push(listen_on(listen)?);
-    }
+    let bound = settings
+        .listen
+        .iter()
+        .map(listen_on)
+        .collect::<Result<Vec<_>, _>>()?;
     let admin = admin(&settings)?;
     let journal = open_journal(&settings)?;
     let pass = Pass::to_stdout()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
-    let threads = threads(&settings);
-    let (roster, roster_news) = watch::channel(Arc::new(first_roster(started)));
     let mut made = translate::all(&settings, 1, &pass, open_files);
     made.control.warnings = sentences(&start.loaded.warnings);
-    let (config, config_news) = watch::channel(made.data.clone());
-    let (clients, client_news) = watch::channel(made.clients);
-    let (mailboxes, letters) = Mailboxes::new(threads);
-    let dealer = Dealer::new(threads, u64::from(settings.limits.connections));
-    let (tables, dealt) = Tables::new(dealer.clone(), threads);
-    let bell = Arc::new(Notify::new());
-    let registry = Arc::new(Registry::default());
-    let occupancy = Arc::new(Occupancy::default());
-    let ledgers: Vec<Arc<Ledger>> = (0..threads).map(|_| Arc::default()).collect();
-    let mut running = Vec::new();
-    for (index, (letters, dealt)) in letters.into_iter().zip(dealt).enumerate() {
-        let parts = data::Parts {
-            index,
-            listeners: bound
-                .iter()
-                .map(Listening::try_clone)
-                .collect::<Result<_, _>>()?,
-            roster: roster_news.clone(),
-            config: config_news.clone(),
-            clients: client_news.clone(),
-            letters,
-            dealt,
-            tables: tables.clone(),
-            dealer: dealer.clone(),
-            registry: registry.clone(),
-            ledger: ledgers[index].clone(),
-            occupancy: occupancy.clone(),
-            bell: bell.clone(),
-        };
-        running.push(data::spawn(parts)?);
-    }
-    let (observe, observations) = mpsc::channel(OBSERVATIONS);
-    let (sample, samples) = mpsc::channel(SAMPLES);
-    let (orders, order_queue) = order::channel();
+    let threads = threads(&settings);
+    let connections = u64::from(settings.limits.connections);
+    let plane = Plane::spawn(&bound, threads, connections, made.data, made.clients)?;
     let addresses: Vec<String> = bound.iter().map(Listening::address).collect();
     announce(&addresses, admin.as_ref(), threads, &start);
+    let Plane {
+        roster,
+        mailboxes,
+        config,
+        clients,
+        running,
+        ..
+    } = plane;
     let code = runtime.block_on(async {
-        let (signals, signal_queue) = mpsc::channel(16);
+        let (observe, observations) = mpsc::channel(OBSERVATIONS);
+        let (sample, samples) = mpsc::channel(SAMPLES);
+        let (orders, order_queue) = order::channel();
+        let (signals, signal_queue) = mpsc::channel(SIGNALS);
         tokio::task::spawn_local(signals::listen(signals)?);
         if let Some(admin) = &admin {
             tokio::task::spawn_local(crate::admin::serve(admin.listener()?, orders));
         }
-        let hands = Hands::new(
-            made.control.hands.clone(),
-            threads,
-            roster,
-            mailboxes,
-            observe,
-        );
+        orphans::adopt()?;
+        let (occupancy, dealer) = (plane.occupancy, plane.dealer);
         let parts = Parts {
-            hands,
+            hands: Hands::new(
+                made.control.hands.clone(),
+                threads,
+                roster,
+                mailboxes,
+                observe,
+            ),
             journal,
             sampler: Sampler::start(Proc::default(), sample)?,
-            registry,
-            ledgers,
+            registry: plane.registry,
+            ledgers: plane.ledgers,
             parked: Box::new(move || (occupancy.requests(), occupancy.bytes())),
             connections: Box::new(move || dealer.counts()),
-            bell,
+            bell: plane.bell,
             observations,
             samples,
             orders: order_queue,
@@ -175,19 +149,19 @@ pub fn run(start: Start) -> Result<i32, Error> {
         )
     })?;
     // The control thread's senders are gone: the data threads finish what they write, and end.
-    let whole = running
+    let ended: Vec<bool> = running
         .into_iter()
         .map(|thread| thread.join().is_ok())
-        .fold(true, |a, b| a && b);
+        .collect();
     remove_sockets(&bound);
     if !pass.flush(LAST_WORDS) {
         tracing::warn!("not all of the worker's last lines could be passed on");
     }
     log::flush(LAST_WORDS);
-    Ok(if whole {
-        code
-    } else {
+    Ok(if ended.contains(&false) {
         crate::cli::exit::DEFECT
+    } else {
+        code
     })
 }
 
@@ -237,19 +211,6 @@ fn threads(settings: &Settings) -> usize {
             cpus::usable(&Proc::default(), std::process::id()).clamp(1, THREADS_MAX)
         }
         config::Threads::Count(count) => usize::from(count).clamp(1, THREADS_MAX),
-    }
-}
-
-fn first_roster(now: MonoTime) -> Roster {
-    let door = Door::Park {
-        down_since: now,
-        next_start: now,
-    };
-    Roster {
-        members: Vec::new(),
-        door,
-        hold: false,
-        closing: false,
     }
 }
 
