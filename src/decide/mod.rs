@@ -2,9 +2,36 @@
 //!
 //! Invariant: nothing here does I/O, reads a clock, starts a thread or draws randomness that was
 //! not injected. The same observations at the same times give the same steps.
+//!
+//! In reading order: [`observation`] (in), [`step`] (out), [`engine`] (between them); the slot's
+//! life (`slot`, `drain`, `life`, `restart`); rules (`healing`, `rule`, `window`, `guard`); the
+//! replacement of a worker (`recycle`, `recycling`, `replacing`, `handover`, `growth`); the probe
+//! (`health`); what operators say (`operator`, `shutdown`); and who looks on ([`snapshot`]).
 
+pub mod engine;
 pub mod event;
 pub mod observation;
 pub mod policy;
+pub mod snapshot;
 pub mod step;
 pub mod trigger;
+
+mod drain;
+mod growth;
+mod guard;
+mod handover;
+mod healing;
+mod health;
+mod life;
+mod operator;
+mod recycle;
+mod recycling;
+mod replacing;
+mod restart;
+mod rng;
+mod rule;
+mod say;
+mod shutdown;
+mod slot;
+mod view;
+mod window;

@@ -28,7 +28,8 @@ pub enum Observation {
         /// Whose.
         generation: Generation,
     },
-    /// The worker could not be started at all, or its port is taken.
+    /// The worker could not be started at all, or its port is taken. No process of it is left;
+    /// nothing more is told of this generation.
     StartFailed {
         /// Whose.
         generation: Generation,
@@ -57,7 +58,7 @@ pub enum Observation {
         /// Other processes of its tree were still alive: it forked into the background.
         left_children: bool,
     },
-    /// No process of its tree is left.
+    /// No process of its tree is left. Without an `Exited` before it, it counts as killed.
     Gone {
         /// Whose.
         generation: Generation,
@@ -88,7 +89,8 @@ pub enum Observation {
         /// How it ended, as a fragment for people: `exit code 0 after 1.2s`.
         how: String,
     },
-    /// This process did not run for so long: windows hold nothing that can be trusted.
+    /// This process did not run for so long: windows hold nothing that can be trusted. To be told
+    /// before anything else of its moment, also before [`super::engine::Engine::handle_timeout`].
     Stalled(Duration),
     /// An operator's word.
     Operator(Word),
@@ -99,7 +101,9 @@ pub enum Observation {
 pub struct Tally {
     /// Whose.
     pub generation: Generation,
-    /// For each rule in the policy's order. Rules that don't look at requests stay at zero.
+    /// For each rule in the policy's order. Rules that don't look at requests stay at zero. What
+    /// was counted under another policy than the one in force must not be told (a list of another
+    /// length is passed over): drain the tallies before [`Word::Reload`].
     pub rules: Vec<RuleCount>,
     /// Response heads given by the worker.
     pub answered: u64,
@@ -152,7 +156,8 @@ pub enum Word {
     Recycle {
         /// Why, for the record.
         reason: String,
-        /// Even while it starts, or after giving up; and without waiting for a drain.
+        /// Also a worker that just starts, or that an operator stopped; and without waiting for a
+        /// drain. After giving up, and while the next start waits, either kind starts at once.
         force: bool,
     },
     /// Start the worker after [`Word::Stop`] or after giving up.
@@ -163,7 +168,8 @@ pub enum Word {
     Hold(Duration),
     /// End a hold.
     Release,
-    /// These rules (none: all) only report, for this long.
+    /// These rules (none: all) only report, for this long. That the names are rules' names is for
+    /// the caller to check.
     Disarm {
         /// By name.
         rules: Vec<String>,

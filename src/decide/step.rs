@@ -1,4 +1,8 @@
 //! What the engine wants done. `act` is a dumb pair of hands: it performs a step and reports.
+//!
+//! Steps are performed in their order; none waits for the reports of another. A step names only
+//! generations whose `Gone` (or `StartFailed`) the engine has not been told; one that has gone in
+//! the meantime is passed over.
 
 use super::{event::Event, policy::Command};
 use crate::{explain::code::Code, time::MonoTime, words::Generation};
@@ -7,14 +11,16 @@ use crate::{explain::code::Code, time::MonoTime, words::Generation};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Start a worker under this serial number, on a fresh port unless the port is fixed, and
-    /// probe it until it is ready. Reports `Started`, `Ready`, `StartFailed`, `ListensElsewhere`,
-    /// `Exited`, `Gone`.
+    /// probe it until it is ready. Numbers rise by one. Reports `Started`, then `Ready`; or
+    /// `StartFailed`, and nothing after it; `ListensElsewhere` while it starts; at its end
+    /// `Exited`, then `Gone` once the rest of its tree is killed too.
     Start {
         /// Its number.
         generation: Generation,
     },
     /// Put a ready worker on the roster, with a ramp, and release the parked. `beside`: this
-    /// older one stays on the roster for what the ramp does not yet let through.
+    /// older one stays on the roster for what the ramp does not yet let through. Without it the
+    /// new one is alone on the roster from now on; a `Withdraw` of the old one follows.
     Admit {
         /// The new one.
         generation: Generation,
@@ -22,13 +28,14 @@ pub enum Step {
         beside: Option<Generation>,
     },
     /// Take a worker off the roster. What is in flight on it goes on; new requests go to another
-    /// ready worker, or meet the [`Door`].
+    /// ready worker, or meet the [`Door`], which was told before if no other is left. Of a worker
+    /// that has died it is only the roster's entry that goes.
     Withdraw {
         /// Which.
         generation: Generation,
     },
     /// Report `Quiet` as soon as nothing in flight on it is older than a second, or at `until`.
-    /// It keeps serving meanwhile.
+    /// It keeps serving meanwhile, and new requests don't count. A `Withdraw` ends the wait.
     AwaitQuiet {
         /// Which.
         generation: Generation,
@@ -36,7 +43,8 @@ pub enum Step {
         until: MonoTime,
     },
     /// Close a withdrawn worker's admission, let what is in flight finish, cut the rest at
-    /// `until` (replayed where that is safe), close its connections; then report `Drained`.
+    /// `until` (replayed where that is safe), close its connections; then report `Drained`. A
+    /// second one for the same worker moves `until`; `until` may be now.
     Drain {
         /// Which.
         generation: Generation,
@@ -59,16 +67,18 @@ pub enum Step {
         /// SIGKILL at this time at the latest.
         kill_at: MonoTime,
     },
-    /// SIGKILL group and every descendant at once. Reports `Exited`, then `Gone`.
+    /// SIGKILL group and every descendant at once. Reports `Exited`, then `Gone`. Comes again for
+    /// a worker that does not go.
     Kill {
         /// Which.
         generation: Generation,
     },
-    /// What a new request meets while no worker is on the roster.
+    /// What a new request meets while no worker is on the roster; those that are parked already
+    /// are judged by it too. Told whenever it changes, before the roster gets empty.
     Door(Door),
     /// Park every new request although a worker is ready, or stop doing so.
     Hold(bool),
-    /// Run a custom action; report `CommandEnded`.
+    /// Run a custom action; report `CommandEnded`, in any case. One at a time for each rule.
     Run {
         /// The incident it belongs to.
         incident: u64,
@@ -102,14 +112,15 @@ pub enum Door {
     Park {
         /// Since when nothing serves.
         down_since: MonoTime,
-        /// When the next start is due; now or earlier: one is under way.
+        /// When the next start is due; now or earlier: one is under way, or waits only for an old
+        /// worker to drain and be gone.
         next_start: MonoTime,
     },
     /// It is refused at once.
     Refuse {
         /// With this code.
         code: Code,
-        /// When trying again may help.
+        /// When trying again may help; in the past: a try is under way.
         retry_at: Option<MonoTime>,
     },
 }

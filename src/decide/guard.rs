@@ -1,0 +1,214 @@
+//! What keeps a rule whose condition holds from acting: cooldown and budget, and the words for
+//! every reason.
+
+use std::{collections::VecDeque, fmt, time::Duration};
+
+use super::{policy::Budget, say::words};
+use crate::time::MonoTime;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Why a rule is held although its condition holds; in the order in which they are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    Disarmed(MonoTime),
+    Recycling(u64),
+    MinUptime(MonoTime),
+    Cooldown(MonoTime),
+    /// The last replacement did not get ready.
+    Backoff(MonoTime),
+    /// A memory rule by share, and the limit can't be read.
+    NoLimit,
+}
+
+impl Held {
+    /// When this reason ends, if that is known.
+    pub(super) fn until(self) -> Option<MonoTime> {
+        match self {
+            Self::Disarmed(at) | Self::MinUptime(at) | Self::Cooldown(at) | Self::Backoff(at) => {
+                Some(at)
+            }
+            Self::Recycling(_) | Self::NoLimit => None,
+        }
+    }
+
+    /// The reason in words, with what is left of it.
+    pub(super) fn words(self, now: MonoTime) -> String {
+        let left = |at: MonoTime| words(at.since(now));
+        match self {
+            Self::Disarmed(at) => format!("an operator disarmed it for another {}", left(at)),
+            Self::Recycling(incident) => format!("a recycle is under way (incident {incident})"),
+            Self::MinUptime(at) => {
+                format!(
+                    "the worker has not been ready for min_uptime; {} to go",
+                    left(at)
+                )
+            }
+            Self::Cooldown(at) => format!("it is cooling down for another {}", left(at)),
+            Self::Backoff(at) => {
+                format!(
+                    "the last replacement failed to start; next one in {}",
+                    left(at)
+                )
+            }
+            Self::NoLimit => {
+                "the memory limit of the worker's cgroup can't be read, so the rule is off; set \
+                 private_bytes"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// A rule's rest after a firing: doubling to an hour while it keeps firing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cooldown {
+    until: MonoTime,
+    length: Duration,
+}
+
+impl Cooldown {
+    /// The rule fires now. Firing again before the rest's end plus as long again is "keeps firing".
+    pub(super) fn fire(&mut self, now: MonoTime, base: Duration) {
+        let again = self.length > Duration::ZERO && now <= self.until + self.length;
+        self.length = if again {
+            (self.length * 2).min(HOUR).max(base)
+        } else {
+            base
+        };
+        self.until = now + self.length;
+    }
+
+    pub(super) fn until(&self, now: MonoTime) -> Option<MonoTime> {
+        (self.until > now).then_some(self.until)
+    }
+}
+
+/// The recycles that rules have caused in the last day.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spent {
+    times: VecDeque<MonoTime>,
+}
+
+impl Spent {
+    /// Takes one if there is one to take.
+    pub(super) fn take(&mut self, now: MonoTime, budget: &Budget) -> bool {
+        let keep = budget.window.max(DAY);
+        self.times.retain(|at| now.since(*at) < keep);
+        let left = self.left(now, budget);
+        if left.window == 0 || left.day == 0 {
+            return false;
+        }
+        self.times.push_back(now);
+        true
+    }
+
+    pub(super) fn left(&self, now: MonoTime, budget: &Budget) -> Left {
+        let used = |length| {
+            self.times
+                .iter()
+                .filter(|at| now.since(**at) < length)
+                .count()
+        };
+        let left = |most: u32, length| {
+            most.saturating_sub(u32::try_from(used(length)).unwrap_or(u32::MAX))
+        };
+        Left {
+            window: left(budget.recycles, budget.window),
+            day: left(budget.per_day, DAY),
+            budget: *budget,
+        }
+    }
+}
+
+/// What is left of the budget.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    pub(super) window: u32,
+    pub(super) day: u32,
+    budget: Budget,
+}
+
+impl fmt::Display for Left {
+    /// The tighter of the two: `2 of 3 left in 10min`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.day < self.window {
+            write!(f, "{} of {} left in 24h", self.day, self.budget.per_day)
+        } else {
+            let window = words(self.budget.window);
+            write!(
+                f,
+                "{} of {} left in {window}",
+                self.window, self.budget.recycles
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: u64) -> MonoTime {
+        MonoTime::from_millis(secs * 1000)
+    }
+
+    #[test]
+    fn a_rule_that_keeps_firing_rests_twice_as_long_up_to_an_hour() {
+        let base = Duration::from_secs(300);
+        let mut cooldown = Cooldown::default();
+        let mut now = at(10);
+        let mut rests = Vec::new();
+        for _ in 0..6 {
+            cooldown.fire(now, base);
+            let until = cooldown.until(now).unwrap();
+            rests.push(until.since(now).as_secs());
+            now = until;
+            assert_eq!(cooldown.until(now), None);
+        }
+        assert_eq!(rests, [300, 600, 1200, 2400, 3600, 3600]);
+        cooldown.fire(now + HOUR, base);
+        assert_eq!(cooldown.until(now + HOUR), Some(now + HOUR + HOUR));
+        let quiet = now + HOUR + HOUR + HOUR + Duration::from_nanos(1);
+        cooldown.fire(quiet, base);
+        assert_eq!(cooldown.until(quiet), Some(quiet + base));
+    }
+
+    #[test]
+    fn the_budget_slides_and_the_day_limits_it_too() {
+        let budget = Budget {
+            recycles: 2,
+            window: Duration::from_secs(600),
+            per_day: 3,
+        };
+        let mut spent = Spent::default();
+        assert!(spent.take(at(0), &budget) && spent.take(at(1), &budget));
+        assert!(!spent.take(at(599), &budget));
+        assert_eq!(
+            spent.left(at(599), &budget).to_string(),
+            "0 of 2 left in 10min"
+        );
+        assert!(spent.take(at(600), &budget));
+        assert!(!spent.take(at(5_000), &budget));
+        assert_eq!(
+            spent.left(at(5_000), &budget).to_string(),
+            "0 of 3 left in 24h"
+        );
+        assert!(spent.take(at(86_400), &budget));
+    }
+
+    #[test]
+    fn what_was_spent_long_ago_is_forgotten() {
+        let budget = Budget {
+            recycles: 2,
+            window: Duration::from_secs(600),
+            per_day: 3,
+        };
+        let mut spent = Spent::default();
+        for day in 1..100 {
+            assert!(spent.take(at(day * 86_400), &budget));
+        }
+        assert_eq!(spent.times.len(), 1);
+    }
+}

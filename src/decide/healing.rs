@@ -1,0 +1,321 @@
+//! Rules at work: what was counted, whether it is too much, what keeps a rule from acting, and
+//! what it does.
+
+use super::{
+    engine::Engine,
+    event::{Event, Kind, Level},
+    guard::Held,
+    life::Life,
+    observation::{MemorySample, Tally},
+    policy::{Action, Command, Strategy},
+    recycle::{Cause, Phase, Wish, strategy_word},
+    rule::Reading,
+    say::millis,
+    step::Step,
+    trigger::Trigger,
+};
+use crate::{
+    units::ByteSize,
+    words::{Generation, Mode},
+};
+
+impl Engine {
+    pub(super) fn tally(&mut self, tally: &Tally) {
+        let (now, generation) = (self.now, tally.generation);
+        let Some(life) = self.life_mut(generation) else {
+            return;
+        };
+        life.tally(now, tally);
+        self.end_hung(generation);
+        // Another length: counted under rules that are no longer in force.
+        if self.serving == Some(generation) && tally.rules.len() == self.rules.len() {
+            for (rule, seen) in self.rules.iter_mut().zip(&tally.rules) {
+                rule.count(now, *seen);
+            }
+            self.check_rules();
+        }
+        if let Some(recycle) = &mut self.recycle
+            && let Phase::Handover(handover) = &mut recycle.phase
+        {
+            let by_new = recycle.new == Some(generation);
+            if by_new || recycle.old == Some(generation) {
+                handover.answers(by_new, tally.answered);
+            }
+            self.recycle_timeout();
+        }
+    }
+
+    pub(super) fn memory(&mut self, sample: &MemorySample) {
+        let (now, generation) = (self.now, sample.generation);
+        let Some(life) = self.life_mut(generation) else {
+            return;
+        };
+        life.memory.sample(now, sample);
+        if self.serving == Some(generation) && !self.relays() {
+            let mut confirm = false;
+            for at in 0..self.rules.len() {
+                let held = self.held(at, generation).is_some();
+                confirm |= self.rules[at].sample(now, sample, held);
+                if self.rules[at].limit_unknown() {
+                    self.say_held(at, Held::NoLimit);
+                }
+            }
+            if confirm && self.ending.is_none() {
+                self.push(Step::ConfirmMemory { generation });
+            }
+            self.check_rules();
+        }
+        self.watch_projection();
+    }
+
+    /// Lets every rule whose condition holds act, or says why it is held.
+    pub(super) fn check_rules(&mut self) {
+        if self.relays() || self.ending.is_some() {
+            return;
+        }
+        for at in 0..self.rules.len() {
+            // A rule before this one may have withdrawn the worker.
+            let Some(generation) = self.serving else {
+                return;
+            };
+            if !self.rules[at].holds(self.now) {
+                continue;
+            }
+            match self.held(at, generation) {
+                Some(held) => self.say_held(at, held),
+                None => self.fire(at, generation),
+            }
+        }
+    }
+
+    /// What keeps a rule from acting now.
+    pub(super) fn held(&self, at: usize, generation: Generation) -> Option<Held> {
+        let (now, rule) = (self.now, &self.rules[at]);
+        if let Some(until) = rule.disarmed_until.filter(|until| *until > now) {
+            return Some(Held::Disarmed(until));
+        }
+        if let Some(recycle) = &self.recycle {
+            return Some(Held::Recycling(recycle.incident));
+        }
+        let ready = self
+            .life(generation)
+            .and_then(|life| life.ready_since)
+            .unwrap_or(now);
+        let old_enough = ready + rule.rule.min_uptime;
+        if old_enough > now {
+            return Some(Held::MinUptime(old_enough));
+        }
+        if let Some(until) = rule.cooldown.until(now) {
+            return Some(Held::Cooldown(until));
+        }
+        let delayed = rule.recycles().is_some() && self.recycle_not_before > now;
+        delayed.then_some(Held::Backoff(self.recycle_not_before))
+    }
+
+    /// Says it once for each reason.
+    fn say_held(&mut self, at: usize, held: Held) {
+        let rule = &mut self.rules[at];
+        if rule.held == Some(held) {
+            return;
+        }
+        rule.held = Some(held);
+        let seen = rule.words(rule.reading(self.now));
+        if held == Held::NoLimit {
+            let text = format!("rule \"{}\": {}", rule.rule.name, held.words(self.now));
+            let event = Event::new(Kind::RuleHeld, Level::Warn, text);
+            let event = event.text("rule", self.rules[at].rule.name.clone());
+            self.say(event);
+            return;
+        }
+        let reason = format!("rule \"{}\": {seen}", rule.rule.name);
+        let text = format!("{reason}; held, as {}", held.words(self.now));
+        let event = Event::new(Kind::RuleHeld, Level::Info, text);
+        let mut event = event.text("rule", rule.rule.name.clone());
+        event.generation = self.serving;
+        if let Held::Recycling(incident) = held {
+            event = event.of(incident);
+            if rule.recycles().is_some()
+                && let Some(recycle) = &mut self.recycle
+            {
+                recycle.add_reason(reason);
+            }
+        }
+        self.say(event);
+    }
+
+    fn fire(&mut self, at: usize, generation: Generation) {
+        let incident = self.new_incident();
+        let rule = &self.rules[at];
+        let reading = rule.reading(self.now);
+        let observes = self.policy.mode == Mode::Observe || rule.rule.mode == Mode::Observe;
+        let recycle = rule.recycles();
+        let mut wish = Wish::new("", self.cause(at, generation));
+        wish.strategy = recycle.flatten();
+        let (strategy, note) = self.strategy_for(&wish);
+        let mut next = self.run_words(at, observes);
+        let mut recycles = false;
+        if recycle.is_some() {
+            let (taken, words) = self.spend(observes, generation, strategy, note);
+            recycles = taken && !observes;
+            next.push(words);
+        } else if next.is_empty() {
+            next.push("only said, as it has no other action".to_owned());
+        }
+        let rule = &mut self.rules[at];
+        rule.firings += 1;
+        rule.cooldown.fire(self.now, rule.rule.cooldown);
+        let name = rule.rule.name.clone();
+        let seen = rule.words(reading);
+        rule.clear();
+        let reason = format!("rule \"{name}\": {seen}");
+        let text = format!("rule \"{name}\" fired: {seen}; {}", next.join("; "));
+        let level = match recycle.is_some() && !recycles && !observes {
+            true => Level::Error,
+            false => Level::Warn,
+        };
+        let event = numbers(
+            Event::new(Kind::RuleFired, level, text),
+            &self.rules[at].rule.when,
+            reading,
+        );
+        let event = event.about(generation).of(incident).text("rule", name);
+        self.say(event.flag("observe", observes).flag("recycles", recycles));
+        if !observes {
+            self.run_commands(at, generation, incident, &reason);
+        }
+        if recycles {
+            let memory = matches!(self.rules[at].rule.when, Trigger::Memory { .. });
+            let slow = matches!(self.rules[at].rule.when, Trigger::Slow { .. });
+            wish.incident = Some(incident);
+            wish.reason = reason;
+            wish.rule = Some(self.rules[at].rule.name.clone());
+            wish.stuck = slow.then_some(at);
+            wish.memory_limit = memory.then_some(ByteSize(reading.limit));
+            self.request_recycle(wish);
+        }
+    }
+
+    /// How sick the worker is that this rule found at fault.
+    fn cause(&self, at: usize, generation: Generation) -> Cause {
+        match &self.rules[at].rule.when {
+            Trigger::Requests { .. } | Trigger::Memory { .. } => Cause::Healthy,
+            Trigger::Status { .. } => Cause::Sick,
+            Trigger::Slow { time_taken, .. } => {
+                let hangs = |life: &Life| life.hangs(self.now, *time_taken);
+                match self.life(generation).is_some_and(hangs) {
+                    true => Cause::Hung,
+                    false => Cause::Sick,
+                }
+            }
+        }
+    }
+
+    /// Takes one recycle from the budget if there is one; and says what that means.
+    fn spend(
+        &mut self,
+        observes: bool,
+        old: Generation,
+        strategy: Strategy,
+        note: &str,
+    ) -> (bool, String) {
+        let (now, budget) = (self.now, self.policy.budget);
+        let spent = if observes {
+            &mut self.spent_observing
+        } else {
+            &mut self.spent
+        };
+        let taken = spent.take(now, &budget);
+        let left = spent.left(now, &budget);
+        let strategy = strategy_word(strategy);
+        let new = self.newest.next();
+        let words = match (taken, observes) {
+            (true, false) => {
+                format!("recycling worker {old} ({strategy}{note}) to worker {new}; budget {left}")
+            }
+            (true, true) => format!(
+                "would recycle worker {old} ({strategy}{note}) to worker {new}, but only observes; \
+                 budget would be {left}"
+            ),
+            (false, false) => format!("not recycling, as the budget is spent: {left}"),
+            (false, true) => format!("would not recycle, as the budget would be spent: {left}"),
+        };
+        (taken, words)
+    }
+
+    fn run_words(&self, at: usize, observes: bool) -> Vec<String> {
+        let rule = &self.rules[at];
+        let busy = rule.running.is_some() && !observes;
+        let verb = if observes { "would run" } else { "running" };
+        commands(&rule.rule.actions)
+            .map(|command| {
+                let program = command.argv.first().map_or("", String::as_str);
+                match busy {
+                    true => format!("not running {program}, as the rule's last command still runs"),
+                    false => format!("{verb} {program}"),
+                }
+            })
+            .collect()
+    }
+
+    /// One command of a rule runs at a time.
+    fn run_commands(&mut self, at: usize, generation: Generation, incident: u64, reason: &str) {
+        let rule = &mut self.rules[at];
+        if rule.running.is_some() {
+            return;
+        }
+        let name = rule.rule.name.clone();
+        rule.queued = commands(&rule.rule.actions)
+            .map(|command| Step::Run {
+                incident,
+                rule: name.clone(),
+                reason: reason.to_owned(),
+                generation,
+                command: command.clone(),
+            })
+            .collect();
+        self.run_next(at, incident);
+    }
+
+    fn run_next(&mut self, at: usize, incident: u64) {
+        let step = self.rules[at].queued.pop_front();
+        self.rules[at].running = step.is_some().then_some(incident);
+        if let Some(step) = step {
+            self.push(step);
+        }
+    }
+
+    pub(super) fn command_ended(&mut self, incident: u64, how: &str) {
+        let ran = self
+            .rules
+            .iter()
+            .position(|rule| rule.running == Some(incident));
+        let who = ran.map_or_else(String::new, |at| {
+            format!(" of rule \"{}\"", self.rules[at].rule.name)
+        });
+        let text = format!("the command{who} ended: {how}");
+        self.say(Event::new(Kind::CommandEnded, Level::Info, text).of(incident));
+        if let Some(at) = ran {
+            self.run_next(at, incident);
+        }
+    }
+}
+
+fn commands(actions: &[Action]) -> impl Iterator<Item = &Command> {
+    actions.iter().filter_map(|action| match action {
+        Action::Run(command) => Some(command),
+        _ => None,
+    })
+}
+
+fn numbers(event: Event, when: &Trigger, reading: Reading) -> Event {
+    match when {
+        Trigger::Memory { .. } => event
+            .number("private_bytes", reading.matching)
+            .number("limit_bytes", reading.limit)
+            .number("over_ms", millis(reading.held_for)),
+        _ => event
+            .number("matching", reading.matching)
+            .number("total", reading.total)
+            .number("limit", reading.limit),
+    }
+}

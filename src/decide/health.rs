@@ -1,0 +1,87 @@
+//! The health probe's verdict. Not a rule: no budget and no cooldown, but patience with a worker
+//! whose replacement is as unhealthy as it was.
+
+use super::{
+    engine::Engine,
+    event::{Event, Kind, Level},
+    recycle::{Cause, Wish},
+    restart::{Backoff, SERVICE},
+    say::words,
+};
+use crate::{time::MonoTime, words::Generation};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Health {
+    /// Failed probes in a row of the worker that serves.
+    failures: u32,
+    /// The last recycle for ill health.
+    recycled: bool,
+    delay: Backoff,
+    not_before: MonoTime,
+    /// That it waits has been said.
+    wait_said: bool,
+}
+
+impl Health {
+    /// Another worker serves, or what was seen says nothing.
+    pub(super) fn renew(&mut self) {
+        self.failures = 0;
+        self.wait_said = false;
+    }
+}
+
+impl Engine {
+    pub(super) fn probe(&mut self, generation: Generation, result: Result<(), String>) {
+        let Some(health) = self.policy.health else {
+            return;
+        };
+        if self.serving != Some(generation) || self.relays() || self.ending.is_some() {
+            return;
+        }
+        let Err(why) = result else {
+            self.health.renew();
+            return;
+        };
+        self.health.failures = self.health.failures.saturating_add(1);
+        if self.health.failures < health.failures || self.recycle.is_some() {
+            return;
+        }
+        let served = self.life(generation).and_then(|life| life.served(self.now));
+        let young = served.is_none_or(|served| served < SERVICE);
+        if young && self.health.recycled && !self.health.wait_said {
+            let delay = self.health.delay.next(&mut self.rng);
+            self.health.not_before = self.now + delay;
+        } else if !young {
+            self.health.delay.reset();
+            self.health.not_before = self.now;
+        }
+        let failures = self.health.failures;
+        let seen = format!("worker {generation} failed {failures} health probes in a row: {why}");
+        let wait = self
+            .health
+            .not_before
+            .max(self.recycle_not_before)
+            .since(self.now);
+        if !wait.is_zero() {
+            if !self.health.wait_said {
+                let text = format!("{seen}; next recycle in {} if that goes on", words(wait));
+                self.say_unhealthy(generation, text, None);
+            }
+            self.health.wait_said = true;
+            return;
+        }
+        let incident = self.new_incident();
+        self.say_unhealthy(generation, format!("{seen}; recycling it"), Some(incident));
+        self.health.renew();
+        self.health.recycled = true;
+        let mut wish = Wish::new(seen, Cause::Sick);
+        wish.incident = Some(incident);
+        self.request_recycle(wish);
+    }
+
+    fn say_unhealthy(&mut self, generation: Generation, text: String, incident: Option<u64>) {
+        let failures = u64::from(self.health.failures);
+        let event = Event::new(Kind::Unhealthy, Level::Warn, text).about(generation);
+        self.say(event.of(incident).number("failures", failures));
+    }
+}

@@ -1,0 +1,303 @@
+//! How a worker comes, and what follows when it ends by itself.
+
+use std::time::Duration;
+
+use super::{
+    drain::SLACK,
+    engine::{Engine, Want},
+    event::{Event, Kind, Level},
+    life::{Life, State},
+    observation::StartFailure,
+    policy::{GiveUp, RestartWhen},
+    restart::{Plan, QUICK, RETRY},
+    say::{millis, words},
+    step::Step,
+};
+use crate::words::{Exit, Generation};
+
+/// What else was seen when a worker ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Signs {
+    pub(super) oom_killed: bool,
+    pub(super) address_in_use: bool,
+    pub(super) left_children: bool,
+}
+
+impl Engine {
+    pub(super) fn start(&mut self) {
+        debug_assert!(self.starting().is_none(), "one start at a time");
+        self.pending_start = None;
+        self.newest = self.newest.next();
+        let generation = self.newest;
+        let timeout = self.policy.recycle.start_timeout;
+        self.lives
+            .push(Life::starting(generation, self.now, timeout));
+        if let Some(recycle) = &mut self.recycle {
+            recycle.new = Some(generation);
+        }
+        let text = format!("starting worker {generation}");
+        let event = Event::new(Kind::WorkerStarting, Level::Info, text);
+        self.say(event.about(generation).of(self.story));
+        self.push(Step::Start { generation });
+    }
+
+    pub(super) fn started(&mut self, generation: Generation, pid: u32) {
+        if let Some(life) = self.life_mut(generation) {
+            life.pid = Some(pid);
+        }
+    }
+
+    pub(super) fn ready(&mut self, generation: Generation) {
+        let now = self.now;
+        let Some(life) = self.life_mut(generation) else {
+            return;
+        };
+        if life.state != State::Starting {
+            return;
+        }
+        life.ready(now);
+        let took = now.since(life.started_at);
+        let text = format!("{} ready after {}", life.name(), words(took));
+        self.last_start_took = took;
+        self.restarts.ready();
+        let event = Event::new(Kind::WorkerReady, Level::Info, text).about(generation);
+        self.say(event.of(self.story).number("start_ms", millis(took)));
+        if self.recycle.is_some() {
+            self.replacement_ready(generation);
+        } else {
+            self.admit(generation, None);
+        }
+        self.story = None;
+    }
+
+    pub(super) fn admit(&mut self, generation: Generation, beside: Option<Generation>) {
+        if let Some(life) = self.life_mut(generation) {
+            life.on_roster = true;
+        }
+        self.serve(Some(generation));
+        self.push(Step::Admit { generation, beside });
+    }
+
+    pub(super) fn listens_elsewhere(&mut self, generation: Generation, expected: u16, found: u16) {
+        let Some(life) = self.life_mut(generation) else {
+            return;
+        };
+        if life.state != State::Starting || life.elsewhere_said {
+            return;
+        }
+        life.elsewhere_said = true;
+        let text = format!(
+            "{} listens on {found}, not on {expected}: set port = {found}",
+            life.name()
+        );
+        let event = Event::new(Kind::ListensElsewhere, Level::Error, text).about(generation);
+        let event = event.number("expected", u64::from(expected));
+        self.say(event.of(self.story).number("found", u64::from(found)));
+    }
+
+    /// It was not started, so there is nothing that could exit or be gone.
+    pub(super) fn not_started(&mut self, generation: Generation, why: &StartFailure) {
+        let Some(at) = self
+            .lives
+            .iter()
+            .position(|life| life.generation == generation)
+        else {
+            return;
+        };
+        let life = self.lives.remove(at);
+        if life.state != State::Starting {
+            return;
+        }
+        let (why, taken) = match why {
+            StartFailure::Spawn(why) => (why.clone(), false),
+            StartFailure::PortInUse { port, owner } => {
+                let owner = owner
+                    .as_ref()
+                    .map_or_else(String::new, |by| format!(" by {by}"));
+                (format!("port {port} is taken{owner}"), true)
+            }
+        };
+        // 111 says that a system call failed.
+        self.start_failed(&life, &why, 111, taken);
+    }
+
+    pub(super) fn start_timed_out(&mut self, generation: Generation) {
+        let timeout = words(self.policy.recycle.start_timeout);
+        let Some(life) = self.life_mut(generation) else {
+            return;
+        };
+        life.blocks_start = true;
+        life.end_said = true;
+        let life = life.clone();
+        self.kill(generation);
+        let why = format!("no complete answer within {timeout}");
+        self.start_failed(&life, &why, Exit::Signal(9).shell_code(), false);
+    }
+
+    pub(super) fn exited(&mut self, generation: Generation, exit: Exit, signs: Signs) {
+        let now = self.now;
+        let Some(life) = self.life_mut(generation) else {
+            return;
+        };
+        let was = life.state;
+        life.exit = Some(exit);
+        if matches!(was, State::Draining | State::Stopping) {
+            if was == State::Draining {
+                life.state = State::Stopping;
+                life.stop_at.get_or_insert(now);
+                life.overdue_at = Some(now + SLACK);
+            }
+            return;
+        }
+        life.blocks_start = true;
+        life.end_said = true;
+        life.stop_at = Some(now);
+        life.overdue_at = Some(now + SLACK);
+        let life = life.clone();
+        if was == State::Ready {
+            self.crashed(&life, exit, signs);
+        }
+        if let Some(life) = self.life_mut(generation) {
+            life.state = State::Stopping;
+        }
+        if was == State::Starting {
+            let why = format!("{} before it was ready", ended(exit, signs));
+            self.start_failed(&life, &why, exit.shell_code(), signs.address_in_use);
+        }
+    }
+
+    /// A worker that served is no more.
+    fn crashed(&mut self, life: &Life, exit: Exit, signs: Signs) {
+        let (now, generation) = (self.now, life.generation);
+        let served = life.served(now).unwrap_or_default();
+        let incident = self.new_incident();
+        let what = format!(
+            "{} {} after {} with {} in flight",
+            life.name(),
+            ended(exit, signs),
+            words(served),
+            life.in_flight,
+        );
+        let next = if self.ending.is_some() {
+            "autoheal is stopping".to_owned()
+        } else if let Some(next) = self.recycle_survives(generation) {
+            next
+        } else {
+            let clean = exit == Exit::Code(0) && !signs.oom_killed;
+            self.story = Some(incident);
+            self.restart(Some(served), clean, exit.shell_code())
+        };
+        let event = Event::new(Kind::WorkerExited, Level::Warn, format!("{what}; {next}"))
+            .about(generation)
+            .of(incident)
+            .text("how", exit.to_string())
+            .number("uptime_ms", millis(served))
+            .number("in_flight", life.in_flight)
+            .flag("oom_killed", signs.oom_killed);
+        self.say(event);
+        self.withdraw(generation);
+        self.say_if_given_up();
+        self.end_handover_of(generation);
+    }
+
+    /// A worker did not get ready. It is not in `lives` any more, or on its way out.
+    pub(super) fn start_failed(&mut self, life: &Life, why: &str, code: i32, taken: bool) {
+        let generation = life.generation;
+        let incident = match self.story {
+            Some(incident) => incident,
+            None => self.new_incident(),
+        };
+        self.story = Some(incident);
+        let kept = self.replacement_failed(generation, taken);
+        let level = match kept {
+            Some(_) => Level::Warn,
+            None => Level::Error,
+        };
+        let next = kept.unwrap_or_else(|| self.restart(None, false, code));
+        let took = self.now.since(life.started_at);
+        let text = format!("{} failed to start: {why}; {next}", life.name());
+        let event = Event::new(Kind::StartFailed, level, text).about(generation);
+        let event = event.of(incident).text("why", why);
+        self.say(
+            event
+                .number("after_ms", millis(took))
+                .flag("address_in_use", taken),
+        );
+        self.say_if_given_up();
+        self.end_failed_recycle(generation, why);
+    }
+
+    /// Plans the next start and says it in words.
+    fn restart(&mut self, served: Option<Duration>, clean: bool, code: i32) -> String {
+        if self.relays() || (clean && self.policy.restart.when == RestartWhen::OnFailure) {
+            self.want = Want::LeftDown;
+            self.pending_start = None;
+            let why = if self.relays() {
+                "in relay mode"
+            } else {
+                "after exit code 0"
+            };
+            return format!("it is not restarted {why}");
+        }
+        let plan = self.restarts.ended(self.now, served, &mut self.rng);
+        let (delay, words) = match plan {
+            Plan::AtOnce(nth) => {
+                let text = format!("restarting at once ({nth} of {QUICK} this minute)");
+                (Duration::ZERO, text)
+            }
+            Plan::Later(delay) => (delay, format!("next start in {}", words(delay))),
+            Plan::GiveUp { .. } if self.policy.restart.give_up == GiveUp::Exit => {
+                self.end_by_itself(code);
+                return "giving up".to_owned();
+            }
+            Plan::GiveUp { ends } => {
+                let text = format!(
+                    "giving up after {ends} ends in a row; next try in {}",
+                    words(RETRY)
+                );
+                self.given_up = Some(ends);
+                (RETRY, text)
+            }
+            Plan::StillDown => (RETRY, format!("next try in {}", words(RETRY))),
+        };
+        self.pending_start = Some(self.now + delay);
+        words
+    }
+
+    /// Says it after the end that was the last straw.
+    fn say_if_given_up(&mut self) {
+        let Some(ends) = self.given_up.take() else {
+            return;
+        };
+        let text = format!(
+            "the worker does not stay up: {ends} ends in a row without a minute of service; \
+             answering 503 and trying again every {}",
+            words(RETRY)
+        );
+        let event = Event::new(Kind::GaveUp, Level::Error, text).of(self.story);
+        self.say(
+            event
+                .number("ends", u64::from(ends))
+                .number("retry_ms", millis(RETRY)),
+        );
+    }
+}
+
+/// How it ended, with what a person should know beside the bare status.
+fn ended(exit: Exit, signs: Signs) -> String {
+    let mut text = if signs.oom_killed {
+        "was killed by the OOM killer".to_owned()
+    } else {
+        match exit {
+            Exit::Code(code) => format!("exited with code {code}"),
+            Exit::Signal(_) => format!("was {exit}"),
+        }
+    };
+    if signs.address_in_use {
+        text.push_str(" (its address is in use)");
+    }
+    if signs.left_children {
+        text.push_str(" (it forked into the background: run it in the foreground)");
+    }
+    text
+}

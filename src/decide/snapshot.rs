@@ -1,0 +1,132 @@
+//! The engine at one moment, as plain data for `status` and the dashboard.
+
+use std::time::Duration;
+
+use crate::{
+    time::MonoTime,
+    units::ByteSize,
+    words::{Generation, Mode},
+};
+
+/// The engine at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// `starting`, `ready`, `draining`, `stopping`, `down`, `waiting` (for the next start), `gave
+    /// up`, `stopped` (by an operator) or `shutting down`.
+    pub phase: &'static str,
+    /// What is done with what is decided.
+    pub mode: Mode,
+    /// Every worker that is not gone, the oldest first.
+    pub generations: Vec<GenerationView>,
+    /// The rules in force, in the policy's order.
+    pub rules: Vec<RuleView>,
+    /// The budget of recycles by rules.
+    pub budget: BudgetView,
+    /// When the next start is due; in the past: it waits for an old worker to be gone.
+    pub next_start: Option<MonoTime>,
+    /// Since when nothing serves.
+    pub down_since: Option<MonoTime>,
+    /// Every request is parked until then.
+    pub hold_until: Option<MonoTime>,
+    /// The recycle under way.
+    pub recycle: Option<RecycleView>,
+    /// Everything has ended by then.
+    pub shutdown_deadline: Option<MonoTime>,
+    /// The latest incident.
+    pub last_incident: Option<IncidentView>,
+}
+
+/// One worker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenerationView {
+    /// Which.
+    pub generation: Generation,
+    /// `starting`, `ready`, `draining` or `stopping`.
+    pub state: &'static str,
+    /// New requests may go to it.
+    pub on_roster: bool,
+    /// Its main process, once that exists.
+    pub pid: Option<u32>,
+    /// When it was started.
+    pub started_at: MonoTime,
+    /// When it gave its first complete answer.
+    pub ready_since: Option<MonoTime>,
+    /// How long it has been ready.
+    pub uptime: Option<Duration>,
+    /// Requests in flight, as of the last tally.
+    pub in_flight: u64,
+    /// Its private memory, as of the last sample.
+    pub private_bytes: Option<ByteSize>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleView {
+    /// Its name.
+    pub name: String,
+    /// `armed`, `firing`, `cooling`, `disarmed` or `off`.
+    pub state: &'static str,
+    /// When that state ends, if that is known.
+    pub until: Option<MonoTime>,
+    /// Its numbers and limits now, in words.
+    pub reading: String,
+    /// Requests, or bytes, that count against it now.
+    pub matching: u64,
+    /// Requests in its scope.
+    pub total: u64,
+    /// How many, or how many bytes, are too many.
+    pub limit: u64,
+    /// Why it does not act although its condition holds.
+    pub held: Option<String>,
+    /// How often it has fired since autoheal or this rule's definition came into force.
+    pub firings: u64,
+    /// It only reports.
+    pub observes: bool,
+    /// Whether it stands there by default.
+    pub proactive: bool,
+}
+
+/// The budget of recycles by rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetView {
+    /// Left in the sliding window...
+    pub left: u32,
+    /// ...of so many...
+    pub of: u32,
+    /// ...in this time.
+    pub window: Duration,
+    /// Left in 24 hours...
+    pub left_today: u32,
+    /// ...of so many.
+    pub per_day: u32,
+}
+
+/// A recycle under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecycleView {
+    /// The incident that `RecycleEnded` will carry.
+    pub incident: u64,
+    /// Everything it is done for.
+    pub reasons: Vec<String>,
+    /// `overlap` or `in-place`.
+    pub strategy: &'static str,
+    /// `starting`, `handing over`, `waiting for quiet`, `draining` or `stopping`.
+    pub phase: &'static str,
+    /// The worker that goes, if one served.
+    pub old: Option<Generation>,
+    /// The worker that comes, once it is started.
+    pub new: Option<Generation>,
+    /// When it began.
+    pub began: MonoTime,
+}
+
+/// An incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentView {
+    /// Its number.
+    pub incident: u64,
+    /// When it happened.
+    pub at: MonoTime,
+    /// Its first event's line.
+    pub text: String,
+}

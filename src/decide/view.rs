@@ -1,0 +1,150 @@
+//! Looks at the engine without changing it.
+
+use super::{
+    engine::{Engine, Want},
+    guard::Held,
+    life::{Life, State},
+    recycle::{Phase, Recycle, strategy_word},
+    rule::Watched,
+    snapshot::{BudgetView, GenerationView, RecycleView, RuleView, Snapshot},
+};
+use crate::{time::MonoTime, words::Mode};
+
+impl Engine {
+    /// The engine at this moment, as plain data.
+    #[must_use]
+    pub fn snapshot(&self, now: MonoTime) -> Snapshot {
+        let serves = self.lives.iter().any(|life| life.on_roster);
+        let observes = self.policy.mode == Mode::Observe;
+        let spent = if observes {
+            &self.spent_observing
+        } else {
+            &self.spent
+        };
+        let left = spent.left(now, &self.policy.budget);
+        Snapshot {
+            phase: self.phase(),
+            mode: self.policy.mode,
+            generations: self
+                .lives
+                .iter()
+                .map(|life| generation(life, now))
+                .collect(),
+            rules: self
+                .rules
+                .iter()
+                .map(|rule| self.rule_view(rule, now))
+                .collect(),
+            budget: BudgetView {
+                left: left.window,
+                of: self.policy.budget.recycles,
+                window: self.policy.budget.window,
+                left_today: left.day,
+                per_day: self.policy.budget.per_day,
+            },
+            next_start: self.pending_start,
+            down_since: (!serves).then_some(self.down_since),
+            hold_until: self.hold_until,
+            recycle: self.recycle.as_ref().map(recycle),
+            shutdown_deadline: self.ending.as_ref().map(|ending| ending.deadline_of_all()),
+            last_incident: self.last_incident.clone(),
+        }
+    }
+
+    fn phase(&self) -> &'static str {
+        if self.ending.is_some() {
+            return "shutting down";
+        }
+        if self.lives.iter().any(|life| life.on_roster) {
+            return "ready";
+        }
+        match self.want {
+            Want::Stopped if self.lives.is_empty() => "stopped",
+            Want::LeftDown if self.lives.is_empty() => "down",
+            _ if self.starting().is_some() => "starting",
+            Want::Up if self.restarts.gave_up() => "gave up",
+            _ => match self.lives.last().map(|life| life.state) {
+                Some(State::Draining) => "draining",
+                Some(_) => "stopping",
+                None => "waiting",
+            },
+        }
+    }
+
+    fn rule_view(&self, rule: &Watched, now: MonoTime) -> RuleView {
+        let reading = rule.reading(now);
+        let firing = rule.running.is_some()
+            || self
+                .recycle
+                .as_ref()
+                .is_some_and(|r| r.rule.as_ref() == Some(&rule.rule.name));
+        let (state, until) = match (
+            rule.disarmed_until.filter(|at| *at > now),
+            rule.cooldown.until(now),
+        ) {
+            _ if self.relays() || rule.limit_unknown() => ("off", None),
+            (Some(until), _) => ("disarmed", Some(until)),
+            _ if firing => ("firing", None),
+            (_, Some(until)) => ("cooling", Some(until)),
+            _ => ("armed", None),
+        };
+        let live = |held: &Held| match held {
+            Held::NoLimit => rule.limit_unknown(),
+            Held::Recycling(incident) => {
+                let under_way = self.recycle.as_ref().map(|recycle| recycle.incident);
+                under_way == Some(*incident)
+            }
+            held => held.until().is_some_and(|until| until > now),
+        };
+        RuleView {
+            name: rule.rule.name.clone(),
+            state,
+            until,
+            reading: rule.words(reading),
+            matching: reading.matching,
+            total: reading.total,
+            limit: reading.limit,
+            held: rule.held.filter(live).map(|held| held.words(now)),
+            firings: rule.firings,
+            observes: self.policy.mode == Mode::Observe || rule.rule.mode == Mode::Observe,
+            proactive: rule.rule.proactive,
+        }
+    }
+}
+
+fn generation(life: &Life, now: MonoTime) -> GenerationView {
+    GenerationView {
+        generation: life.generation,
+        state: match life.state {
+            State::Starting => "starting",
+            State::Ready => "ready",
+            State::Draining => "draining",
+            State::Stopping => "stopping",
+        },
+        on_roster: life.on_roster,
+        pid: life.pid,
+        started_at: life.started_at,
+        ready_since: life.ready_since,
+        uptime: life.served(now),
+        in_flight: life.in_flight,
+        private_bytes: life.memory.last(),
+    }
+}
+
+fn recycle(recycle: &Recycle) -> RecycleView {
+    RecycleView {
+        incident: recycle.incident,
+        reasons: recycle.reasons.clone(),
+        strategy: strategy_word(recycle.strategy),
+        phase: match recycle.phase {
+            Phase::Starting | Phase::Restarting => "starting",
+            Phase::Handover(_) => "handing over",
+            Phase::Quiet { .. } => "waiting for quiet",
+            Phase::Draining => "draining",
+            Phase::Stopping => "stopping",
+        },
+        old: recycle.old,
+        new: recycle.new,
+        began: recycle.began,
+    }
+}
