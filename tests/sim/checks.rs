@@ -1,0 +1,96 @@
+//! What must hold whenever the engine says something or starts a worker.
+
+use std::{collections::VecDeque, time::Duration};
+
+use autoheal::{
+    decide::{
+        event::{Event, Field, Kind},
+        step::Door,
+    },
+    explain::code::Code,
+    time::MonoTime,
+};
+
+use crate::world::World;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl World {
+    /// Restarts only: three at once in a minute and those that waited 1, 2, 4... seconds.
+    pub(crate) fn check_rate(&mut self) {
+        for times in [&mut self.starts, &mut self.asked, &mut self.fired] {
+            times.retain(|at| self.now.since(*at) < MINUTE * 11);
+        }
+        let recent = |times: &VecDeque<MonoTime>| {
+            times
+                .iter()
+                .filter(|at| self.now.since(**at) < MINUTE)
+                .count()
+        };
+        let (starts, asked) = (recent(&self.starts), recent(&self.asked));
+        assert!(
+            starts <= 11 + 9 * asked,
+            "{starts} starts in a minute, {asked} asked for"
+        );
+    }
+
+    pub(crate) fn hear(&mut self, event: &Event) {
+        match event.kind {
+            Kind::RecycleBegun => {
+                assert_eq!(self.recycle, None, "a second recycle: {event}");
+                self.recycle = event.incident;
+                self.asked.push_back(self.now);
+            }
+            Kind::RecycleEnded => {
+                let incident = event.incident.expect("an incident");
+                if self.recycle.is_some() {
+                    assert_eq!(self.recycle.take(), Some(incident), "{event}");
+                }
+                self.unanswered.remove(&incident);
+            }
+            Kind::RuleFired => {
+                let generation = event.generation.expect("a worker").0;
+                assert!(
+                    self.roster.contains(&generation),
+                    "{event} acts on a worker that rests"
+                );
+                if event.fields.contains(&("recycles", Field::Flag(true))) {
+                    self.fired.push_back(self.now);
+                    let budget = self.policy.budget;
+                    let live = |at: &&MonoTime| self.now.since(**at) < budget.window;
+                    let spent = self.fired.iter().filter(live).count();
+                    assert!(spent <= budget.recycles as usize, "the budget: {event}");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// While nothing serves, requests are told the truth.
+    pub(crate) fn check_door(&self) {
+        if !self.roster.is_empty() || self.exit.is_some() {
+            return;
+        }
+        let snapshot = self.engine.snapshot(self.now);
+        let told = self.door.expect("a door, as nothing serves");
+        let refused = |what| matches!(told, Door::Refuse { code, .. } if code == what);
+        match snapshot.phase {
+            "shutting down" => assert!(refused(Code::ShuttingDown), "{told:?}"),
+            "stopped" => assert!(refused(Code::WorkerStoppedByOperator), "{told:?}"),
+            "down" => assert!(refused(Code::WorkerDown), "{told:?}"),
+            "gave up" => assert!(refused(Code::WorkerGaveUp), "{told:?}"),
+            _ => {}
+        }
+        let Door::Park {
+            down_since,
+            next_start,
+        } = told
+        else {
+            return;
+        };
+        assert_eq!(Some(down_since), snapshot.down_since);
+        if next_start > self.now {
+            assert_eq!(Some(next_start), snapshot.next_start);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the simulated world does by itself at each tick: traffic, faults, operators, nonsense.
+
+use std::time::Duration;
+
+use autoheal::{
+    decide::{
+        observation::{MemorySample, Observation, RuleCount, Tally, Word},
+        trigger::Trigger,
+    },
+    time::MonoTime,
+    units::ByteSize,
+    words::Generation,
+};
+
+use crate::{
+    worker::{Life, own_exit},
+    world::{TICK, World},
+};
+
+impl World {
+    pub(crate) fn tick(&mut self) {
+        let all: Vec<u32> = self
+            .workers
+            .iter()
+            .filter(|(_, w)| w.lives())
+            .map(|(generation, _)| *generation)
+            .collect();
+        for generation in all {
+            self.misbehave(generation);
+            let tally = self.traffic(generation);
+            let bytes = self.workers[&generation].bytes;
+            self.tell(Observation::Tally(tally));
+            let sample = |exact| MemorySample {
+                generation: Generation(generation),
+                bytes: ByteSize(bytes),
+                exact,
+                limit: None,
+            };
+            self.tell(Observation::Memory(sample(false)));
+            if std::mem::take(&mut self.confirm) {
+                self.tell(Observation::Memory(sample(true)));
+            }
+            let result = match self.workers[&generation].sick {
+                true => Err("no answer within 2s".to_owned()),
+                false => Ok(()),
+            };
+            self.tell(Observation::Probe {
+                generation: Generation(generation),
+                result,
+            });
+        }
+        self.interfere();
+        self.check_door();
+        let generations = self.engine.snapshot(self.now).generations;
+        assert!(generations.len() < 12, "{generations:?}");
+        let starting = generations.iter().filter(|g| g.state == "starting");
+        assert!(starting.count() <= 1, "{generations:?}");
+    }
+
+    fn misbehave(&mut self, generation: u32) {
+        let knobs = self.knobs;
+        let chances = [
+            knobs.crashes_a_tick,
+            knobs.hangs_a_tick,
+            knobs.unhealthy_a_tick,
+        ];
+        let [crashes, hangs, sickens] = chances.map(|chance| self.rng.f64() < chance);
+        let worker = self.workers.get_mut(&generation).unwrap();
+        worker.hung |= hangs && worker.state == Life::Up;
+        worker.sick |= sickens;
+        if crashes && worker.state == Life::Up {
+            let exit = own_exit(&mut self.rng);
+            self.exits_in(0, generation, exit);
+        }
+    }
+
+    /// Ten requests a tick, spread over the roster.
+    fn traffic(&mut self, generation: u32) -> Tally {
+        let came = if self.roster.contains(&generation) {
+            10 / self.roster.len() as u64
+        } else {
+            0
+        };
+        let (now, knobs) = (self.now, self.knobs);
+        let failed = (0..came)
+            .filter(|_| self.rng.f64() < knobs.fails_requests)
+            .count() as u64;
+        let worker = self.workers.get_mut(&generation).unwrap();
+        let mut answered = came;
+        if worker.hung {
+            answered = 0;
+            worker.in_flight += came;
+            worker.stuck.push((now, came));
+        } else {
+            worker.bytes += came * knobs.leak_per_request;
+        }
+        let mut rules = Vec::new();
+        for rule in &self.policy.rules {
+            rules.push(match &rule.when {
+                Trigger::Status { .. } => RuleCount {
+                    matching: failed.min(answered),
+                    total: answered,
+                },
+                Trigger::Requests { .. } => RuleCount {
+                    matching: answered,
+                    total: answered,
+                },
+                Trigger::Slow { time_taken, .. } => {
+                    let slow = |at: MonoTime| {
+                        now.since(at) >= *time_taken && now.since(at) < *time_taken + TICK
+                    };
+                    let slow = worker
+                        .stuck
+                        .iter()
+                        .filter(|(at, _)| slow(*at))
+                        .map(|(_, n)| n)
+                        .sum();
+                    RuleCount {
+                        matching: slow,
+                        total: answered + slow,
+                    }
+                }
+                Trigger::Memory { .. } => RuleCount::default(),
+            });
+        }
+        let in_flight = worker.in_flight;
+        Tally {
+            generation: Generation(generation),
+            rules,
+            answered,
+            in_flight,
+        }
+    }
+
+    /// Operators, stalls, and facts about workers that nobody knows.
+    fn interfere(&mut self) {
+        let knobs = self.knobs;
+        if self.rng.f64() < knobs.stalls_a_tick {
+            self.tell(Observation::Stalled(Duration::from_secs(3)));
+        }
+        if self.rng.f64() < knobs.nonsense_a_tick {
+            let generation = Generation(self.rng.u32(0..100_000) + 100_000);
+            self.tell(Observation::Ready { generation });
+            self.tell(Observation::Gone { generation });
+            self.tell(Observation::Drained { generation, cut: 1 });
+        }
+        if self.rng.f64() >= knobs.words_a_tick {
+            return;
+        }
+        let word = match self.rng.u8(0..12) {
+            0..4 => Word::Recycle {
+                reason: "because".to_owned(),
+                force: self.rng.bool(),
+            },
+            4..7 => Word::Start,
+            7 => Word::Stop,
+            8 => Word::Hold(Duration::from_secs(1)),
+            9 => Word::Disarm {
+                rules: Vec::new(),
+                time: Duration::from_secs(5),
+            },
+            10 => Word::Arm { rules: Vec::new() },
+            _ => Word::Reload {
+                policy: Box::new(self.policy.clone()),
+                recycle: self.rng.bool().then(|| "the command changed".to_owned()),
+            },
+        };
+        self.operator(word);
+    }
+}

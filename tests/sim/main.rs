@@ -1,0 +1,18 @@
+//! The engine in a simulated world, on virtual time: behaviours one by one, and a thousand seeds
+//! of everything at once.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod checks;
+mod crashes;
+mod faults;
+mod guards;
+mod memory;
+mod operators;
+mod recycles;
+mod rig;
+mod rules;
+mod seeds;
+mod sickness;
+mod worker;
+mod world;
