@@ -93,7 +93,10 @@ impl<'a, 'i> Element<'a, 'i> {
             Some(found) => Some(found),
             None => {
                 // A misspelt one is reported as what it is.
-                let misspelt = |written: &str| keys::nearest(written, &[name]).is_some();
+                let misspelt = |written: &str| {
+                    let (written, name) = (written.to_lowercase(), name.to_lowercase());
+                    strsim::damerau_levenshtein(&written, &name) <= 2
+                };
                 if !self.node.attributes().any(|a| misspelt(a.name())) {
                     report.error(
                         self.span(),
