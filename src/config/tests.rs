@@ -131,16 +131,25 @@ fn a_default_that_is_changed_in_the_shipped_file_is_noticed() {
 
 #[test]
 fn every_example_is_a_configuration() {
-    let mut examples = 0;
-    for entry in std::fs::read_dir("config/examples").unwrap() {
-        let path = entry.unwrap().path();
+    let folders = ["", "flask", "node", "static"].map(|name| format!("config/examples/{name}"));
+    let files = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let files = files.map(|entry| entry.unwrap().path());
+    let is_config = |path: &PathBuf| {
+        matches!(
+            path.extension().and_then(|e| e.to_str()),
+            Some("toml" | "config")
+        )
+    };
+    let files: Vec<PathBuf> = files.filter(is_config).collect();
+    assert_eq!(files.len(), 5);
+    for path in files {
         let source = Source::read(&path, &std::env::current_dir().unwrap()).unwrap();
         let loaded = load_all(&[source], &Overrides::default(), &[("PATH", "/bin")]);
         let loaded = loaded.unwrap_or_else(|error| panic!("{}\n{error}", path.display()));
         assert_eq!(loaded.warnings, [], "{}", path.display());
-        examples += 1;
     }
-    assert!(examples >= 3);
 }
 
 fn options(text: &str, over: &Overrides) -> Result<Settings, String> {
@@ -258,8 +267,8 @@ fn a_later_file_wins_key_by_key_and_rule_by_name() {
 
 #[test]
 fn an_app_s_web_config_takes_settings_from_a_toml_beside_it() {
-    let iis = std::fs::read_to_string("config/examples/web.config").unwrap();
-    let toml = "[[rule]]\nname = \"status 500\"\nwhen.requests = { count = 3 }\ndo = [\"log\"]\n";
+    let iis = std::fs::read_to_string("config/examples/static/web.config").unwrap();
+    let toml = "[[rule]]\nname = \"status 501\"\nwhen.requests = { count = 3 }\ndo = [\"log\"]\n";
     let files = [source("web.config", &iis), source("autoheal.toml", toml)];
     let settings = load_all(&files, &Overrides::default(), &[])
         .unwrap()

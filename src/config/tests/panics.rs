@@ -119,7 +119,7 @@ proptest! {
 
     #[test]
     fn no_damage_to_a_good_file_makes_the_readers_panic(at in 0usize..1200, put in "\\PC{0,3}") {
-        for file in ["config/examples/web.config", "config/examples/flask.toml"] {
+        for file in ["config/examples/static/web.config", "config/examples/flask.toml"] {
             let text = std::fs::read_to_string(file).unwrap();
             let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
             let (head, tail) = text.split_at(at.unwrap_or(0));
