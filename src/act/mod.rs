@@ -237,6 +237,11 @@ impl Hands {
         }
     }
 
+    /// Looks at what is in flight, once a tick. `parked`: so many requests wait.
+    pub fn look(&mut self, parked: u64) {
+        self.stage.look(parked);
+    }
+
     /// Passes a signal on to every worker's main process.
     pub fn signal(&mut self, number: i32) {
         for running in self.running.values_mut() {

@@ -14,13 +14,20 @@ use crate::{
 /// A fresh worker gets at least so many requests at once.
 const FIRST_MIN: u64 = 16;
 
+/// So many ticks after the last one waited, what is in flight is what the app usually has.
+const CALM_TICKS: u32 = 10;
+
 /// What is on stage: the ready workers, the door, the hold.
 #[derive(Debug)]
 pub(super) struct Stage {
     threads: usize,
     now: Roster,
-    /// The most that the last generation had in flight at once.
+    /// The most that the last generation had in flight at once, when nobody had to wait.
     peak: u64,
+    /// The same of the generation that serves now.
+    peak_now: u64,
+    /// For so many ticks nobody has waited.
+    calm: u32,
     roster: watch::Sender<Arc<Roster>>,
 }
 
@@ -31,6 +38,8 @@ impl Stage {
             threads,
             now,
             peak: 0,
+            peak_now: 0,
+            calm: 0,
             roster,
         }
     }
@@ -43,7 +52,9 @@ impl Stage {
         beside: Option<Generation>,
         slow_start: Duration,
     ) -> Arc<Member> {
-        self.remember_peak();
+        if self.peak_now > 0 {
+            self.peak = std::mem::take(&mut self.peak_now);
+        }
         let ramp = Ramp {
             first: self.peak.max(FIRST_MIN),
             until: time::now() + slow_start,
@@ -58,6 +69,21 @@ impl Stage {
         member
     }
 
+    /// Looks at what is in flight, once a tick. While somebody waits, and just after, it is the
+    /// release of those who waited, which says nothing of what the app usually has.
+    pub(super) fn look(&mut self, parked: u64) {
+        self.calm = if parked == 0 {
+            self.calm.saturating_add(1)
+        } else {
+            0
+        };
+        if let Some(member) = self.now.members.first()
+            && self.calm >= CALM_TICKS
+        {
+            self.peak_now = self.peak_now.max(member.in_flight());
+        }
+    }
+
     pub(super) fn withdraw(&mut self, generation: Generation) {
         if self
             .now
@@ -65,7 +91,6 @@ impl Stage {
             .iter()
             .any(|member| member.generation == generation)
         {
-            self.remember_peak();
             self.now
                 .members
                 .retain(|member| member.generation != generation);
@@ -91,12 +116,6 @@ impl Stage {
     pub(super) fn hold(&mut self, hold: bool) {
         self.now.hold = hold;
         self.publish();
-    }
-
-    fn remember_peak(&mut self) {
-        if let Some(member) = self.now.members.first() {
-            self.peak = member.peak();
-        }
     }
 
     fn publish(&self) {

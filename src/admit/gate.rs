@@ -58,9 +58,9 @@ impl Local {
         (ramped && self.member.enter(self.thread)).then(|| Permit(self.clone()))
     }
 
-    /// An answer came: two more may be in flight.
+    /// An answer came: it makes room for two.
     pub fn answered(&self) {
-        self.allowance.set(self.allowance.get() + 2);
+        self.allowance.set(self.allowance.get() + 1);
     }
 }
 
@@ -126,10 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_worker_gets_two_more_for_each_answer() {
+    fn a_fresh_worker_gets_two_for_each_answer() {
         let local = local(2);
         let permits: Vec<Permit> = (0..9).map_while(|_| local.admit(at(0))).collect();
         assert_eq!(permits.len(), 2);
+        local.answered();
         local.answered();
         drop(permits);
         assert_eq!(

@@ -35,7 +35,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// How a fresh worker's share grows: so many requests at once to begin with, then two more for each
+/// How a fresh worker's share grows: so many requests at once to begin with, then two for each
 /// answer, without limit from `until` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ramp {
@@ -63,7 +63,6 @@ pub struct Member {
 struct Shard {
     in_flight: AtomicU64,
     connections: AtomicU64,
-    peak: AtomicU64,
 }
 
 const CLOSED: u64 = 1 << 63;
@@ -97,9 +96,6 @@ impl Member {
         if before & CLOSED != 0 {
             self.leave(thread);
             return false;
-        }
-        if before + 1 > shard.peak.load(Relaxed) {
-            shard.peak.store(before + 1, Relaxed);
         }
         true
     }
@@ -167,15 +163,6 @@ impl Member {
         self.shards
             .iter()
             .map(|shard| shard.connections.load(Acquire))
-            .sum()
-    }
-
-    /// The most requests that were in flight at once (the sum of the threads' peaks).
-    #[must_use]
-    pub fn peak(&self) -> u64 {
-        self.shards
-            .iter()
-            .map(|shard| shard.peak.load(Relaxed))
             .sum()
     }
 
@@ -249,7 +236,7 @@ mod tests {
         assert!(member.enter(0) && member.enter(1) && member.enter(1));
         member.close();
         assert!(!member.enter(0));
-        assert_eq!((member.in_flight(), member.peak()), (3, 3));
+        assert_eq!(member.in_flight(), 3);
         member.leave(1);
         member.leave(1);
         member.leave(0);

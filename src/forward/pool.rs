@@ -32,7 +32,7 @@ const BUFFER_MAX: usize = 64 * 1024;
 
 /// A request that may not be sent twice gets a fresh connection rather than one that has been idle
 /// for longer than this: the worker may be about to close it.
-const FRESH: Duration = Duration::from_secs(1);
+const RECENT: Duration = Duration::from_secs(1);
 
 /// One worker as one data thread uses it.
 #[derive(Debug)]
@@ -40,7 +40,44 @@ pub struct Upstream {
     /// Its place on the roster.
     pub local: Rc<Local>,
     idle: RefCell<VecDeque<Connection>>,
+    habits: Habits,
     closed: Cell<bool>,
+}
+
+/// What is known of how the worker treats its connections. Some close one right after an answer
+/// without having said so, for example when they did not read the request's body.
+#[derive(Debug, Default)]
+struct Habits {
+    /// So many connections were still open a moment after an answer.
+    survived: Cell<u32>,
+    /// It closed one early; until then it is expected to do so again.
+    closes_until: Cell<MonoTime>,
+}
+
+/// A connection that is open so long after an answer stays open.
+const PROVEN: Duration = Duration::from_millis(10);
+/// After so many that stayed open, a request that may not be sent twice trusts the next.
+const TRUSTED: u32 = 8;
+/// One that was closed early makes us careful for so long.
+const CAREFUL: Duration = Duration::from_secs(60);
+
+impl Habits {
+    fn is_careful(&self, now: MonoTime, fresh: Fresh) -> bool {
+        now < self.closes_until.get() || (fresh == Fresh::Recent && self.survived.get() < TRUSTED)
+    }
+
+    fn survived(&self, age: Duration) {
+        if age >= PROVEN {
+            self.survived.set(self.survived.get().saturating_add(1));
+        }
+    }
+
+    fn closed(&self, now: MonoTime, age: Duration) {
+        if age < RECENT {
+            self.survived.set(0);
+            self.closes_until.set(now + CAREFUL);
+        }
+    }
 }
 
 /// Which connections will do for a request.
@@ -86,6 +123,7 @@ impl Upstream {
         Self {
             local,
             idle: RefCell::default(),
+            habits: Habits::default(),
             closed: Cell::new(false),
         }
     }
@@ -100,25 +138,56 @@ impl Upstream {
         fresh: Fresh,
         settings: &Settings,
     ) -> Result<Connection, Failure> {
-        let longest = match fresh {
-            Fresh::Any => settings.keep_alive,
-            Fresh::Recent => settings.keep_alive.min(FRESH),
-            Fresh::New => Duration::ZERO,
-        };
-        loop {
-            let newest = (longest > Duration::ZERO).then(|| self.idle.borrow_mut().pop_back());
-            let Some(connection) = newest.flatten() else {
-                break;
-            };
-            if now.since(connection.idle_since) < longest && connection.sender.is_ready() {
+        while let Some(mut connection) = self.idle_connection(now, fresh, settings.keep_alive) {
+            // Its task may still have to see the end of the last exchange.
+            if connection.sender.ready().await.is_ok() {
                 return Ok(connection);
             }
+            self.habits.closed(now, now.since(connection.idle_since));
         }
         let connecting = connect(&self.local.member, self.local.thread());
         match tokio::time::timeout(settings.connect_timeout, connecting).await {
             Ok(connection) => connection,
             Err(_) => Err(Failure::ConnectTimeout),
         }
+    }
+
+    fn idle_connection(
+        &self,
+        now: MonoTime,
+        fresh: Fresh,
+        keep_alive: Duration,
+    ) -> Option<Connection> {
+        let longest = match fresh {
+            Fresh::Any => keep_alive,
+            Fresh::Recent => keep_alive.min(RECENT),
+            Fresh::New => return None,
+        };
+        let mut idle = self.idle.borrow_mut();
+        let careful = self.habits.is_careful(now, fresh);
+        loop {
+            // The longest idle has proven most; the last used has its memory warm.
+            let next = if careful {
+                idle.pop_front()
+            } else {
+                idle.pop_back()
+            }?;
+            let age = now.since(next.idle_since);
+            if next.sender.is_closed() {
+                self.habits.closed(now, age);
+            } else if careful && age < PROVEN {
+                idle.push_front(next);
+                return None;
+            } else if age < longest {
+                self.habits.survived(age);
+                return Some(next);
+            }
+        }
+    }
+
+    /// A connection that had been used before was closed under a request.
+    pub fn closed_under_a_request(&self, now: MonoTime) {
+        self.habits.closed(now, Duration::ZERO);
     }
 
     /// Takes back a connection whose exchange is complete.
