@@ -169,6 +169,7 @@ async fn heal(
     };
     let parts = Parts {
         hands: Hands::new(hands, threads, plane.roster, plane.mailboxes, observe),
+        log: log::say,
         journal: std::mem::replace(&mut ground.journal, Journal::in_memory()),
         sampler: Sampler::start(Proc::default(), sample)?,
         registry: plane.registry,

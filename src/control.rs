@@ -31,7 +31,7 @@ use crate::{
         tally::{Registry, Rules},
     },
     sense::memory::{Sampler, Thresholds},
-    time::{self, MonoTime},
+    time::{self, MonoTime, WallTime},
     worker::orphans::Orphans,
 };
 
@@ -91,6 +91,8 @@ pub struct About {
 pub struct Parts {
     /// Performs steps.
     pub hands: Hands,
+    /// Logs events.
+    pub log: fn(&Event, WallTime),
     /// Keeps events.
     pub journal: Journal,
     /// Watches memory.
@@ -277,7 +279,7 @@ impl Control {
     /// Writes an event to the log and the journal, and answers who waits for it.
     fn say(&mut self, event: Event) {
         let wall = time::wall();
-        crate::telemetry::log::say(&event, wall);
+        (self.parts.log)(&event, wall);
         self.parts.journal.append(&event, wall, time::now());
         if event.kind == Kind::RecycleEnded
             && let Some(waiters) = event.incident.and_then(|id| self.waiters.remove(&id))

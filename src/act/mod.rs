@@ -23,10 +23,11 @@ use tokio::{
 };
 
 use self::stage::Stage;
+pub use crate::admit::{mailbox::Request, roster::Endpoint};
 use crate::{
     admit::{
         mailbox::{Mailboxes, Which},
-        roster::{Endpoint, Member, Roster},
+        roster::{Member, Roster},
     },
     decide::{
         observation::Observation,

@@ -246,7 +246,8 @@ fn a_later_file_wins_key_by_key_and_rule_by_name() {
                [[rule]]\nname = \"a\"\nwhen.requests = { count = 1 }\ndo = [\"log\"]\n\
                [[rule]]\nname = \"b\"\nwhen.requests = { count = 2 }\ndo = [\"log\"]\n";
     let two = "[worker]\nenv = { B = \"3\" }\n[recycle]\nstop_timeout = \"3s\"\n\
-               [[rule]]\nname = \"a\"\nwhen.memory = { private_bytes = \"1GiB\" }\ndo = [\"recycle\"]\n\
+               [[rule]]\nname = \"a\"\nwhen.memory = { private_bytes = \"1GiB\" }\n\
+               do = [\"recycle\"]\n\
                [[rule]]\nname = \"c\"\nwhen.requests = { count = 3 }\ndo = [\"log\"]\n";
     let files = [source("one.toml", one), source("two.toml", two)];
     let over = set(&["proactive=false"]);

@@ -19,7 +19,8 @@ pub(super) fn read(text: &str, source: usize, report: &mut Report) -> Table {
         report.error(
             Span::new(source, at),
             "a key of so many parts means nothing here",
-            "write a key of autoheal, like recycle.drain_timeout; config/autoheal.toml has them all",
+            "write a key of autoheal, like recycle.drain_timeout; config/autoheal.toml has all of \
+             them",
         );
         return Table::default();
     }

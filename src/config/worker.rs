@@ -217,7 +217,8 @@ pub(super) fn check(top: &Fields<'_>, settings: &Settings, report: &mut Report) 
             report.error(
                 at("port"),
                 "port = \"unix\", but neither command nor env tells the worker its {socket}",
-                "add it, like command = [\"gunicorn\", \"--bind\", \"unix:{socket}\", \"shop:app\"]",
+                "add it, like command = [\"gunicorn\", \"--bind\", \"unix:{socket}\", \
+                 \"shop:app\"]",
             );
         }
         Port::Auto | Port::Fixed(_) if texts.any(|text| mentions(text, "{socket}")) => report

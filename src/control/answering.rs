@@ -268,7 +268,7 @@ impl Control {
     }
 }
 
-fn request(one: crate::admit::mailbox::Request) -> order::Request {
+fn request(one: crate::act::Request) -> order::Request {
     order::Request {
         age_ms: ms(one.age),
         method: one.method,

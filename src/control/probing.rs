@@ -4,7 +4,7 @@ use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::Health;
 use crate::{
-    admit::roster::Endpoint,
+    act::Endpoint,
     decide::observation::Observation,
     sense::probe::{Address, ask},
     words::Generation,

@@ -70,7 +70,20 @@ pub(crate) const TABLE: &[Row] = &[
     row("proxy", &["admit", "forward", "observe"], &[]),
     row("accept", &["proxy"], &[]),
     row("worker", &["os", "sense::probe"], &[]),
-    row("act", &["worker", "admit", "os", "decide::step"], &[]),
+    // What hands are given and what they report; where a worker is probed is part of both.
+    row(
+        "act",
+        &[
+            "worker",
+            "admit",
+            "os",
+            "decide::step",
+            "decide::observation",
+            "decide::policy",
+            "sense::probe",
+        ],
+        &[],
+    ),
     row("control::order", &[], &["hyper", "hyper_util"]),
     row(
         "control",

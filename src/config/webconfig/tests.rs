@@ -85,7 +85,8 @@ fn requests_count_in_their_interval() {
 #[test]
 fn slow_requests_have_a_time_and_perhaps_a_path() {
     let rule = rule(
-        "<slowRequests timeTaken=\"00:00:45\" count=\"5\" timeInterval=\"00:02:00\" path=\"/a*\" />",
+        "<slowRequests timeTaken=\"00:00:45\" count=\"5\" timeInterval=\"00:02:00\" \
+         path=\"/a*\" />",
     );
     let Trigger::Slow {
         time_taken,
@@ -146,7 +147,8 @@ fn an_action_is_shared_and_keeps_its_meaning() {
     let trigger = "<memory privateBytesInKB=\"819200\" />";
     let first = |actions: &str| rules(trigger, actions).remove(0).actions.remove(0);
     assert_eq!(first("<actions value=\"LogEvent\" />"), Action::Log);
-    let custom = "<actions value=\"CustomAction\"><customAction exe=\"&quot;%HOME%\\dump.sh&quot;\" \
+    let custom = "<actions value=\"CustomAction\"> \
+                  <customAction exe=\"&quot;%HOME%\\dump.sh&quot;\" \
                   parameters=\"-p %1% &quot;a b&quot;\" /></actions>";
     let Action::Run(command) = first(custom) else {
         panic!("no command");
