@@ -28,6 +28,7 @@ use crate::{
         attempt::attempt,
         body::Upload,
         failure::Failure,
+        pool::NEWS,
         replay::Plan,
         request,
         thread::View,
@@ -65,6 +66,7 @@ pub async fn serve(
         ))
     });
     let mut plan = Plan::new(head, upload);
+    let mut once = !plan.is_idempotent();
     loop {
         let permit = match admit(&thread, &view, &client, &plan, noted).await {
             Wait::Pass(permit) => permit,
@@ -78,6 +80,14 @@ pub async fn serve(
         let Some(seat) = view.seat(&permit) else {
             continue;
         };
+        if once && seat.upstream.is_suspect(time::now()) {
+            // What can't be sent twice is not given to a worker that may be dead.
+            once = false;
+            drop(permit);
+            drop(tokio::time::timeout(NEWS, thread.turned()).await);
+            view = thread.view();
+            continue;
+        }
         let failed = match attempt(&thread, &view, seat, permit, &plan).await {
             Ok(answer) => return Ok(account.hand_over(answer)),
             Err(failed) => failed,
@@ -105,7 +115,7 @@ pub async fn serve(
 fn news(failure: Failure) -> Option<Duration> {
     match failure {
         Failure::Refused => Some(Duration::from_millis(250)),
-        Failure::Closed => Some(Duration::from_millis(25)),
+        Failure::Closed => Some(NEWS),
         _ => None,
     }
 }

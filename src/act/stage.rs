@@ -55,9 +55,11 @@ impl Stage {
         if self.peak_now > 0 {
             self.peak = std::mem::take(&mut self.peak_now);
         }
+        let since = time::now();
         let ramp = Ramp {
             first: self.peak.max(FIRST_MIN),
-            until: time::now() + slow_start,
+            since,
+            until: since + slow_start,
         };
         let bell = Arc::new(Notify::new());
         let member = Arc::new(Member::new(generation, endpoint, ramp, self.threads, bell));

@@ -53,8 +53,10 @@ impl Local {
     /// The one step: counts a request in if the ramp and the worker let it.
     #[must_use]
     pub fn admit(self: &Rc<Self>, now: MonoTime) -> Option<Permit> {
-        let ramped = now >= self.member.ramp.until
-            || self.member.in_flight_on(self.thread) < self.allowance.get();
+        let ramp = &self.member.ramp;
+        let in_flight = self.member.in_flight_on(self.thread);
+        let share = || ramp.most(now).div_ceil(self.member.threads() as u64);
+        let ramped = now >= ramp.until || (in_flight < self.allowance.get() && in_flight < share());
         (ramped && self.member.enter(self.thread)).then(|| Permit(self.clone()))
     }
 
@@ -118,6 +120,7 @@ mod tests {
     fn local(first: u64) -> Rc<Local> {
         let ramp = Ramp {
             first,
+            since: at(0),
             until: at(10),
         };
         let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());
@@ -140,6 +143,21 @@ mod tests {
                 .len(),
             4
         );
+    }
+
+    #[test]
+    fn a_fast_worker_is_not_flooded() {
+        let local = local(2);
+        for _ in 0..1000 {
+            local.answered();
+        }
+        let at_once = |now| {
+            let permits: Vec<Permit> = (0..999).map_while(|_| local.admit(now)).collect();
+            permits.len()
+        };
+        assert_eq!(at_once(at(0)), 64);
+        assert_eq!(at_once(at(0) + Ramp::DOUBLES * 3), 512);
+        assert_eq!(at_once(at(10)), 999);
     }
 
     #[test]

@@ -241,6 +241,7 @@ mod tests {
     fn local() -> Rc<Local> {
         let ramp = Ramp {
             first: 1,
+            since: at(0),
             until: at(0),
         };
         let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());

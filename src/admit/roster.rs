@@ -11,6 +11,7 @@ use std::{
             Ordering::{AcqRel, Acquire, Relaxed},
         },
     },
+    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -36,13 +37,35 @@ impl fmt::Display for Endpoint {
 }
 
 /// How a fresh worker's share grows: so many requests at once to begin with, then two for each
-/// answer, without limit from `until` on.
+/// answer but no faster than doubling every [`Ramp::DOUBLES`], without limit from `until` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ramp {
     /// At once, to begin with, over all data threads.
     pub first: u64,
+    /// The ramp begins here.
+    pub since: MonoTime,
     /// The ramp ends here at the latest.
     pub until: MonoTime,
+}
+
+impl Ramp {
+    /// A worker that answers fast would be flooded with all who waited before its memory or its
+    /// errors can be seen.
+    pub const DOUBLES: Duration = Duration::from_millis(250);
+    /// So many at once are no flood.
+    const HARMLESS: u64 = 64;
+
+    /// The most at once at this time, however many it answered, over all data threads.
+    #[must_use]
+    pub fn most(&self, now: MonoTime) -> u64 {
+        if now >= self.until {
+            return u64::MAX;
+        }
+        let doubled = now.since(self.since).as_millis() / Self::DOUBLES.as_millis();
+        self.first
+            .max(Self::HARMLESS)
+            .saturating_mul(1 << doubled.min(40))
+    }
 }
 
 /// One worker on the roster.
@@ -224,6 +247,7 @@ mod tests {
     fn member(threads: usize) -> Member {
         let ramp = Ramp {
             first: 16,
+            since: MonoTime::ZERO,
             until: MonoTime::ZERO,
         };
         let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());

@@ -155,8 +155,8 @@ async fn exchange(
         Ok(Err(error)) => {
             let client_failed = plan.upload().is_some_and(|upload| upload.client_failed());
             let failure = Failure::of_exchange(error.error(), client_failed);
-            if connection.reused && failure == Failure::Closed {
-                upstream.closed_under_a_request(crate::time::now());
+            if failure == Failure::Closed {
+                upstream.closed_under_a_request(crate::time::now(), connection.reused);
             }
             let given_back = error.message().is_some();
             Err(Failed {

@@ -34,6 +34,9 @@ const BUFFER_MAX: usize = 64 * 1024;
 /// for longer than this: the worker may be about to close it.
 const RECENT: Duration = Duration::from_secs(1);
 
+/// The news that a worker is dead follows the end of its connections within this time.
+pub const NEWS: Duration = Duration::from_millis(25);
+
 /// One worker as one data thread uses it.
 #[derive(Debug)]
 pub struct Upstream {
@@ -41,6 +44,7 @@ pub struct Upstream {
     pub local: Rc<Local>,
     idle: RefCell<VecDeque<Connection>>,
     habits: Habits,
+    suspect_until: Cell<MonoTime>,
     closed: Cell<bool>,
 }
 
@@ -62,10 +66,6 @@ const TRUSTED: u32 = 8;
 const CAREFUL: Duration = Duration::from_secs(60);
 
 impl Habits {
-    fn is_careful(&self, now: MonoTime, fresh: Fresh) -> bool {
-        now < self.closes_until.get() || (fresh == Fresh::Recent && self.survived.get() < TRUSTED)
-    }
-
     fn survived(&self, age: Duration) {
         if age >= PROVEN {
             self.survived.set(self.survived.get().saturating_add(1));
@@ -124,6 +124,7 @@ impl Upstream {
             local,
             idle: RefCell::default(),
             habits: Habits::default(),
+            suspect_until: Cell::default(),
             closed: Cell::new(false),
         }
     }
@@ -163,8 +164,12 @@ impl Upstream {
             Fresh::Recent => keep_alive.min(RECENT),
             Fresh::New => return None,
         };
+        let closes = now < self.habits.closes_until.get();
+        if closes && fresh == Fresh::Recent {
+            return None;
+        }
+        let careful = closes || (fresh == Fresh::Recent && self.habits.survived.get() < TRUSTED);
         let mut idle = self.idle.borrow_mut();
-        let careful = self.habits.is_careful(now, fresh);
         loop {
             // The longest idle has proven most; the last used has its memory warm.
             let next = if careful {
@@ -185,9 +190,18 @@ impl Upstream {
         }
     }
 
-    /// A connection that had been used before was closed under a request.
-    pub fn closed_under_a_request(&self, now: MonoTime) {
-        self.habits.closed(now, Duration::ZERO);
+    /// A connection was closed under a request.
+    pub fn closed_under_a_request(&self, now: MonoTime, reused: bool) {
+        self.suspect_until.set(now + NEWS);
+        if reused {
+            self.habits.closed(now, Duration::ZERO);
+        }
+    }
+
+    /// Whether a connection was closed under a request just now: the worker may be dead.
+    #[must_use]
+    pub fn is_suspect(&self, now: MonoTime) -> bool {
+        now < self.suspect_until.get()
     }
 
     /// Takes back a connection whose exchange is complete.

@@ -1,7 +1,7 @@
 //! Each data thread's steward: takes snapshots, reads letters, and sleeps until the oldest request
 //! in flight becomes slow or the first one parked has waited too long.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -86,6 +86,9 @@ impl Inputs {
     }
 }
 
+/// While somebody waits for a fresh worker's share to grow, it is looked at so often.
+const RAMP_LOOK: Duration = Duration::from_millis(50);
+
 /// Runs until the control thread is gone.
 pub async fn run(thread: Rc<Thread>, mut inputs: Inputs) {
     loop {
@@ -138,7 +141,7 @@ fn look(thread: &Thread) -> MonoTime {
         wake = wake.min(idle.unwrap_or(MonoTime::NEVER));
         let ramp_end = seat.upstream.local.member.ramp.until;
         if !thread.lot.is_empty() && ramp_end > now {
-            wake = wake.min(ramp_end);
+            wake = wake.min(ramp_end).min(now + RAMP_LOOK);
         }
     }
     wake.min(thread.lot.next_deadline().unwrap_or(MonoTime::NEVER))
