@@ -110,6 +110,7 @@ fn policy() -> Policy {
             start_timeout: secs(120),
             drain_timeout: secs(20),
             stop_timeout: secs(10),
+            needs_room: true,
             slow_start: secs(10),
         },
         restart: Restart {

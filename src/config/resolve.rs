@@ -148,6 +148,7 @@ fn recycle(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
         StrategyChoice::InPlace => Strategy::InPlace,
         StrategyChoice::Auto | StrategyChoice::Overlap => Strategy::Overlap,
     };
+    settings.policy.recycle.needs_room = settings.recycle.strategy == StrategyChoice::Auto;
     if let (StrategyChoice::Overlap, Port::Fixed(port), Some(span)) =
         (settings.recycle.strategy, port, asked)
     {

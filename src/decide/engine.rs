@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     time::MonoTime,
+    units::ByteSize,
     words::{Generation, Mode},
 };
 
@@ -66,6 +67,10 @@ pub struct Engine {
     pub(super) recycle_delay: Backoff,
     /// Rules don't recycle before this: the last replacement did not get ready.
     pub(super) recycle_not_before: MonoTime,
+    /// What is left of the memory limit of the worker's cgroup.
+    pub(super) room: Option<ByteSize>,
+    /// The most memory that the newest worker had while it was young.
+    pub(super) start_took: (Generation, ByteSize),
     pub(super) last_start_took: Duration,
     pub(super) spent: Spent,
     /// What rules that only report would have spent.
@@ -120,6 +125,8 @@ impl Engine {
             overlap_impossible: false,
             recycle_delay: Backoff::default(),
             recycle_not_before: MonoTime::ZERO,
+            room: None,
+            start_took: (Generation::default(), ByteSize(0)),
             last_start_took: Duration::ZERO,
             spent: Spent::default(),
             spent_observing: Spent::default(),

@@ -63,6 +63,7 @@ mod tests {
             bytes: ByteSize::mib(mib),
             exact,
             limit: None,
+            room: None,
         };
         growth.sample(MonoTime::from_millis(ms), &sample);
     }

@@ -47,10 +47,21 @@ impl Engine {
 
     pub(super) fn memory(&mut self, sample: &MemorySample) {
         let (now, generation) = (self.now, sample.generation);
+        let slow_start = self.policy.recycle.slow_start;
         let Some(life) = self.life_mut(generation) else {
             return;
         };
         life.memory.sample(now, sample);
+        let young = life
+            .ready_since
+            .is_none_or(|ready| now.since(ready) < slow_start);
+        self.room = sample.room;
+        if generation > self.start_took.0 {
+            self.start_took = (generation, ByteSize(0));
+        }
+        if young && generation == self.start_took.0 {
+            self.start_took.1 = self.start_took.1.max(sample.bytes);
+        }
         if self.serving == Some(generation) && !self.relays() {
             let mut confirm = false;
             for at in 0..self.rules.len() {

@@ -133,6 +133,8 @@ pub struct MemorySample {
     pub exact: bool,
     /// The memory limit of the worker's cgroup, where it can be read.
     pub limit: Option<ByteSize>,
+    /// What is left of that limit: limit less working set.
+    pub room: Option<ByteSize>,
 }
 
 /// Why a worker could not be started.

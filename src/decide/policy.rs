@@ -73,8 +73,10 @@ pub struct Command {
 /// How a worker is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recycle {
-    /// The strategy in force: `auto` is already resolved from the port and the memory at hand.
+    /// The strategy in force: `auto` is already resolved from the port.
     pub strategy: Strategy,
+    /// An overlap only while memory has room for two workers.
+    pub needs_room: bool,
     /// From start to ready at most this long; then the worker is killed and the start has failed.
     pub start_timeout: Duration,
     /// What is in flight on the old worker may take this long to finish.

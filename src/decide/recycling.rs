@@ -144,6 +144,7 @@ impl Engine {
 
     /// What is asked for, unless overlaps of this worker don't work; with a note if so.
     pub(super) fn strategy_for(&self, wish: &Wish) -> (Strategy, &'static str) {
+        let automatic = wish.strategy.is_none() && self.policy.recycle.needs_room;
         match wish.strategy.unwrap_or(self.policy.recycle.strategy) {
             Strategy::Overlap if self.overlap_impossible => (
                 Strategy::InPlace,
@@ -152,8 +153,18 @@ impl Engine {
             Strategy::Overlap if self.overlaps_failed >= OVERLAPS_FAILED => {
                 (Strategy::InPlace, ", as two overlaps in a row failed")
             }
+            Strategy::Overlap if automatic && !self.has_room() => {
+                (Strategy::InPlace, ", as memory has no room for two")
+            }
             strategy => (strategy, ""),
         }
+    }
+
+    /// Whether memory has room for one more worker: a fifth more than the last start took. Where
+    /// that can't be read it is taken for granted.
+    fn has_room(&self) -> bool {
+        let needed = self.start_took.1.0 + self.start_took.1.0 / 5;
+        self.room.is_none_or(|room| room.0 >= needed)
     }
 
     /// In place, the moment that matters to clients: from here on they wait.

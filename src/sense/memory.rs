@@ -163,6 +163,8 @@ struct Watch {
     root: Option<Identity>,
     members: Vec<Member>,
     limit: Option<ByteSize>,
+    /// What is left of it.
+    room: Option<ByteSize>,
     list_at: MonoTime,
     sample_at: MonoTime,
     confirm: bool,
@@ -248,6 +250,7 @@ impl Watch {
             root: None,
             members: Vec::new(),
             limit: None,
+            room: None,
             list_at: MonoTime::ZERO,
             sample_at: MonoTime::ZERO,
             confirm: false,
@@ -266,6 +269,8 @@ impl Watch {
         if let Some(member) = self.members.first() {
             let memory = Cgroup::of(proc, member.who.pid).memory();
             self.limit = memory.map(|memory| memory.limit);
+            self.room =
+                memory.map(|memory| ByteSize(memory.limit.0.saturating_sub(memory.working_set.0)));
         }
     }
 
@@ -289,6 +294,7 @@ impl Watch {
             bytes: bound?,
             exact: false,
             limit: self.limit,
+            room: self.room,
         };
         let is_over = threshold.is_some_and(|threshold| sample.bytes >= threshold);
         if confirm || (is_over && self.pace.may_read_exactly(begun)) {

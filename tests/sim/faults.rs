@@ -35,6 +35,7 @@ impl World {
                 bytes: ByteSize(bytes),
                 exact,
                 limit: None,
+                room: None,
             };
             self.tell(Observation::Memory(sample(false)));
             if std::mem::take(&mut self.confirm) {

@@ -59,6 +59,7 @@ fn a_share_of_a_limit_that_cannot_be_read_turns_the_rule_off_and_says_so() {
             bytes: ByteSize::mib(950),
             exact: true,
             limit: limit.map(ByteSize::mib),
+            room: None,
         }));
         (
             rig.acts(),
@@ -152,4 +153,24 @@ fn a_worker_over_its_limit_hands_over_only_while_it_stays_within_a_quarter_of_it
     assert!(rig.acts().is_empty());
     rig.bytes(1, 251, true);
     assert_eq!(rig.acts(), ["withdraw 1", "drain 1 20000ms"]);
+}
+
+#[test]
+fn without_room_for_two_the_worker_is_recycled_in_place() {
+    let room_after_a_start_of_100 = |room: Option<u64>| {
+        let mut rig = Rig::ready(with([]));
+        rig.see(Observation::Memory(MemorySample {
+            generation: Generation(1),
+            bytes: ByteSize::mib(100),
+            exact: false,
+            limit: Some(ByteSize::mib(1_000)),
+            room: room.map(ByteSize::mib),
+        }));
+        rig.acts();
+        rig.recycle(false);
+        rig.acts()
+    };
+    assert_eq!(room_after_a_start_of_100(None), ["start 2"]);
+    assert_eq!(room_after_a_start_of_100(Some(120)), ["start 2"]);
+    assert_eq!(room_after_a_start_of_100(Some(119)), ["await quiet 1 20000ms"]);
 }

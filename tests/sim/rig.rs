@@ -33,6 +33,7 @@ pub(crate) fn policy() -> Policy {
             start_timeout: secs(120),
             drain_timeout: secs(20),
             stop_timeout: secs(10),
+            needs_room: true,
             slow_start: secs(10),
         },
         restart: Restart {
@@ -298,6 +299,7 @@ impl Rig {
             bytes: ByteSize::mib(mib),
             exact,
             limit: None,
+            room: None,
         }));
     }
 
