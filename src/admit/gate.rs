@@ -155,8 +155,8 @@ mod tests {
             let permits: Vec<Permit> = (0..999).map_while(|_| local.admit(now)).collect();
             permits.len()
         };
-        assert_eq!(at_once(at(0)), 64);
-        assert_eq!(at_once(at(0) + Ramp::DOUBLES * 3), 512);
+        assert_eq!(at_once(at(0)), 32);
+        assert_eq!(at_once(at(0) + Ramp::DOUBLES * 3), 256);
         assert_eq!(at_once(at(10)), 999);
     }
 

@@ -53,7 +53,7 @@ impl Ramp {
     /// errors can be seen.
     pub const DOUBLES: Duration = Duration::from_millis(250);
     /// So many at once are no flood.
-    const HARMLESS: u64 = 64;
+    const HARMLESS: u64 = 32;
 
     /// The most at once at this time, however many it answered, over all data threads.
     #[must_use]

@@ -40,8 +40,11 @@ impl Pace {
         };
         let grown = u128::from(bound.0.saturating_sub(was.0));
         let left = u128::from(limit.0.saturating_sub(bound.0));
-        if grown == 0 || left == 0 || bound.0 < limit.0 / 2 {
+        if grown == 0 || bound.0 < limit.0 / 2 {
             return USUAL;
+        }
+        if left == 0 {
+            return SOONEST;
         }
         let nanos_left = now.since(at).as_nanos().saturating_mul(left) / grown;
         let half = Duration::from_nanos(u64::try_from(nanos_left / 2).unwrap_or(u64::MAX));
@@ -83,6 +86,14 @@ mod tests {
     }
 
     #[test]
+    fn one_that_grows_beyond_its_limit_is_still_looked_at_soon() {
+        let mut pace = Pace::default();
+        pace.next(at(0), ByteSize::mib(190), LIMIT);
+        assert_eq!(pace.next(at(10), ByteSize::mib(210), LIMIT), SOONEST);
+        assert_eq!(pace.next(at(20), ByteSize::mib(210), LIMIT), USUAL);
+    }
+
+    #[test]
     fn a_small_or_still_worker_is_looked_at_as_usual() {
         let mut pace = Pace::default();
         pace.next(at(0), ByteSize::mib(1), LIMIT);
@@ -92,7 +103,6 @@ mod tests {
             Duration::from_millis(10)
         );
         assert_eq!(pace.next(at(300), ByteSize::mib(190), LIMIT), USUAL);
-        assert_eq!(pace.next(at(400), ByteSize::mib(300), LIMIT), USUAL);
         assert_eq!(pace.next(at(500), ByteSize::mib(301), None), LEISURELY);
     }
 
