@@ -31,9 +31,19 @@ async fn serve(mut stream: TcpStream) -> io::Result<()> {
         filled += read;
         if buffer[..filled].ends_with(b"\r\n\r\n") {
             stream.write_all(ANSWER).await?;
+            // A probe's way; a load's connections stay.
+            if wants_close(&buffer[..filled]) {
+                return Ok(());
+            }
             filled = 0;
         } else if filled == buffer.len() {
             return Err(io::Error::other("a head of more than 8 KiB"));
         }
     }
+}
+
+fn wants_close(head: &[u8]) -> bool {
+    const CLOSE: &[u8] = b"\r\nconnection: close\r\n";
+    head.windows(CLOSE.len())
+        .any(|part| part.eq_ignore_ascii_case(CLOSE))
 }

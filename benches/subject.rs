@@ -1,7 +1,8 @@
 //! What is measured: the proxies, each a process that is ended by its id.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -101,12 +102,12 @@ impl Subject {
             io::Error::other(format!("{name} {why}: {}", text.trim()))
         };
         let until = time::now() + Duration::from_secs(10);
-        while TcpStream::connect(address).is_err() {
+        while !answers(address) {
             if process.0.try_wait()?.is_some() {
                 return Err(said("ended"));
             }
             if time::now() > until {
-                return Err(said("did not listen"));
+                return Err(said("did not answer"));
             }
             thread::park_timeout(Duration::from_millis(10));
         }
@@ -154,6 +155,22 @@ pub(crate) fn backend(folder: &Path) -> io::Result<(Process, SocketAddr)> {
         .env("PORT", address.port().to_string());
     let backend = Subject::start("backend", address, &mut command, folder)?;
     Ok((backend.process, address))
+}
+
+/// Whether it passes a whole answer: a proxy listens before its worker is ready.
+fn answers(address: SocketAddr) -> bool {
+    let ask = || -> io::Result<String> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(
+            stream,
+            "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
 fn free() -> io::Result<SocketAddr> {

@@ -3,42 +3,37 @@
 //! Nothing is served before everything is bound; a configuration that can't be used starts nothing.
 
 mod data;
+mod plane;
 mod signals;
 mod translate;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
-use self::translate::Translated;
+use self::{plane::Plane, translate::Translated};
 use crate::{
-    accept::{
-        deal::{Dealer, THREADS_MAX},
-        listener::{Listening, Tables},
-    },
+    accept::{deal::THREADS_MAX, listener::Listening},
     act::{Hands, OBSERVATIONS},
     admin::socket::{Bound, Folders, Place},
-    admit::{
-        lot::Occupancy,
-        mailbox::Mailboxes,
-        roster::{Door, Roster},
-    },
     config::{self, Diagnostic, Loaded, Settings},
     control::{
-        About, Control, Parts, Reload,
+        About, Control, Parts, Reload, Reloaded,
         order::{self, ParkingStatus},
     },
     journal::{self, Journal},
-    observe::{ledger::Ledger, tally::Registry},
     os::{cpus, procfs::Proc},
+    proxy::steward,
     sense::memory::Sampler,
     telemetry::log,
     time::{self, MonoTime},
-    worker::pass::Pass,
+    worker::{orphans, pass::Pass},
 };
 
 /// How long what was logged and printed may take to be written at the end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Signals that may wait for the control thread.
+const SIGNALS: usize = 16;
 /// Memory samples that may wait for the control thread.
 const SAMPLES: usize = 64;
 
@@ -80,115 +75,121 @@ pub enum Error {
     System(#[from] io::Error),
 }
 
+/// What is had before anything is served.
+struct Ground {
+    started: MonoTime,
+    bound: Vec<Listening>,
+    admin: Option<Bound>,
+    journal: Journal,
+    pass: Pass,
+    /// The soft limit on open files that we were started with, if we raised it.
+    open_files: Option<u64>,
+}
+
+impl Ground {
+    fn take(settings: &Settings) -> Result<Self, Error> {
+        log::init(translate::log(&settings.log))?;
+        Ok(Self {
+            started: time::now(),
+            open_files: raise_open_files(),
+            bound: settings
+                .listen
+                .iter()
+                .map(listen_on)
+                .collect::<Result<_, _>>()?,
+            admin: admin(settings)?,
+            journal: open_journal(settings)?,
+            pass: Pass::to_stdout()?,
+        })
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.bound.iter().map(Listening::address).collect()
+    }
+}
+
 /// Serves until told to stop. Returns the exit code.
 ///
 /// # Errors
 /// When something that is needed can't be had; nothing has been started then.
 pub fn run(start: Start) -> Result<i32, Error> {
-    let started = time::now();
     let settings = start.loaded.settings.clone();
-    log::init(translate::log(&settings.log))?;
-    let open_files = raise_open_files();
-    let mut bound = Vec::new();
-    for listen in &settings.listen {
-        bound.push(listen_on(listen)?);
-    }
-    let admin = admin(&settings)?;
-    let journal = open_journal(&settings)?;
-    let pass = Pass::to_stdout()?;
+    let mut ground = Ground::take(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
-    let threads = threads(&settings);
-    let (roster, roster_news) = watch::channel(Arc::new(first_roster(started)));
-    let mut made = translate::all(&settings, 1, &pass, open_files);
-    made.control.warnings = sentences(&start.loaded.warnings);
-    let (config, config_news) = watch::channel(made.data.clone());
-    let (clients, client_news) = watch::channel(made.clients);
-    let (mailboxes, letters) = Mailboxes::new(threads);
-    let dealer = Dealer::new(threads, u64::from(settings.limits.connections));
-    let (tables, dealt) = Tables::new(dealer.clone(), threads);
-    let bell = Arc::new(Notify::new());
-    let registry = Arc::new(Registry::default());
-    let occupancy = Arc::new(Occupancy::default());
-    let ledgers: Vec<Arc<Ledger>> = (0..threads).map(|_| Arc::default()).collect();
-    let mut running = Vec::new();
-    for (index, (letters, dealt)) in letters.into_iter().zip(dealt).enumerate() {
-        let parts = data::Parts {
-            index,
-            listeners: bound
-                .iter()
-                .map(Listening::try_clone)
-                .collect::<Result<_, _>>()?,
-            roster: roster_news.clone(),
-            config: config_news.clone(),
-            clients: client_news.clone(),
-            letters,
-            dealt,
-            tables: tables.clone(),
-            dealer: dealer.clone(),
-            registry: registry.clone(),
-            ledger: ledgers[index].clone(),
-            occupancy: occupancy.clone(),
-            bell: bell.clone(),
-        };
-        running.push(data::spawn(parts)?);
-    }
-    let (observe, observations) = mpsc::channel(OBSERVATIONS);
-    let (sample, samples) = mpsc::channel(SAMPLES);
-    let (orders, order_queue) = order::channel();
-    let addresses: Vec<String> = bound.iter().map(Listening::address).collect();
-    announce(&addresses, admin.as_ref(), threads, &start);
-    let code = runtime.block_on(async {
-        let (signals, signal_queue) = mpsc::channel(16);
-        tokio::task::spawn_local(signals::listen(signals)?);
-        if let Some(admin) = &admin {
-            tokio::task::spawn_local(crate::admin::serve(admin.listener()?, orders));
-        }
-        let hands = Hands::new(
-            made.control.hands.clone(),
-            threads,
-            roster,
-            mailboxes,
-            observe,
-        );
-        let parts = Parts {
-            hands,
-            journal,
-            sampler: Sampler::start(Proc::default(), sample)?,
-            registry,
-            ledgers,
-            parked: Box::new(move || (occupancy.requests(), occupancy.bytes())),
-            connections: Box::new(move || dealer.counts()),
-            bell,
-            observations,
-            samples,
-            orders: order_queue,
-            signals: signal_queue,
-            about: about(&settings, addresses, &start, started),
-            reload: reloading(start, settings, config, clients, pass.clone(), open_files),
-        };
-        Ok::<_, io::Error>(
-            Control::new(parts, made.control, fastrand::u64(..))
-                .run()
-                .await,
-        )
-    })?;
+    let made = translate::all(&settings, 1, &ground.pass, ground.open_files);
+    let (threads, connections) = (threads(&settings), u64::from(settings.limits.connections));
+    let mut plane = Plane::spawn(&ground.bound, threads, connections, made.data, made.clients)?;
+    announce(&ground, threads, &start);
+    let running = std::mem::take(&mut plane.running);
+    let code = runtime.block_on(heal(start, settings, &mut ground, plane, made.control))?;
     // The control thread's senders are gone: the data threads finish what they write, and end.
-    let whole = running
+    let ended: Vec<bool> = running
         .into_iter()
         .map(|thread| thread.join().is_ok())
-        .fold(true, |a, b| a && b);
-    remove_sockets(&bound);
-    if !pass.flush(LAST_WORDS) {
+        .collect();
+    remove_sockets(&ground.bound);
+    if !ground.pass.flush(LAST_WORDS) {
         tracing::warn!("not all of the worker's last lines could be passed on");
     }
     log::flush(LAST_WORDS);
-    Ok(if whole {
-        code
-    } else {
+    Ok(if ended.contains(&false) {
         crate::cli::exit::DEFECT
+    } else {
+        code
     })
+}
+
+/// The control thread, from its first order to the end of the last worker.
+async fn heal(
+    mut start: Start,
+    settings: Settings,
+    ground: &mut Ground,
+    plane: Plane,
+    mut first: Reloaded,
+) -> io::Result<i32> {
+    let (observe, observations) = mpsc::channel(OBSERVATIONS);
+    let (sample, samples) = mpsc::channel(SAMPLES);
+    let (orders, order_queue) = order::channel();
+    let (to_control, signals) = mpsc::channel(SIGNALS);
+    tokio::task::spawn_local(signals::listen(to_control)?);
+    if let Some(admin) = &ground.admin {
+        tokio::task::spawn_local(crate::admin::serve(admin.listener()?, orders));
+    }
+    orphans::adopt()?;
+    first.warnings = sentences(&start.loaded.warnings);
+    let threads = plane.ledgers.len();
+    let hands = first.hands.clone();
+    let about = about(&settings, ground, std::mem::take(&mut start.files));
+    let (occupancy, dealer) = (plane.occupancy, plane.dealer);
+    let outlets = Outlets {
+        config: plane.config,
+        clients: plane.clients,
+    };
+    let parts = Parts {
+        hands: Hands::new(hands, threads, plane.roster, plane.mailboxes, observe),
+        journal: std::mem::replace(&mut ground.journal, Journal::in_memory()),
+        sampler: Sampler::start(Proc::default(), sample)?,
+        registry: plane.registry,
+        ledgers: plane.ledgers,
+        parked: Box::new(move || (occupancy.requests(), occupancy.bytes())),
+        connections: Box::new(move || dealer.counts()),
+        bell: plane.bell,
+        observations,
+        samples,
+        orders: order_queue,
+        signals,
+        about,
+        reload: reloading(
+            start.load,
+            settings,
+            outlets,
+            ground.pass.clone(),
+            ground.open_files,
+        ),
+    };
+    Ok(Control::new(parts, first, fastrand::u64(..)).run().await)
 }
 
 fn listen_on(listen: &config::Listen) -> Result<Listening, Error> {
@@ -240,19 +241,6 @@ fn threads(settings: &Settings) -> usize {
     }
 }
 
-fn first_roster(now: MonoTime) -> Roster {
-    let door = Door::Park {
-        down_since: now,
-        next_start: now,
-    };
-    Roster {
-        members: Vec::new(),
-        door,
-        hold: false,
-        closing: false,
-    }
-}
-
 /// Takes as many descriptors as the system lets us. Returns how many we had, for the worker.
 fn raise_open_files() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -267,61 +255,68 @@ fn raise_open_files() -> Option<u64> {
     None
 }
 
-fn announce(addresses: &[String], admin: Option<&Bound>, threads: usize, start: &Start) {
+fn announce(ground: &Ground, threads: usize, start: &Start) {
     let settings = &start.loaded.settings;
+    let admin = ground.admin.as_ref();
     let admin_at = admin.map_or_else(
         || "off".to_owned(),
-        |b| format!("unix:{}", b.path().display()),
+        |bound| format!("unix:{}", bound.path().display()),
     );
+    let config = if start.files.is_empty() {
+        "none".to_owned()
+    } else {
+        start.files.join(", ")
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         mode = %settings.policy.mode,
         threads,
         admin = admin_at,
-        config = if start.files.is_empty() { "none".to_owned() } else { start.files.join(", ") },
+        config,
         "listening on {}",
-        addresses.join(", "),
+        ground.addresses().join(", "),
     );
     if let Some(other) = admin.and_then(Bound::other) {
         tracing::warn!(
-            "another autoheal has the default admin socket {}; ask this one with --admin {admin_at}",
+            "another autoheal has the default admin socket {}; ask this one with --admin \
+             {admin_at}",
             other.display(),
         );
     }
     for rule in &settings.policy.rules {
-        tracing::info!(
-            "rule \"{}\": {}",
-            rule.name,
-            config::rule_sentence(rule, settings.policy.recycle.strategy)
-        );
+        let sentence = config::rule_sentence(rule, settings.policy.recycle.strategy);
+        tracing::info!("rule \"{}\": {sentence}", rule.name);
     }
 }
 
-fn about(settings: &Settings, listen: Vec<String>, start: &Start, started: MonoTime) -> About {
+fn about(settings: &Settings, ground: &Ground, config: Vec<String>) -> About {
     About {
-        listen,
-        config: start.files.clone(),
+        listen: ground.addresses(),
+        config,
         parking: ParkingStatus {
             requests_max: u64::from(settings.parking.requests),
             bytes_max: settings.parking.bytes.0,
             ..ParkingStatus::default()
         },
-        started,
+        started: ground.started,
     }
+}
+
+/// How a new configuration reaches the data threads.
+struct Outlets {
+    config: watch::Sender<steward::Config>,
+    clients: watch::Sender<data::ClientRules>,
 }
 
 /// Puts a new configuration in force on the data threads and gives the control thread its part:
 /// whole or not at all.
 fn reloading(
-    start: Start,
-    first: Settings,
-    config: watch::Sender<crate::proxy::steward::Config>,
-    clients: watch::Sender<data::ClientRules>,
+    mut load: Load,
+    mut current: Settings,
+    outlets: Outlets,
     pass: Pass,
     open_files: Option<u64>,
 ) -> Reload {
-    let Start { mut load, .. } = start;
-    let mut current = first;
     let mut epoch = 1;
     Box::new(move || {
         let (_, loaded) = load().map_err(|found| sentences(&found).join("\n"))?;
@@ -329,19 +324,18 @@ fn reloading(
         epoch += 1;
         let Translated {
             data,
-            clients: rules,
+            clients,
             mut control,
         } = translate::all(&new, epoch, &pass, open_files);
         control.recycle = current.why_recycle(&new);
         control.warnings = sentences(&loaded.warnings);
         let later = current.needs_restart(&new);
         if !later.is_empty() {
-            control.warnings.push(format!(
-                "{later}: changed, in force after a restart of autoheal"
-            ));
+            let what = format!("{later}: changed, in force after a restart of autoheal");
+            control.warnings.push(what);
         }
-        config.send_replace(data);
-        clients.send_replace(rules);
+        outlets.config.send_replace(data);
+        outlets.clients.send_replace(clients);
         current = new;
         Ok(control)
     })

@@ -32,6 +32,7 @@ use crate::{
     },
     sense::memory::{Sampler, Thresholds},
     time::{self, MonoTime},
+    worker::orphans::Orphans,
 };
 
 /// What a signal asks for.
@@ -118,6 +119,19 @@ pub struct Parts {
     pub about: About,
 }
 
+/// What woke the loop.
+enum Woken {
+    Signal(Signal),
+    Seen(Observation),
+    Order(Order),
+    Bell,
+    Tick,
+    Deadline,
+}
+
+/// Orphans of custom actions are looked for every so many ticks.
+const REAP_TICKS: u32 = 3;
+
 /// The control thread's state.
 pub struct Control {
     engine: Engine,
@@ -130,6 +144,8 @@ pub struct Control {
     rule_names: Vec<String>,
     warnings: Vec<String>,
     ending: bool,
+    orphans: Orphans,
+    ticks: u32,
 }
 
 impl Control {
@@ -149,6 +165,8 @@ impl Control {
             rule_names: names,
             warnings: first.warnings,
             ending: false,
+            orphans: Orphans::default(),
+            ticks: 0,
         }
     }
 
@@ -161,21 +179,39 @@ impl Control {
                 return code;
             }
             let deadline = self.engine.next_deadline().unwrap_or(MonoTime::NEVER);
-            tokio::select! {
+            let woken = tokio::select! {
                 biased;
-                Some(signal) = self.parts.signals.recv() => self.signal(signal),
-                Some(seen) = self.parts.observations.recv() => self.see(seen),
-                Some(seen) = self.probing.answered() => self.see(seen),
+                Some(signal) = self.parts.signals.recv() => Woken::Signal(signal),
+                Some(seen) = self.parts.observations.recv() => Woken::Seen(seen),
+                Some(seen) = self.probing.answered() => Woken::Seen(seen),
                 Some(sample) = self.parts.samples.recv() => {
-                    self.see(Observation::Memory(sample));
+                    Woken::Seen(Observation::Memory(sample))
                 }
-                Some(order) = self.parts.orders.recv() => self.order(order),
-                () = self.parts.bell.notified() => self.tally(),
-                _ = tick.tick() => self.tick(),
+                Some(order) = self.parts.orders.recv() => Woken::Order(order),
+                () = self.parts.bell.notified() => Woken::Bell,
+                _ = tick.tick() => Woken::Tick,
                 () = tokio::time::sleep_until(Instant::from_std(deadline.to_instant())) => {
-                    self.engine.handle_timeout(time::now());
+                    Woken::Deadline
                 }
-            }
+            };
+            self.take(woken);
+        }
+    }
+
+    /// Takes in what woke the loop. A stall is told first: nothing that was measured across it can
+    /// be trusted.
+    fn take(&mut self, woken: Woken) {
+        let now = time::now();
+        if let Some(stall) = self.tallying.stalled(now) {
+            self.engine.handle(now, Observation::Stalled(stall));
+        }
+        match woken {
+            Woken::Signal(signal) => self.signal(signal),
+            Woken::Seen(seen) => self.see(seen),
+            Woken::Order(order) => self.order(order),
+            Woken::Bell => self.tally(),
+            Woken::Tick => self.tick(),
+            Woken::Deadline => self.engine.handle_timeout(now),
         }
     }
 
@@ -217,10 +253,11 @@ impl Control {
     }
 
     fn tick(&mut self) {
-        if let Some(stall) = self.tallying.stalled(time::now()) {
-            self.engine.handle(time::now(), Observation::Stalled(stall));
-        }
         self.tally();
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(REAP_TICKS) {
+            self.orphans.reap(&self.parts.hands.children());
+        }
         if let Some(event) = self.parts.journal.notice(time::now()) {
             self.say(event);
         }
@@ -271,6 +308,8 @@ impl Control {
     fn reload(&mut self) -> order::Answer {
         match (self.parts.reload)() {
             Ok(new) => {
+                // What was counted under the old rules counts for them.
+                self.tally();
                 self.rule_names = rule_names(&new.policy);
                 self.thresholds = tallying::thresholds(&new.policy);
                 self.warnings = new.warnings;

@@ -37,9 +37,6 @@ use crate::{
     words::Mode,
 };
 
-/// How long a refused connection may wait for the news that its worker is gone.
-const NEWS: Duration = Duration::from_millis(250);
-
 /// Serves one request, whatever becomes of its worker.
 ///
 /// # Errors
@@ -94,11 +91,22 @@ pub async fn serve(
         if failed.sent {
             thread.ledger.replayed();
         }
-        if failed.failure == Failure::Refused && Rc::ptr_eq(&view, &thread.view()) {
-            // A worker that died refuses before its exit is known: the next snapshot tells.
-            drop(tokio::time::timeout(NEWS, thread.turned()).await);
+        if let Some(patience) = news(failed.failure)
+            && Rc::ptr_eq(&view, &thread.view())
+        {
+            drop(tokio::time::timeout(patience, thread.turned()).await);
         }
         view = thread.view();
+    }
+}
+
+/// A worker that dies resets and refuses connections before its exit is known, and some of its
+/// sockets outlive others by a moment: so long is the news waited for, as the next snapshot.
+fn news(failure: Failure) -> Option<Duration> {
+    match failure {
+        Failure::Refused => Some(Duration::from_millis(250)),
+        Failure::Closed => Some(Duration::from_millis(25)),
+        _ => None,
     }
 }
 

@@ -72,6 +72,9 @@ impl Shared {
     }
 
     /// Waits until the client has sent something, or closed.
+    ///
+    /// # Errors
+    /// When the runtime is shutting down.
     pub async fn readable(&self) -> io::Result<()> {
         std::future::poll_fn(|cx| match &*self.socket.borrow() {
             Socket::Tcp(stream) => stream.poll_read_ready(cx),

@@ -263,6 +263,13 @@ impl Hands {
         seen.collect()
     }
 
+    /// The processes that are waited for elsewhere.
+    #[must_use]
+    pub fn children(&self) -> Vec<u32> {
+        let keepers = self.running.values();
+        keepers.map(|running| running.child.tree().pid()).collect()
+    }
+
     /// Where a ready worker listens.
     #[must_use]
     pub fn endpoint(&self, generation: Generation) -> Option<&Endpoint> {

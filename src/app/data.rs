@@ -115,7 +115,7 @@ async fn serve(parts: Parts) {
         });
     }
     tokio::task::spawn_local(take_dealt(parts.dealt, move |s, ip, place| {
-        serve(s, ip, place)
+        serve(s, ip, place);
     }));
     steward::run(thread, inputs).await;
     let flushed = async {

@@ -77,7 +77,7 @@ fn run_with<'a>(line: impl Iterator<Item = &'a str>) -> (i32, String, String) {
         out: &mut out,
         err: &mut err,
     };
-    let code = run(&arguments, &mut io);
+    let code = run(arguments, &mut io);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (code, text(out), text(err))
 }

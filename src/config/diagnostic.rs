@@ -254,6 +254,11 @@ impl Report {
         self.found.len()
     }
 
+    /// Whether no more is told, so that looking further is in vain.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() > MOST_FOUND
+    }
+
     pub(super) fn has_errors(&self) -> bool {
         self.found.iter().any(Diagnostic::is_error)
     }

@@ -129,8 +129,11 @@ impl Table {
     /// Lays a later source over this one: key by key in tables, rules by their names, everything
     /// else as a whole.
     pub(super) fn overlay(&mut self, later: Self) {
+        // The keys of one source differ from each other: only earlier ones are looked through.
+        let earlier = self.0.len();
         for entry in later.0 {
-            let Some(old) = self.0.iter_mut().find(|old| old.key == entry.key) else {
+            let mut old = self.0[..earlier].iter_mut();
+            let Some(old) = old.find(|old| old.key == entry.key) else {
                 self.0.push(entry);
                 continue;
             };

@@ -136,6 +136,9 @@ impl<'a> Fields<'a> {
             if known.contains(&key) {
                 continue;
             }
+            if report.is_full() {
+                return;
+            }
             if let Some(cure) = keys::later(self.at, key) {
                 report.error(
                     entry.key_span,

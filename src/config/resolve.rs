@@ -18,6 +18,8 @@ use crate::{
 };
 
 const DAY: Duration = secs(24 * 3600);
+/// So many addresses to listen at are more than a machine has interfaces.
+const MOST_LISTENERS: usize = 64;
 const HOUR: Duration = secs(3600);
 
 /// Reads the merged document. What can't be read keeps its default and is reported.
@@ -46,7 +48,15 @@ fn front(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
         &mut settings.listen,
         one_or_more(address::listen),
     );
-    let listen = &settings.listen;
+    let listen = &mut settings.listen;
+    if let (Some(node), true) = (top.get("listen"), listen.len() > MOST_LISTENERS) {
+        report.error(
+            node.span,
+            format!("listen has more than {MOST_LISTENERS} addresses"),
+            "listen on 0.0.0.0 or [::], which are every interface",
+        );
+        listen.truncate(MOST_LISTENERS);
+    }
     if let (Some(node), true) = (
         top.get("listen"),
         (1..listen.len()).any(|i| listen[..i].contains(&listen[i])),

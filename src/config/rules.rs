@@ -36,7 +36,8 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
             &[]
         }
     };
-    for node in nodes {
+    // One more than is allowed is enough to know.
+    for node in nodes.iter().take(MAX_RULES + 1) {
         let Some(rule) = rule(node, settings, report) else {
             continue;
         };
@@ -58,13 +59,11 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
             }
         }
     }
-    if let (Some(node), true) = (list, rules.len() > MAX_RULES) {
+    let all = nodes.len() + rules.iter().filter(|rule| rule.proactive).count();
+    if let (Some(node), true) = (list, all > MAX_RULES) {
         report.error(
             node.span,
-            format!(
-                "{} rules are more than {MAX_RULES}, proactive ones counted",
-                rules.len()
-            ),
+            format!("{all} rules are more than {MAX_RULES}, proactive ones counted"),
             "join rules: one rule takes several codes and several paths",
         );
     }

@@ -46,7 +46,7 @@ impl Source {
                 "give a configuration file; rules and settings take a few KiB",
             ),
             Ok(bytes) => {
-                let dir = full.parent().unwrap_or(cwd).to_path_buf();
+                let dir = full.parent().unwrap_or(cwd).components().collect();
                 Ok(Self { name, dir, bytes })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => refuse(

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 
+mod elements;
 mod panics;
 
 pub(super) fn source(name: &str, text: &str) -> Source {

@@ -1,6 +1,6 @@
 //! Reads TOML into the document tree. Every syntax error is reported, not only the first.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use toml::de::{DeTable, DeValue};
 
@@ -24,27 +24,25 @@ pub(super) fn read(text: &str, source: usize, report: &mut Report) -> Table {
         return Table::default();
     }
     let (tree, errors) = DeTable::parse_recoverable(text);
-    let mut broken: Vec<Range<usize>> = Vec::new();
+    let lines = Lines::of(text);
+    let mut broken = HashSet::new();
     let mut array_left_open = false;
     for error in &errors {
         report.partial = true;
         let span = error.span().unwrap_or(0..0);
         let in_array = error.message().contains("array");
         // What follows the first error of a line, or an array that was not closed, is its echo.
-        let echo = (in_array && array_left_open)
-            || broken
-                .iter()
-                .any(|told| same_line(text, told.start, span.start));
+        let first_of_line = broken.insert(lines.line(span.start));
+        let echo = !first_of_line || (in_array && array_left_open);
         array_left_open |= in_array && !error.message().contains("table");
         if !echo {
             let (what, cure) = explain(error.message(), text, &span);
-            report.error(Span::new(source, span.clone()), what, cure);
+            report.error(Span::new(source, span), what, cure);
         }
-        broken.push(span);
     }
     let mut reading = Reading {
-        text,
         source,
+        lines,
         broken,
     };
     reading.table(tree.get_ref(), 0)
@@ -61,9 +59,9 @@ pub(super) fn read_value(text: &str, offset: usize, source: usize) -> Node {
     match DeValue::parse(text) {
         Ok(value) => {
             let mut reading = Reading {
-                text,
                 source,
-                broken: Vec::new(),
+                lines: Lines::of(""),
+                broken: HashSet::new(),
             };
             let mut node = reading.node(value.get_ref(), value.span(), 0);
             shift(&mut node, offset);
@@ -73,14 +71,14 @@ pub(super) fn read_value(text: &str, offset: usize, source: usize) -> Node {
     }
 }
 
-struct Reading<'a> {
-    text: &'a str,
+struct Reading {
     source: usize,
-    /// Where syntax errors are: what was recovered there would only be complained about again.
-    broken: Vec<Range<usize>>,
+    lines: Lines,
+    /// Lines with syntax errors: what was recovered there would only be complained about again.
+    broken: HashSet<usize>,
 }
 
-impl Reading<'_> {
+impl Reading {
     fn table(&mut self, table: &DeTable<'_>, depth: usize) -> Table {
         let mut entries = Vec::with_capacity(table.len());
         for (key, value) in table {
@@ -122,15 +120,21 @@ impl Reading<'_> {
     }
 
     fn is_broken(&self, span: &Range<usize>) -> bool {
-        let text = self.text;
-        let mut broken = self.broken.iter();
-        broken.any(|broken| same_line(text, broken.start, span.start))
+        self.broken.contains(&self.lines.line(span.start))
     }
 }
 
-fn same_line(text: &str, one: usize, other: usize) -> bool {
-    let (first, last) = (one.min(other), one.max(other).min(text.len()));
-    !text.as_bytes()[first.min(last)..last].contains(&b'\n')
+/// Where each line ends.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.0.partition_point(|end| *end < at)
+    }
 }
 
 /// The line whose dotted keys would nest so deep that building the tree could exhaust the stack.

@@ -85,18 +85,7 @@ impl Control {
                 since,
                 limit,
                 reply: to,
-            } => {
-                let journal = &self.parts.journal;
-                let events = journal.events(since, limit).into_iter();
-                let lines = events.map(|entry| (entry.seq, entry.line)).collect();
-                reply(
-                    to,
-                    order::Events {
-                        lines,
-                        lost: journal.lost(),
-                    },
-                );
-            }
+            } => reply(to, self.events(since, limit)),
             Order::Logs {
                 previous,
                 since,
@@ -145,6 +134,15 @@ impl Control {
             what: format!("there is no rule \"{unknown}\""),
             cure: format!("the rules are: {}", self.rule_names.join(", ")),
         })
+    }
+
+    fn events(&self, since: Option<u64>, limit: usize) -> order::Events {
+        let journal = &self.parts.journal;
+        let events = journal.events(since, limit).into_iter();
+        order::Events {
+            lines: events.map(|entry| (entry.seq, entry.line)).collect(),
+            lost: journal.lost(),
+        }
     }
 
     fn logs(&self, previous: bool, since: Option<u64>, limit: usize) -> order::Logs {

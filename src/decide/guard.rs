@@ -197,4 +197,18 @@ mod tests {
         );
         assert!(spent.take(at(86_400), &budget));
     }
+
+    #[test]
+    fn what_was_spent_long_ago_is_forgotten() {
+        let budget = Budget {
+            recycles: 2,
+            window: Duration::from_secs(600),
+            per_day: 3,
+        };
+        let mut spent = Spent::default();
+        for day in 1..100 {
+            assert!(spent.take(at(day * 86_400), &budget));
+        }
+        assert_eq!(spent.times.len(), 1);
+    }
 }

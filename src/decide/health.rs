@@ -70,10 +70,10 @@ impl Engine {
             self.health.wait_said = true;
             return;
         }
-        self.health.renew();
-        self.health.recycled = true;
         let incident = self.new_incident();
         self.say_unhealthy(generation, format!("{seen}; recycling it"), Some(incident));
+        self.health.renew();
+        self.health.recycled = true;
         let mut wish = Wish::new(seen, Cause::Sick);
         wish.incident = Some(incident);
         self.request_recycle(wish);

@@ -95,7 +95,6 @@ impl Engine {
                 self.withdraw(old);
                 self.cut_stuck(old, wish.stuck);
             }
-            self.watch_projection();
         } else if wish.cause == Cause::Healthy && !wish.forced {
             let until = self.now + self.policy.recycle.drain_timeout;
             self.set_phase(Phase::Quiet { until });

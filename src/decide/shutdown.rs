@@ -117,22 +117,25 @@ impl Engine {
         let Some(ending) = &mut self.ending else {
             return;
         };
-        match ending.stage {
-            Stage::Serving if now >= ending.serve_until => {
-                ending.stage = Stage::Stopping;
-                let until = ending.drain_until.max(now);
-                self.retire_all(until);
+        if ending.stage == Stage::Serving && now >= ending.serve_until {
+            ending.stage = Stage::Stopping;
+            let until = ending.drain_until.max(now);
+            self.retire_all(until);
+        }
+        let Some(ending) = &mut self.ending else {
+            return;
+        };
+        if ending.stage == Stage::Stopping && now >= ending.deadline {
+            ending.stage = Stage::Killing;
+            let all: Vec<_> = self.lives.iter().map(|life| life.generation).collect();
+            for generation in all {
+                self.kill(generation);
             }
-            Stage::Stopping if now >= ending.deadline => {
-                ending.stage = Stage::Killing;
-                let all: Vec<_> = self.lives.iter().map(|life| life.generation).collect();
-                for generation in all {
-                    self.withdraw(generation);
-                    self.kill(generation);
-                }
-            }
-            Stage::Killing if now >= ending.deadline + LAST_WORDS => self.exit(),
-            _ => {}
+        }
+        let late =
+            |ending: &Ending| ending.stage == Stage::Killing && now >= ending.deadline + LAST_WORDS;
+        if self.ending.as_ref().is_some_and(late) {
+            self.exit();
         }
     }
 

@@ -202,9 +202,6 @@ impl Engine {
 
     /// A worker did not get ready. It is not in `lives` any more, or on its way out.
     pub(super) fn start_failed(&mut self, life: &Life, why: &str, code: i32, taken: bool) {
-        if self.ending.is_some() || self.want == Want::Stopped {
-            return;
-        }
         let generation = life.generation;
         let incident = match self.story {
             Some(incident) => incident,

@@ -79,8 +79,8 @@ fn a_crash_parks_at_once_and_restarts_as_soon_as_the_tree_is_gone() {
     assert_eq!(
         rig.said(Kind::WorkerExited),
         [
-            "worker 1 (pid 101) was killed by SIGKILL after 3min 2s with 12 in flight; restarting at \
-          once (1 of 3 this minute)"
+            "worker 1 (pid 101) was killed by SIGKILL after 3min 2s with 12 in flight; \
+             restarting at once (1 of 3 this minute)"
         ]
     );
     rig.gone(1);

@@ -189,3 +189,16 @@ fn what_held_a_rule_is_shown_only_while_it_does() {
     rig.dies(2);
     assert_eq!(held(&rig), None);
 }
+
+#[test]
+fn a_rule_that_recycles_nothing_does_not_wait_for_a_failed_replacement() {
+    let log = Rule {
+        actions: vec![Action::Log],
+        ..rule("log", status(5, secs(30)))
+    };
+    let mut rig = Rig::ready(with([log]));
+    rig.recycle(false);
+    rig.dies(2);
+    rig.tally(1, 5, 5);
+    assert_eq!(rig.said(Kind::RuleFired).len(), 1);
+}

@@ -12,7 +12,7 @@ use autoheal::{
     words::{Exit, Generation},
 };
 
-use crate::rig::{Rig, policy, rule, secs, slow, status, with};
+use crate::rig::{Rig, memory, policy, rule, secs, slow, status, with};
 
 #[test]
 fn a_stopped_worker_stays_down_until_it_is_started() {
@@ -351,4 +351,52 @@ fn a_start_belongs_to_the_incident_that_caused_it_and_to_no_other() {
     let asked = rig.recycle(false);
     rig.ready_now(4);
     assert_eq!(incident(&rig, Kind::WorkerReady), Some(asked));
+}
+
+#[test]
+fn a_second_signal_ends_the_delay_of_a_shutdown_too() {
+    let mut given = policy();
+    given.shutdown.delay = secs(5);
+    let mut rig = Rig::ready(given);
+    rig.word(Word::Shutdown);
+    rig.word(Word::EndDrain);
+    assert_eq!(
+        rig.acts(),
+        ["refuse ShuttingDown", "withdraw 1", "drain 1 0ms"]
+    );
+}
+
+#[test]
+fn a_delay_as_long_as_the_timeout_leaves_time_for_nothing_else() {
+    let mut given = policy();
+    given.shutdown.delay = secs(99);
+    let mut rig = Rig::ready(given);
+    rig.word(Word::Shutdown);
+    assert_eq!(rig.until_act(), 25_000);
+    assert_eq!(rig.acts().last().unwrap(), "kill 1");
+    assert_eq!(rig.until_act(), 1_000);
+    assert_eq!(rig.acts(), ["exit 0"]);
+}
+
+#[test]
+fn rules_rest_once_a_shutdown_has_begun() {
+    let mut given = with([
+        rule("failing", status(5, secs(30))),
+        rule("big", memory(200, Duration::ZERO)),
+    ]);
+    given.shutdown.delay = secs(5);
+    let mut rig = Rig::ready(given);
+    rig.word(Word::Shutdown);
+    rig.tally(1, 9, 9);
+    rig.bytes(1, 201, false);
+    assert!(rig.acts().is_empty());
+    assert!(rig.said(Kind::RuleFired).is_empty());
+}
+
+#[test]
+fn stopping_twice_is_stopping_once() {
+    let mut rig = Rig::ready(policy());
+    rig.word(Word::Stop);
+    rig.word(Word::Stop);
+    assert_eq!(rig.said(Kind::Operator).len(), 1);
 }

@@ -29,9 +29,9 @@ fn the_line_read_at_3_am_has_everything() {
     assert_eq!(
         rig.said(Kind::RuleFired),
         [
-            "rule \"checkout is failing\" fired: 23 of 61 answers (37%) on /checkout/* were 500-599 \
-          in 30s (limits: 20 and 30%); recycling worker 1 (overlap) to worker 2; budget 2 of 3 \
-          left in 10min"
+            "rule \"checkout is failing\" fired: 23 of 61 answers (37%) on /checkout/* were \
+             500-599 in 30s (limits: 20 and 30%); recycling worker 1 (overlap) to worker 2; \
+             budget 2 of 3 left in 10min"
         ]
     );
     let event = rig.events(Kind::RuleFired).next().unwrap();

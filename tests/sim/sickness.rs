@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use autoheal::{
     decide::{
-        event::Kind,
+        event::{Field, Kind},
         observation::{Observation, Word},
     },
     words::{Generation, Mode},
@@ -92,6 +92,8 @@ fn failed_health_probes_in_a_row_recycle_the_worker_as_sick() {
         said,
         ["worker 1 failed 3 health probes in a row: no answer within 2s; recycling it"]
     );
+    let event = rig.events(Kind::Unhealthy).next().unwrap();
+    assert!(event.fields.contains(&("failures", Field::Number(3))));
     rig.ready_now(2);
     assert_eq!(
         rig.acts(),
@@ -202,4 +204,22 @@ fn probes_recycle_no_sooner_after_a_failed_replacement_than_rules_do() {
     rig.pass(1_100);
     probe(&mut rig, 1, false);
     assert_eq!(rig.acts(), ["start 3"]);
+}
+
+#[test]
+fn in_place_a_hung_worker_is_cut_and_killed_at_once() {
+    let mut given = in_place();
+    given.rules = vec![rule("stuck", slow(secs(1), 3))];
+    let mut rig = Rig::ready(given);
+    rig.pass(1_000);
+    rig.counts(1, &[(3, 3)], 0, 3);
+    let acts = [
+        "park 0ms",
+        "withdraw 1",
+        "cut stuck 1 rule 0",
+        "drain 1 0ms",
+    ];
+    assert_eq!(rig.acts(), acts);
+    rig.drained(1);
+    assert_eq!(rig.acts(), ["kill 1"]);
 }

@@ -161,7 +161,7 @@ impl World {
                     },
                 );
             }
-            Observation::Gone { generation } => {
+            Observation::Gone { generation } | Observation::StartFailed { generation, .. } => {
                 self.workers.get_mut(&generation.0).unwrap().gone_told = true;
             }
             _ => {}
@@ -315,7 +315,6 @@ impl World {
         let name = Generation(generation);
         if spawns {
             self.workers.get_mut(&generation).unwrap().state = Life::Dead;
-            self.workers.get_mut(&generation).unwrap().gone_told = true;
             let why = StartFailure::Spawn("no such file: shop".to_owned());
             return self.later(
                 1,

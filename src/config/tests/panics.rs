@@ -164,3 +164,41 @@ fn what_is_nested_without_end_is_refused_with_a_sentence() {
         assert!(shown.starts_with("error: "), "{name}");
     }
 }
+
+#[test]
+fn what_would_take_minutes_to_read_is_refused_with_a_sentence() {
+    let many = |count: usize, piece: &dyn Fn(usize) -> String| -> String {
+        (0..count).map(piece).collect()
+    };
+    let attributes = many(60_000, &|i| format!("a{i}=\"\" "));
+    let variables = many(600, &|i| {
+        let next = i + 1;
+        format!("<environmentVariable name='K{i}' value='%K{next}%'/>")
+    });
+    let listen = many(60_000, &|i| format!("\":{i}\","));
+    for (name, text, expected) in [
+        (
+            "web.config",
+            format!("<configuration {attributes}/>"),
+            "more than 500 attributes",
+        ),
+        (
+            "web.config",
+            format!(
+                "<configuration><system.webServer><httpPlatform processPath='a'>\
+                 <environmentVariables>{variables}</environmentVariables></httpPlatform>\
+                 </system.webServer></configuration>"
+            ),
+            "more than 500 variables",
+        ),
+        (
+            "a.toml",
+            format!("listen = [{listen}]"),
+            "more than 64 addresses",
+        ),
+        ("a.toml", "x y\n".repeat(2000), "more than 200 things"),
+    ] {
+        let shown = load_all(&[source(name, &text)], &Overrides::default(), &[]).unwrap_err();
+        assert!(shown.contains(expected), "{expected}");
+    }
+}

@@ -3,7 +3,7 @@
 /// The longest value that Windows allows a variable.
 const LONGEST: usize = 32_767;
 /// So many look-ups are more than any file needs; values that double each other need 2^n.
-const MOST_LOOKUPS: usize = 1_000;
+const MOST_LOOKUPS: usize = 200;
 /// Names that stand for the worker's port, which is known only when it starts.
 const PORTS: [&str; 3] = ["HTTP_PLATFORM_PORT", "ASPNETCORE_PORT", "PORT"];
 

@@ -77,6 +77,9 @@ const VARIABLE: Shape = Shape {
     wrong: &[("key", "write name")],
 };
 
+/// So many variables are read; each may refer to all others.
+const MOST_VARIABLES: usize = 500;
+
 /// Reads the section into the worker of `table`.
 pub(super) fn read(
     launcher: &Element<'_, '_>,
@@ -149,6 +152,14 @@ fn own_variables(launcher: &Element<'_, '_>, report: &mut Report) -> Vec<Own> {
         list.check(&VARIABLES, report);
         for variable in list.children_named("environmentVariable") {
             variable.check(&VARIABLE, report);
+            if own.len() == MOST_VARIABLES {
+                report.error(
+                    variable.span(),
+                    format!("more than {MOST_VARIABLES} variables"),
+                    "give the app a file of settings, and its name in a variable",
+                );
+                return own;
+            }
             let name = variable.need("name", "NAME", report);
             if let Some(name) = name {
                 let value = variable.attribute("value");

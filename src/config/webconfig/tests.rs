@@ -348,3 +348,28 @@ fn a_byte_order_mark_is_no_text() {
                 </system.webServer></configuration>";
     assert_eq!(read(text).unwrap().settings.worker.command, ["node"]);
 }
+
+#[test]
+fn what_is_missing_is_said_even_beside_a_similar_name() {
+    let text = "<monitoring><triggers><statusCode><add subStatusCode=\"3\" count=\"1\" \
+                timeInterval=\"00:00:30\" /></statusCode></triggers></monitoring>";
+    let found = server(text).unwrap_err();
+    assert!(
+        found
+            .iter()
+            .any(|found| found.what == "<add> has no statusCode")
+    );
+}
+
+#[test]
+fn hours_past_a_day_are_read_where_iis_reads_them() {
+    let text = "<monitoring><triggers><requests count=\"5\" timeInterval=\"29:00:00\" />\
+                </triggers><actions value=\"Recycle\" minProcessExecutionTime=\"00:00:00\" />\
+                </monitoring>";
+    let loaded = server(text).unwrap();
+    let Trigger::Requests { window, .. } = loaded.settings.policy.rules[0].when else {
+        panic!("no rule for requests");
+    };
+    assert_eq!(window.unwrap().as_secs(), 24 * 3600);
+    assert!(loaded.warnings[0].what.contains("looks back at most"));
+}

@@ -13,7 +13,10 @@ use super::{
     timespan,
     xml::{Attribute, Element, Shape},
 };
-use crate::units::{ByteSize, StatusSet, format_duration};
+use crate::{
+    decide::trigger::MAX_RULES,
+    units::{ByteSize, StatusSet, format_duration},
+};
 
 const MONITORING: Shape = Shape {
     attributes: &[],
@@ -116,6 +119,9 @@ pub(super) fn read(
     for triggers in monitoring.children_named("triggers") {
         triggers.check(&TRIGGERS, report);
         for trigger in triggers.children() {
+            if rules.list.len() > MAX_RULES {
+                break;
+            }
             rules.trigger(&trigger, report);
         }
     }
@@ -186,7 +192,9 @@ impl Rules {
             }
             "statusCode" => {
                 trigger.check(&STATUS, report);
-                for add in trigger.children_named("add") {
+                // One more than can be kept is enough to be told.
+                let room = (MAX_RULES + 1).saturating_sub(self.list.len());
+                for add in trigger.children_named("add").take(room) {
                     self.status(&add, report);
                 }
             }

@@ -9,6 +9,8 @@ use super::super::{
 
 /// Deeper files are refused; web.config needs seven levels.
 const DEEPEST: usize = 200;
+/// An element with more is refused: telling its attributes apart takes the square of their number.
+const MOST_ATTRIBUTES: usize = 500;
 
 /// An element of the file.
 #[derive(Clone, Copy)]
@@ -91,7 +93,10 @@ impl<'a, 'i> Element<'a, 'i> {
             Some(found) => Some(found),
             None => {
                 // A misspelt one is reported as what it is.
-                let misspelt = |written: &str| keys::nearest(written, &[name]).is_some();
+                let misspelt = |written: &str| {
+                    let (written, name) = (written.to_lowercase(), name.to_lowercase());
+                    strsim::damerau_levenshtein(&written, &name) <= 2
+                };
                 if !self.node.attributes().any(|a| misspelt(a.name())) {
                     report.error(
                         self.span(),
@@ -124,6 +129,9 @@ impl<'a, 'i> Element<'a, 'i> {
             }
         }
         for child in self.children() {
+            if report.is_full() {
+                return;
+            }
             if !shape.children.contains(&child.name()) {
                 let name = child.name();
                 let what = format!("<{element}> has no element <{name}>");
@@ -171,32 +179,36 @@ pub(super) fn parse(text: &str) -> Result<roxmltree::Document<'_>, Unreadable> {
             cure: "give the app's web.config: its first element is <configuration>".to_owned(),
         });
     }
-    if let Some(at) = too_deep(text) {
+    if let Some((at, what)) = excessive(text) {
         return Err(Unreadable {
             range: at..at + 1,
-            what: format!("elements are nested more than {DEEPEST} deep"),
+            what,
             cure: "close the elements: each <name> needs a </name>, or ends in />".to_owned(),
         });
     }
     roxmltree::Document::parse(text).map_err(|error| explain(&error, text))
 }
 
-/// Where the nesting passes [`DEEPEST`], counted without regard to comments.
-fn too_deep(text: &str) -> Option<usize> {
+/// Where the file has more than it can mean, so much that parsing it could take minutes or the
+/// stack. Counted without regard to comments.
+fn excessive(text: &str) -> Option<(usize, String)> {
     let mut depth = 0usize;
     for (at, _) in text.match_indices('<') {
         let rest = &text[at + 1..];
-        let ends_itself = rest
-            .find(['>', '<'])
-            .is_some_and(|end| rest[..end].ends_with('/'));
+        let tag = &rest[..rest.find(['>', '<']).unwrap_or(rest.len())];
+        if tag.bytes().filter(|byte| *byte == b'=').count() > MOST_ATTRIBUTES {
+            let what = format!("an element has more than {MOST_ATTRIBUTES} attributes");
+            return Some((at, what));
+        }
         match rest.as_bytes().first() {
             Some(b'/') => depth = depth.saturating_sub(1),
             Some(b'!' | b'?') => {}
-            _ if ends_itself => {}
+            _ if tag.ends_with('/') => {}
             _ => depth += 1,
         }
         if depth > DEEPEST {
-            return Some(at);
+            let what = format!("elements are nested more than {DEEPEST} deep");
+            return Some((at, what));
         }
     }
     None

@@ -1,0 +1,213 @@
+//! Each key of autoheal.toml by itself: what it becomes, or what is said of it.
+
+use super::*;
+use crate::{
+    decide::{
+        policy::{Action, GiveUp, RestartWhen, Strategy},
+        trigger::{MemoryLimit, Trigger},
+    },
+    units::{ByteSize, Networks},
+};
+
+fn read(text: &str) -> Result<Settings, String> {
+    options(text, &Overrides::default())
+}
+
+fn rule(text: &str) -> Result<crate::decide::policy::Rule, String> {
+    let settings = read(&format!("[[rule]]\nname = \"r\"\n{text}"))?;
+    Ok(settings.policy.rules[0].clone())
+}
+
+fn when(text: &str) -> Result<Trigger, String> {
+    rule(&format!("when.{text}\ndo = [\"log\"]")).map(|rule| rule.when)
+}
+
+#[test]
+fn the_top_of_the_file_says_where_and_how() {
+    let settings = read(
+        "listen = [\":80\", \"unix:run/a.sock\"]\nadmin = \"unix:/run/b.sock\"\n\
+         state_dir = \"state\"\nmode = \"observe\"\nthreads = 2\ntrust = [\"10.0.0.0/8\"]",
+    )
+    .unwrap();
+    assert_eq!(
+        settings.listen[1],
+        Listen::Unix(PathBuf::from("/app/run/a.sock"))
+    );
+    assert_eq!(settings.admin, Admin::Unix(PathBuf::from("/run/b.sock")));
+    assert_eq!(settings.state_dir, Some(PathBuf::from("/app/state")));
+    assert_eq!(settings.policy.mode, crate::words::Mode::Observe);
+    assert_eq!(settings.threads, Threads::Count(2));
+    assert!(settings.trust.contains("10.1.1.1".parse().unwrap()));
+    assert_eq!(read("trust = \"none\"").unwrap().trust, Networks::none());
+    assert_eq!(read("trust = []").unwrap().trust, Networks::none());
+}
+
+#[test]
+fn a_worker_is_all_that_its_section_says() {
+    let text = "[worker]\ncommand = [\"bin/serve\", \"\"]\nport = 5000\ndir = \"sub\"\n\
+                user = \"app\"\nstop_signal = \"SIGQUIT\"\nstop_to = \"leader\"\n\
+                restart = \"on-failure\"\non_give_up = \"exit\"\noutput = \"raw\"\n\
+                keep_alive = \"1s\"\nconnections = 9\nenv = { A = \"\", B = \"{port}\" }";
+    let loaded = load_all(&[source("a.toml", text)], &Overrides::default(), &[]).unwrap();
+    let worker = loaded.settings.worker;
+    assert_eq!(worker.command, ["/app/sub/bin/serve", ""]);
+    assert_eq!(worker.dir, Path::new("/app/sub"));
+    assert_eq!((worker.port, worker.stop_signal), (Port::Fixed(5000), 3));
+    assert_eq!(
+        (worker.stop_to, worker.output),
+        (StopTo::Leader, Output::Raw)
+    );
+    assert_eq!(
+        (worker.user.as_deref(), worker.connections),
+        (Some("app"), Some(9))
+    );
+    assert_eq!(worker.env["B"], "{port}");
+    assert_eq!(worker.keep_alive.as_secs(), 1);
+    let restart = loaded.settings.policy.restart;
+    assert_eq!(restart.when, RestartWhen::OnFailure);
+    assert_eq!(restart.give_up, GiveUp::Exit);
+}
+
+#[test]
+fn ready_is_an_answer_or_an_open_port() {
+    let ready = |text: &str| read(&format!("[recycle]\nready = {text}")).map(|s| s.recycle.ready);
+    assert_eq!(ready("\"port\""), Ok(Ready::Port));
+    let Ok(Ready::Http { path, status }) =
+        ready("{ path = \"/up?x=1\", status = [200, \"300-399\"] }")
+    else {
+        panic!("no answer");
+    };
+    assert_eq!(
+        (path.as_str(), status.unwrap().to_string().as_str()),
+        ("/up?x=1", "200,300-399")
+    );
+    assert!(
+        ready("{ path = \"up\" }")
+            .unwrap_err()
+            .contains("write \"/up\"")
+    );
+    assert!(
+        ready("{ path = \"http://a/up\" }")
+            .unwrap_err()
+            .contains("\"/up\"")
+    );
+}
+
+#[test]
+fn health_is_probed_when_it_has_a_path() {
+    let settings = read("[health]\npath = \"/up\"\nfailures = 5").unwrap();
+    assert_eq!(settings.health.unwrap().interval.as_secs(), 10);
+    assert_eq!(settings.policy.health.unwrap().failures, 5);
+    assert_eq!(read("[health]\nfailures = 5").unwrap().health, None);
+}
+
+#[test]
+fn conditions_take_their_numbers_and_filters() {
+    let Ok(Trigger::Status {
+        codes,
+        count,
+        share,
+        window,
+        filter,
+    }) = when(
+        "status = { codes = [500, \"connect\"], count = 20, share = \"30%\", window = \"30s\", \
+         path = \"/a/*\", except = [\"/a/b\"], methods = \"get\" }",
+    )
+    else {
+        panic!("no status rule");
+    };
+    assert_eq!((codes.to_string().as_str(), count), ("500,connect", 20));
+    assert_eq!(
+        (share.unwrap().basis_points(), window.as_secs()),
+        (3000, 30)
+    );
+    assert!(filter.matches("GET", "/a/c"));
+    assert!(!filter.matches("GET", "/a/b") && !filter.matches("POST", "/a/c"));
+    assert_eq!(
+        when("memory = { private_bytes = \"800MiB\" }"),
+        Ok(Trigger::Memory {
+            limit: MemoryLimit::PrivateBytes(ByteSize::mib(800)),
+            hold: std::time::Duration::ZERO,
+        })
+    );
+    let requests = when("requests = { count = 5 }");
+    assert!(matches!(
+        requests,
+        Ok(Trigger::Requests {
+            window: None,
+            count: 5,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn actions_keep_their_order() {
+    let text = "when.requests.count = 1\ndo = [\"log\", { run = [\"./a\", \"%1%\"] }, \
+                { recycle = \"in-place\" }]";
+    let actions = rule(text).unwrap().actions;
+    assert_eq!(actions[0], Action::Log);
+    let Action::Run(command) = &actions[1] else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(command.argv, ["/app/a", "%1%"]);
+    assert_eq!(command.timeout.as_secs(), 60);
+    assert_eq!(actions[2], Action::Recycle(Some(Strategy::InPlace)));
+}
+
+#[test]
+fn a_proactive_rule_gives_way_to_one_of_its_name() {
+    let text = "[[rule]]\nname = \"proactive slow\"\nwhen.requests.count = 1\ndo = [\"log\"]";
+    let rules = read(text).unwrap().policy.rules;
+    assert_eq!(rules.len(), 2);
+    assert!(!rules[0].proactive && rules[1].proactive);
+    assert!(read("proactive = false").unwrap().policy.rules.is_empty());
+}
+
+#[test]
+fn bounds_hold_at_both_ends() {
+    for (right, wrong) in [
+        ("threads = 1", "threads = 0"),
+        ("threads = 4", "threads = 5"),
+        ("timeouts.head = \"1s\"", "timeouts.head = \"999ms\""),
+        ("timeouts.idle = \"24h\"", "timeouts.idle = \"24h 1s\""),
+        (
+            "recycle.start_timeout = \"1h\"",
+            "recycle.start_timeout = \"0s\"",
+        ),
+        (
+            "recycle.drain_timeout = \"0s\"",
+            "recycle.drain_timeout = \"2h\"",
+        ),
+        ("limits.fields = 10", "limits.fields = 9"),
+        ("limits.target = \"1KiB\"", "limits.target = \"1023B\""),
+        ("parking.requests = 0", "parking.requests = -1"),
+        ("journal.segments = 2", "journal.segments = 1"),
+        ("journal.segment = \"1GiB\"", "journal.segment = \"1.1GiB\""),
+        ("budget.recycles = 0", "budget.recycles = 1001"),
+        ("budget.window = \"1s\"", "budget.window = \"25h\""),
+        ("log.level = \"trace\"", "log.level = \"all\""),
+    ] {
+        assert!(read(right).is_ok(), "{right}");
+        let shown = read(wrong).unwrap_err();
+        assert!(shown.contains("help: "), "{wrong}");
+    }
+    for (right, wrong) in [
+        ("requests = { count = 1 }", "requests = { count = 0 }"),
+        (
+            "requests = { count = 1, window = \"24h\" }",
+            "requests = { count = 1, window = \"25h\" }",
+        ),
+        (
+            "memory = { share = \"100%\" }",
+            "memory = { share = \"0%\" }",
+        ),
+        (
+            "memory = { private_bytes = \"1MiB\" }",
+            "memory = { private_bytes = \"1KiB\" }",
+        ),
+    ] {
+        assert!(when(right).is_ok(), "{right}");
+        assert!(when(wrong).is_err(), "{wrong}");
+    }
+}
