@@ -49,6 +49,20 @@ pub(super) fn of(code: Code) -> Cures {
                  user text",
             "encode the value at the client, for example with base64 or RFC 8187",
         )],
+        Code::NotHttp => &[
+            (
+                "the client speaks TLS or HTTP/2 to a port that serves plain HTTP/1.1",
+                "say http:// at the client, or let what stands before autoheal end TLS",
+            ),
+            (
+                "a scanner or a health check of another protocol",
+                "nothing is wrong here: a TCP check may connect and leave without a word",
+            ),
+        ],
+        Code::BadBody => &[(
+            "a client that writes its chunks by hand counts characters instead of bytes",
+            "let an HTTP library frame the body, or send a Content-Length",
+        )],
         Code::MethodNotForwarded => &[
             (
                 "the client takes autoheal for a forward proxy (CONNECT)",
@@ -69,6 +83,17 @@ pub(super) fn of(code: Code) -> Cures {
             (
                 "a load balancer opens connections ahead and sends a few bytes too early",
                 "let it open them idle, or raise its own head timeout",
+            ),
+        ],
+        Code::BodyTimeout => &[
+            (
+                "the client's network broke off in the middle of an upload",
+                "nothing to do for single ones; let the client try again",
+            ),
+            (
+                "the client makes its body as it sends it, and pauses for longer than \
+                 timeouts.body",
+                "raise timeouts.body above its longest pause",
             ),
         ],
         Code::TargetTooLong => &[(
