@@ -57,11 +57,17 @@ impl Origin {
                 let Some((generation, listener)) = receive(&worker) else {
                     continue;
                 };
-                known.lock().unwrap().push((generation, listener.try_clone().unwrap()));
+                known
+                    .lock()
+                    .unwrap()
+                    .push((generation, listener.try_clone().unwrap()));
                 let known = known.clone();
                 thread::spawn(move || {
                     accept_while_alive(&listener, &worker, generation, &sender);
-                    known.lock().unwrap().retain(|(other, _)| *other != generation);
+                    known
+                        .lock()
+                        .unwrap()
+                        .retain(|(other, _)| *other != generation);
                 });
             }
         });
@@ -104,7 +110,9 @@ impl Origin {
     /// Serves every connection by itself from now on.
     pub(crate) fn serve(self, script: impl Fn(&mut Wire) + Clone + Send + 'static) -> TempDir {
         let Self {
-            folder, connections, ..
+            folder,
+            connections,
+            ..
         } = self;
         thread::spawn(move || {
             for mut wire in connections {
@@ -185,7 +193,13 @@ fn is_a_worker() {
     let mut control = SendAncillaryBuffer::new(&mut space);
     assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
     let words = generation.to_le_bytes();
-    sendmsg(&test, &[IoSlice::new(&words)], &mut control, SendFlags::empty()).unwrap();
+    sendmsg(
+        &test,
+        &[IoSlice::new(&words)],
+        &mut control,
+        SendFlags::empty(),
+    )
+    .unwrap();
     drop(listener);
     // Until the test ends or somebody stops us.
     let ended = test.read(&mut [0]);

@@ -36,7 +36,13 @@ impl Proxy {
         let admin = folder.path().join("admin");
         let mut command = Command::new(env!("CARGO_BIN_EXE_autoheal"));
         command
-            .args(["run", "--listen", "127.0.0.1:0", "--set", "recycle.ready=\"port\""])
+            .args([
+                "run",
+                "--listen",
+                "127.0.0.1:0",
+                "--set",
+                "recycle.ready=\"port\"",
+            ])
             .args(["--set", "log.format=\"text\"", "--set", "parking.wait=10s"])
             .arg("--admin")
             .arg(format!("unix:{}", admin.display()));
@@ -147,7 +153,9 @@ impl Proxy {
 
     /// Waits until no request is in flight: then each that came has ended in one way.
     pub(crate) fn settled(&self) -> LedgerStatus {
-        self.until("no request is in flight", |status| status.ledger.in_flight == 0);
+        self.until("no request is in flight", |status| {
+            status.ledger.in_flight == 0
+        });
         let ledger = self.ledger();
         let ended = ledger.completed + ledger.refused + ledger.client_aborted + ledger.failed;
         assert_eq!(ledger.accepted, ended, "{ledger:?}");

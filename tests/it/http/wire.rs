@@ -80,7 +80,9 @@ impl Wire {
                     return Ok(());
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
                     return Err(End::Open);
                 }
                 Err(_) => return Err(End::Reset),
@@ -126,7 +128,10 @@ impl Wire {
     /// What stands up to and with `end`.
     pub(crate) fn until(&mut self, end: &str) -> String {
         loop {
-            let at = self.read.windows(end.len()).position(|w| w == end.as_bytes());
+            let at = self
+                .read
+                .windows(end.len())
+                .position(|w| w == end.as_bytes());
             if let Some(at) = at {
                 let bytes: Vec<u8> = self.read.drain(..at + end.len()).collect();
                 return String::from_utf8(bytes).unwrap();
@@ -242,7 +247,9 @@ impl Answer {
         let status = self.field("proxy-status").unwrap_or_default();
         let digits = status.split("details=\"").nth(1).unwrap_or_default();
         let digits = digits.trim_end_matches('"');
-        digits.parse().unwrap_or_else(|_| panic!("no code: {}", self.head))
+        digits
+            .parse()
+            .unwrap_or_else(|_| panic!("no code: {}", self.head))
     }
 
     pub(crate) fn text(&self) -> &str {
