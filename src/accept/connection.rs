@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, pin::pin, rc::Rc, time::Duration};
 
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::time::Instant;
@@ -29,6 +29,12 @@ pub struct Deadlines {
     pub body: Duration,
     /// For taking the next piece of an answer.
     pub write: Duration,
+}
+
+impl Deadlines {
+    fn shortest(&self) -> Duration {
+        self.head.min(self.idle).min(self.body).min(self.write)
+    }
 }
 
 /// Limits of a request's head.
@@ -75,6 +81,8 @@ pub async fn serve<S, E>(
     let ended = until_end(serving, &shared, &progress, &thread, &deadlines).await;
     let code = match ended {
         Ended::Late(code) => Some(code),
+        // An answer broke off whose end would have been the connection's.
+        Ended::Hyper(error) if error.is_user() && shared.old.get() => return shared.reset(),
         Ended::Hyper(error) => refusal(&error, shared.refused.get()),
         Ended::Done => None,
     };
@@ -111,9 +119,9 @@ where
     S: Service<Request<Incoming>, Response = Response<Download>, Error = E> + Clone + 'static,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let shortest = deadlines.head.min(deadlines.body).min(deadlines.write);
+    let shortest = deadlines.shortest();
     let mut serving = pin!(serving);
-    let mut sleep = pin!(tokio::time::sleep(deadlines.head));
+    let mut sleep = pin!(tokio::time::sleep(shortest));
     let mut closing = false;
     loop {
         tokio::select! {
@@ -234,6 +242,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         self.shared.phase.set(Phase::Busy);
+        self.shared.old.set(request.version() < Version::HTTP_11);
         Phasing {
             inner: self.inner.call(request),
             shared: Some(self.shared.clone()),

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -50,6 +51,8 @@ pub struct Shared {
     pub phase: Cell<Phase>,
     /// The client has not taken what we write since then.
     pub write_stalled: Cell<Option<MonoTime>>,
+    /// The client speaks HTTP/1.0: the end of its connection may be the end of an answer.
+    pub old: Cell<bool>,
     /// hyper refused a head with this status. Its own answer has no code: it was not sent.
     pub refused: Cell<Option<u16>>,
 }
@@ -62,6 +65,7 @@ impl Shared {
             socket: RefCell::new(socket),
             phase: Cell::new(Phase::New(now)),
             write_stalled: Cell::new(None),
+            old: Cell::new(false),
             refused: Cell::new(None),
         })
     }
@@ -97,6 +101,17 @@ impl Shared {
         };
         // Who does not read them has left.
         drop(written);
+    }
+
+    /// Makes the end of the connection a reset, which nobody takes for the end of an answer.
+    pub fn reset(&self) {
+        let done = match &*self.socket.borrow() {
+            Socket::Tcp(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+            // Unix sockets have no reset.
+            Socket::Unix(_) => Ok(()),
+        };
+        // A socket that takes no options has ended already.
+        drop(done);
     }
 
     /// Ends a connection whose client may still be sending: what comes is read and thrown away,
