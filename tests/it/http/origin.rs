@@ -93,6 +93,25 @@ impl Origin {
         }
     }
 
+    /// A connection on which something is said: this one that is known, or a new one.
+    pub(crate) fn accept_or(&self, known: Wire) -> Wire {
+        for _ in 0..PATIENCE.as_millis() / 10 {
+            known
+                .stream()
+                .set_read_timeout(Some(Duration::from_millis(5)))
+                .unwrap();
+            if says_something(&known) {
+                known.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+                return known;
+            }
+            let new = self.connections.recv_timeout(Duration::from_millis(5));
+            if let Some(wire) = new.ok().filter(says_something) {
+                return wire;
+            }
+        }
+        panic!("nothing was said");
+    }
+
     /// That no connection on which something is said comes within this time.
     pub(crate) fn hears_nothing(&self, within: Duration) {
         while let Ok(wire) = self.connections.recv_timeout(within) {

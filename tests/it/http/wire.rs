@@ -142,6 +142,11 @@ impl Wire {
         }
     }
 
+    /// Takes what comes until nothing has come for a moment.
+    pub(crate) fn until_quiet(&mut self) {
+        self.rest(Duration::from_millis(30));
+    }
+
     /// Everything that comes until the connection ends, but no longer than this.
     pub(crate) fn rest(&mut self, within: Duration) -> (Vec<u8>, End) {
         self.stream.set_read_timeout(Some(within)).unwrap();
