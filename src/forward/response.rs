@@ -12,9 +12,13 @@ use super::{failure::Failure, request::remove_nominated};
 /// connection ends here.
 ///
 /// # Errors
-/// When the worker switched protocols, which nobody asked for.
+/// When the worker switched protocols, which nobody asked for, or its answer's length can't be
+/// relied on.
 pub fn prepare(head: &mut Parts, closing: bool) -> Result<(), Failure> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Failure::BadResponse);
+    }
+    if head.headers.contains_key(TRANSFER_ENCODING) && !is_plainly_chunked(head) {
         return Err(Failure::BadResponse);
     }
     remove_hop_by_hop(&mut head.headers);
@@ -24,6 +28,16 @@ pub fn prepare(head: &mut Parts, closing: bool) -> Result<(), Failure> {
     }
     head.version = Version::HTTP_11;
     Ok(())
+}
+
+/// RFC 9112 section 6: another coding than chunked would be lost with the field that names it, and
+/// HTTP/1.0 has none.
+fn is_plainly_chunked(head: &Parts) -> bool {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let first = codings.next().map(|value| value.as_bytes().trim_ascii());
+    head.version >= Version::HTTP_11
+        && first.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -59,7 +73,7 @@ mod tests {
     use super::*;
 
     fn head(lines: &[(&str, &str)]) -> Parts {
-        let mut builder = http::Response::builder().version(Version::HTTP_10);
+        let mut builder = http::Response::builder();
         for (name, value) in lines {
             builder = builder.header(*name, *value);
         }

@@ -182,7 +182,7 @@ impl Wire {
             return answer;
         }
         if answer.field("transfer-encoding") == Some("chunked") {
-            self.chunks(&mut answer);
+            (answer.body, answer.trailers, answer.whole) = self.chunks();
         } else if let Some(length) = answer.field("content-length") {
             let length = length.parse().unwrap();
             match self.bytes(length) {
@@ -199,29 +199,39 @@ impl Wire {
         self.answer_to("GET")
     }
 
-    fn chunks(&mut self, answer: &mut Answer) {
-        answer.whole = false;
-        loop {
-            let Some(line) = self.line() else { return };
-            let size = usize::from_str_radix(line.trim(), 16).unwrap();
+    /// A chunked body that comes whole.
+    pub(crate) fn chunked_body(&mut self) -> Vec<u8> {
+        let (body, _, whole) = self.chunks();
+        assert!(whole, "broke off after {} bytes", body.len());
+        body
+    }
+
+    /// A chunked body, its trailer lines, and whether it came to its end.
+    fn chunks(&mut self) -> (Vec<u8>, String, bool) {
+        let (mut body, mut trailers) = (Vec::new(), String::new());
+        while let Some(line) = self.line() {
+            // What can't be a size ends a body that broke.
+            let Ok(size) = usize::from_str_radix(line.trim(), 16) else {
+                return (body, trailers, false);
+            };
             if size == 0 {
+                while let Some(line) = self.line() {
+                    if line == "\r\n" {
+                        return (body, trailers, true);
+                    }
+                    trailers.push_str(&line);
+                }
                 break;
             }
             match self.bytes(size + 2) {
-                Ok(chunk) => answer.body.extend_from_slice(&chunk[..size]),
+                Ok(chunk) => body.extend_from_slice(&chunk[..size]),
                 Err(piece) => {
-                    answer.body.extend_from_slice(&piece);
-                    return;
+                    body.extend_from_slice(&piece);
+                    break;
                 }
             }
         }
-        while let Some(line) = self.line() {
-            if line == "\r\n" {
-                answer.whole = true;
-                return;
-            }
-            answer.trailers.push_str(&line);
-        }
+        (body, trailers, false)
     }
 
     fn line(&mut self) -> Option<String> {
