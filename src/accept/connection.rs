@@ -92,7 +92,9 @@ pub async fn serve<S, E>(
         }
         shared.last_words(&last_words(code));
     }
-    shared.linger().await;
+    if !shared.is_long_idle(time::now()) {
+        shared.linger().await;
+    }
 }
 
 type Serving<S> = http1::Connection<TokioIo<ClientIo>, TowerToHyperService<Phased<S>>>;

@@ -103,6 +103,12 @@ impl Shared {
         drop(written);
     }
 
+    /// Whether its client has had the time to read all that was said.
+    #[must_use]
+    pub fn is_long_idle(&self, now: MonoTime) -> bool {
+        matches!(self.phase.get(), Phase::Idle(since) if now.since(since) > LINGER)
+    }
+
     /// Makes the end of the connection a reset, which nobody takes for the end of an answer.
     pub fn reset(&self) {
         let done = match &*self.socket.borrow() {

@@ -1,7 +1,7 @@
 //! The response head on its way to the client (RFC 9110 section 7.6).
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode, Version,
+    HeaderName, HeaderValue, StatusCode, Version,
     header::{CONNECTION, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING, UPGRADE},
     response::Parts,
 };
@@ -18,10 +18,7 @@ pub fn prepare(head: &mut Parts, closing: bool) -> Result<(), Failure> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Failure::BadResponse);
     }
-    if head.headers.contains_key(TRANSFER_ENCODING) && !is_plainly_chunked(head) {
-        return Err(Failure::BadResponse);
-    }
-    remove_hop_by_hop(&mut head.headers);
+    remove_hop_by_hop(head)?;
     if closing {
         head.headers
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -40,15 +37,24 @@ fn is_plainly_chunked(head: &Parts) -> bool {
         && codings.next().is_none()
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let (mut connection, mut others) = (false, false);
-    for name in headers.keys() {
+fn remove_hop_by_hop(head: &mut Parts) -> Result<(), Failure> {
+    let (mut connection, mut coded, mut others) = (false, false, false);
+    for name in head.headers.keys() {
         match name.as_str() {
             "connection" => connection = true,
-            "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade"
-            | "proxy-authenticate" => others = true,
+            "transfer-encoding" => coded = true,
+            "keep-alive" | "proxy-connection" | "te" | "upgrade" | "proxy-authenticate" => {
+                others = true;
+            }
             _ => {}
         }
+    }
+    if coded && !is_plainly_chunked(head) {
+        return Err(Failure::BadResponse);
+    }
+    let headers = &mut head.headers;
+    if coded {
+        headers.remove(TRANSFER_ENCODING);
     }
     if connection {
         remove_nominated(headers);
@@ -59,13 +65,13 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
             HeaderName::from_static("keep-alive"),
             HeaderName::from_static("proxy-connection"),
             TE,
-            TRANSFER_ENCODING,
             UPGRADE,
             PROXY_AUTHENTICATE,
         ] {
             headers.remove(name);
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -49,16 +49,10 @@ pub(super) fn of(code: Code) -> Cures {
                  user text",
             "encode the value at the client, for example with base64 or RFC 8187",
         )],
-        Code::NotHttp => &[
-            (
-                "the client speaks TLS or HTTP/2 to a port that serves plain HTTP/1.1",
-                "say http:// at the client, or let what stands before autoheal end TLS",
-            ),
-            (
-                "a scanner or a health check of another protocol",
-                "nothing is wrong here: a TCP check may connect and leave without a word",
-            ),
-        ],
+        Code::NotHttp => &[(
+            "the client speaks TLS or HTTP/2 to a port that serves plain HTTP/1.1",
+            "say http:// at the client, or let what stands before autoheal end TLS",
+        )],
         Code::BadBody => &[(
             "a client that writes its chunks by hand counts characters instead of bytes",
             "let an HTTP library frame the body, or send a Content-Length",
@@ -85,17 +79,10 @@ pub(super) fn of(code: Code) -> Cures {
                 "let it open them idle, or raise its own head timeout",
             ),
         ],
-        Code::BodyTimeout => &[
-            (
-                "the client's network broke off in the middle of an upload",
-                "nothing to do for single ones; let the client try again",
-            ),
-            (
-                "the client makes its body as it sends it, and pauses for longer than \
-                 timeouts.body",
-                "raise timeouts.body above its longest pause",
-            ),
-        ],
+        Code::BodyTimeout => &[(
+            "the client's network broke off, or it makes its body slowly as it sends it",
+            "for slow makers, raise timeouts.body above their longest pause",
+        )],
         Code::TargetTooLong => &[(
             "the client sends a path or a query string of more than 16 KiB, often a form that \
              should be a POST",

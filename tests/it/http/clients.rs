@@ -58,7 +58,7 @@ fn is_here(tool: &str) -> bool {
         .status();
     let here = asked.is_ok_and(|status| status.success());
     if !here {
-        println!("skipped: no {tool} on this machine");
+        eprintln!("skipped: no {tool} on this machine");
     }
     here
 }

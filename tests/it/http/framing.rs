@@ -22,74 +22,30 @@ fn is_refused(proxy: &Proxy, request: &str, code: u32) {
 fn what_can_be_read_in_two_ways_never_reaches_the_worker() {
     let (proxy, origin) = start(&[]);
     let refused = [
+        ("1.1", "content-length: +3\r\n", 400_103),
+        ("1.1", "content-length: 3,3\r\n", 400_103),
+        ("1.1", "content-length: -1\r\n", 400_103),
+        ("1.1", "content-length: 0x3\r\n", 400_103),
+        ("1.1", "content-length:\r\n", 400_103),
+        ("1.1", "content-length: 3 3\r\n", 400_103),
+        ("1.1", "content-length: 99999999999999999999\r\n", 400_103),
+        ("1.1", "content-length: 3\r\ncontent-length: 4\r\n", 400_103),
+        ("1.1", "transfer-encoding: ,chunked\r\n", 400_103),
+        ("1.1", "transfer-encoding: chunked, chunked\r\n", 400_103),
         (
-            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +3\r\n\r\nabc",
+            "1.1",
+            "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
             400_103,
         ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3,3\r\n\r\nabc",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\nabc",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0x3\r\n\r\nabc",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length:\r\n\r\nabc",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3 3\r\n\r\nabc",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999999999999\r\n\r\nabc",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: ,chunked\r\n\r\n0\r\n\r\n",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\
-             transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: identity\r\n\r\nabc",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: xchunked\r\n\r\nabc",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, gzip\r\n\r\nabc",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-            400_103,
-        ),
-        (
-            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-            501_101,
-        ),
+        ("1.1", "transfer-encoding: identity\r\n", 400_103),
+        ("1.1", "transfer-encoding: xchunked\r\n", 400_103),
+        ("1.1", "transfer-encoding: chunked, gzip\r\n", 400_103),
+        ("1.0", "transfer-encoding: chunked\r\n", 400_103),
+        ("1.1", "transfer-encoding: gzip, chunked\r\n", 501_101),
     ];
-    for (request, code) in refused {
-        is_refused(&proxy, request, code);
+    for (version, fields, code) in refused {
+        let request = format!("POST / HTTP/{version}\r\nhost: a\r\n{fields}\r\n0\r\n\r\n");
+        is_refused(&proxy, &request, code);
     }
     origin.hears_nothing(Duration::from_millis(50));
     let ledger = proxy.settled();

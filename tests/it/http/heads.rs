@@ -178,6 +178,17 @@ fn an_expectation_is_met_by_us_and_not_sent_on() {
 }
 
 #[test]
+fn a_body_is_not_asked_for_when_nobody_will_read_it() {
+    let (proxy, _origin) = start(&[]);
+    proxy.order("stop", "{}");
+    proxy.until("stopped", |status| status.workers.is_empty());
+    let mut client = proxy
+        .says("POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n");
+    assert_eq!(client.answer().code(), 503_105);
+    client.is_closed();
+}
+
+#[test]
 fn an_early_hint_is_swallowed_and_the_answer_comes_at_once() {
     let (answer, ..) = handed_on(
         "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\

@@ -226,13 +226,15 @@ fn the_parked_are_let_in_slowly_on_a_fresh_worker() {
 
 #[test]
 fn nobody_waits_for_a_worker_that_an_operator_stopped() {
-    let (proxy, _origin) = parking(&[]);
+    let (proxy, origin) = start(&[]);
     let mut client = proxy.says(GET);
-    proxy.until_parked(1);
-    proxy.order("release", "{}");
+    let mut worker = origin.accept();
+    worker.head();
     proxy.order("stop", "{}");
-    let answer = client.try_head();
-    assert!(answer.is_some());
+    let answer = proxy.answers(GET);
+    assert_eq!((answer.status, answer.code()), (503, 503_105));
+    worker.send(OK);
+    assert_eq!(client.answer().status, 200, "who was in is served");
     proxy.until("stopped", |status| status.workers.is_empty());
     assert_eq!(proxy.answers(GET).code(), 503_105);
 }

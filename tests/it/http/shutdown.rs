@@ -72,8 +72,15 @@ fn a_second_signal_ends_the_drain() {
 }
 
 #[test]
-fn the_parked_are_told_that_it_stops() {
-    let (mut proxy, _origin) = start(&[]);
+fn the_parked_are_served_or_told_that_it_stops() {
+    let (mut proxy, origin) = start(&[]);
+    let _folder = origin.serve(|wire| {
+        while wire
+            .try_head()
+            .is_some_and(|_| wire.try_send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
+        {
+        }
+    });
     proxy.order("hold", "{\"for\": \"30s\"}");
     proxy.until("it holds", |status| {
         status.parking.hold_remaining_ms.is_some()
@@ -81,7 +88,12 @@ fn the_parked_are_told_that_it_stops() {
     let mut client = proxy.says(GET);
     proxy.until_parked(1);
     proxy.signal(Signal::TERM);
-    let head = client.head();
-    println!("{head}");
+    let answer = client.answer();
+    assert!(
+        answer.status == 200 || answer.code() == 503_106,
+        "{answer:?}"
+    );
+    assert_eq!(answer.field("connection"), Some("close"));
+    client.is_closed();
     assert_eq!(proxy.exit_code(), Some(0));
 }

@@ -43,6 +43,16 @@ fn an_answer_that_can_be_read_in_two_ways_is_a_502() {
 }
 
 #[test]
+fn a_coding_beside_a_length_wins_and_the_length_is_dropped() {
+    let (answer, _worker) = when_the_worker_says(
+        "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n\
+         2\r\nhi\r\n0\r\n\r\n",
+    );
+    assert_eq!((answer.text(), answer.whole), ("hi", true));
+    assert_eq!(answer.field("content-length"), None);
+}
+
+#[test]
 fn what_is_not_http_is_a_502() {
     for says in [
         "garbage\r\n\r\n",
