@@ -1,8 +1,8 @@
 //! The response head on its way to the client (RFC 9110 section 7.6).
 
 use http::{
-    HeaderName, HeaderValue, StatusCode, Version,
-    header::{CONNECTION, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING, UPGRADE},
+    HeaderMap, HeaderName, HeaderValue, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING, UPGRADE},
     response::Parts,
 };
 
@@ -39,8 +39,13 @@ fn is_plainly_chunked(head: &Parts) -> bool {
 
 fn remove_hop_by_hop(head: &mut Parts) -> Result<(), Failure> {
     let (mut connection, mut coded, mut others) = (false, false, false);
-    for name in head.headers.keys() {
+    let (mut lengths, mut plain) = (0, true);
+    for (name, value) in &head.headers {
         match name.as_str() {
+            "content-length" => {
+                lengths += 1;
+                plain &= is_plain(value.as_bytes());
+            }
             "connection" => connection = true,
             "transfer-encoding" => coded = true,
             "keep-alive" | "proxy-connection" | "te" | "upgrade" | "proxy-authenticate" => {
@@ -55,6 +60,10 @@ fn remove_hop_by_hop(head: &mut Parts) -> Result<(), Failure> {
     let headers = &mut head.headers;
     if coded {
         headers.remove(TRANSFER_ENCODING);
+        // The coding wins (RFC 9112 section 6.3): a length beside it says something else.
+        headers.remove(CONTENT_LENGTH);
+    } else if lengths > 1 || !plain {
+        say_length_once(headers);
     }
     if connection {
         remove_nominated(headers);
@@ -72,6 +81,28 @@ fn remove_hop_by_hop(head: &mut Parts) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// A number as everybody reads it.
+fn is_plain(length: &[u8]) -> bool {
+    length.iter().all(u8::is_ascii_digit) && (length.len() == 1 || !length.starts_with(b"0"))
+}
+
+/// RFC 9110 section 8.6: the same number said twice is handed on once, and none of numbers that
+/// differ: only an answer without a body comes here with such.
+fn say_length_once(headers: &mut HeaderMap) {
+    let said: Vec<Option<u64>> = headers
+        .get_all(CONTENT_LENGTH)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|number| str::from_utf8(number).ok()?.trim().parse().ok())
+        .collect();
+    headers.remove(CONTENT_LENGTH);
+    if let Some(Some(length)) = said.first()
+        && said.iter().all(|other| *other == Some(*length))
+    {
+        headers.insert(CONTENT_LENGTH, (*length).into());
+    }
 }
 
 #[cfg(test)]

@@ -84,8 +84,7 @@ pub(super) fn of(code: Code) -> Cures {
             "for slow makers, raise timeouts.body above their longest pause",
         )],
         Code::TargetTooLong => &[(
-            "the client sends a path or a query string of more than 16 KiB, often a form that \
-             should be a POST",
+            "a query string of more than 16 KiB, often of a form that should be a POST",
             "send the data as a request body",
         )],
         Code::ExpectationFailed => &[(

@@ -53,6 +53,19 @@ fn a_coding_beside_a_length_wins_and_the_length_is_dropped() {
 }
 
 #[test]
+fn a_length_that_is_said_twice_is_handed_on_once() {
+    for lengths in [
+        "content-length: 2\r\ncontent-length: 2",
+        "content-length: 2, 2",
+    ] {
+        let says = format!("HTTP/1.1 200 OK\r\n{lengths}\r\n\r\nhi");
+        let (answer, _worker) = when_the_worker_says(&says);
+        assert_eq!(answer.field("content-length"), Some("2"));
+        assert_eq!((answer.text(), answer.whole), ("hi", true));
+    }
+}
+
+#[test]
 fn what_is_not_http_is_a_502() {
     for says in [
         "garbage\r\n\r\n",
