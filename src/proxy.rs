@@ -26,7 +26,7 @@ use crate::{
     forward::{
         answer::{Answer, Form},
         attempt::attempt,
-        body::Upload,
+        body::{Broken, Upload},
         failure::Failure,
         pool::NEWS,
         replay::Plan,
@@ -93,7 +93,7 @@ pub async fn serve(
             Err(failed) => failed,
         };
         if failed.failure == Failure::ClientBody {
-            return Ok(account.abort());
+            return Ok(account.broken(&plan, &view));
         }
         if settings.mode == Mode::Relay || !plan.may_go_again(failed) {
             return Ok(account.fail(plan.headers(), &view, failed.failure.code()));
@@ -222,6 +222,14 @@ impl<'a> Account<'a> {
     fn fail(mut self, headers: &http::HeaderMap, view: &View, code: Code) -> Response<Download> {
         self.end(End::Failed(code));
         own_answer(headers, view, code, None, false)
+    }
+
+    /// The client's body broke: it left, or it may be told what is wrong.
+    fn broken(self, plan: &Plan, view: &View) -> Response<Download> {
+        match plan.upload().and_then(|upload| upload.broken()) {
+            Some(Broken::Malformed) => self.refuse(plan.headers(), view, Code::BadBody, None, true),
+            Some(Broken::Off) | None => self.abort(),
+        }
     }
 
     /// The client left: nobody reads this.

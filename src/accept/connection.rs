@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, pin::pin, rc::Rc, time::Duration};
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::time::Instant;
@@ -29,6 +29,12 @@ pub struct Deadlines {
     pub body: Duration,
     /// For taking the next piece of an answer.
     pub write: Duration,
+}
+
+impl Deadlines {
+    fn shortest(&self) -> Duration {
+        self.head.min(self.idle).min(self.body).min(self.write)
+    }
 }
 
 /// Limits of a request's head.
@@ -67,72 +73,133 @@ pub async fn serve<S, E>(
         inner: stack(client),
         shared: shared.clone(),
     });
-    let connection = http1::Builder::new()
+    let serving = http1::Builder::new()
         .header_read_timeout(None)
-        .pipeline_flush(true)
         .max_buf_size(limits.head.max(8192))
         .max_headers(limits.fields)
         .serve_connection(TokioIo::new(ClientIo(shared.clone())), service);
-    let mut connection = pin!(connection);
-    let mut sleep = pin!(tokio::time::sleep(deadlines.head));
+    let ended = until_end(serving, &shared, &progress, &thread, &deadlines).await;
+    let code = match ended {
+        Ended::Late(code) => Some(code),
+        // An answer broke off whose end would have been the connection's.
+        Ended::Hyper(error) if error.is_user() && shared.old.get() => return shared.reset(),
+        Ended::Hyper(error) => refusal(&error, shared.refused.get()),
+        Ended::Done => None,
+    };
+    if let Some(code) = code {
+        if code != Code::BodyTimeout {
+            thread.refused(code);
+        }
+        shared.last_words(&last_words(code));
+    }
+    if !shared.is_long_idle(time::now()) {
+        shared.linger().await;
+    }
+}
+
+type Serving<S> = http1::Connection<TokioIo<ClientIo>, TowerToHyperService<Phased<S>>>;
+
+/// How a connection came to its end.
+enum Ended {
+    /// There is nothing to say.
+    Done,
+    /// A deadline passed, and its client may be told.
+    Late(Code),
+    /// hyper could not go on.
+    Hyper(hyper::Error),
+}
+
+/// Lets hyper serve until the connection ends, its patience does, or autoheal's.
+async fn until_end<S, E>(
+    serving: Serving<S>,
+    shared: &Shared,
+    progress: &Progress,
+    thread: &Thread,
+    deadlines: &Deadlines,
+) -> Ended
+where
+    S: Service<Request<Incoming>, Response = Response<Download>, Error = E> + Clone + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let shortest = deadlines.shortest();
+    let mut serving = pin!(serving);
+    let mut sleep = pin!(tokio::time::sleep(shortest));
     let mut closing = false;
     loop {
         tokio::select! {
             biased;
-            // A client's connection error is that client's affair.
-            _ = connection.as_mut() => return,
+            ended = serving.as_mut() => {
+                return ended.map_or_else(Ended::Hyper, |()| Ended::Done);
+            }
             () = sleep.as_mut() => {}
             () = thread.closing(), if !closing => {
                 closing = true;
-                connection.as_mut().graceful_shutdown();
+                serving.as_mut().graceful_shutdown();
             }
         }
         let now = time::now();
-        match due(&shared, &progress, &deadlines) {
-            Due::At(at) | Due::TellAt(at) if at > now => {
-                // A head that begins meanwhile has a nearer deadline than an idle connection.
-                let look = at.min(now + deadlines.head);
+        match due(shared, progress, deadlines) {
+            Due { at, .. } if at > now => {
+                // What begins meanwhile may have a nearer deadline.
+                let look = at.min(now + shortest);
                 sleep.as_mut().reset(Instant::from_std(look.to_instant()));
             }
-            Due::At(_) => return,
-            Due::TellAt(_) => {
-                shared.last_words(&late_head());
-                return;
-            }
+            Due {
+                tell: Some(code), ..
+            } => return Ended::Late(code),
+            Due { tell: None, .. } => return Ended::Done,
         }
     }
 }
 
 /// When a connection's patience ends.
-enum Due {
-    /// Then it is closed.
-    At(MonoTime),
-    /// Then it is closed with a 408.
-    TellAt(MonoTime),
+struct Due {
+    at: MonoTime,
+    /// What its client is told then.
+    tell: Option<Code>,
 }
 
 fn due(shared: &Shared, progress: &Progress, deadlines: &Deadlines) -> Due {
-    let stalled = shared
-        .write_stalled
-        .get()
-        .map(|since| since + deadlines.write);
-    let phase = match shared.phase.get() {
-        Phase::New(since) => return Due::At(since + deadlines.head),
-        Phase::Head(since) => return Due::TellAt(since + deadlines.head),
-        Phase::Idle(since) => since + deadlines.idle,
-        Phase::Busy => match progress.waiting_since.get() {
-            Some(since) => since + deadlines.body,
-            None => MonoTime::NEVER,
-        },
+    let body = || match progress.waiting_since.get() {
+        Some(since) => since + deadlines.body,
+        None => MonoTime::NEVER,
     };
-    Due::At(stalled.map_or(phase, |stalled| stalled.min(phase)))
+    let (at, tell) = match shared.phase.get() {
+        Phase::New(since) => (since + deadlines.head, None),
+        Phase::Head(since) => (since + deadlines.head, Some(Code::HeadTimeout)),
+        Phase::Busy => (body(), Some(Code::BodyTimeout)),
+        Phase::Answering => (body(), None),
+        Phase::Idle(since) => (since + deadlines.idle, None),
+    };
+    match shared.write_stalled.get() {
+        Some(since) if since + deadlines.write < at => Due {
+            at: since + deadlines.write,
+            tell: None,
+        },
+        _ => Due { at, tell },
+    }
 }
 
-fn late_head() -> Vec<u8> {
-    let code = Code::HeadTimeout;
+/// The code for a head that hyper could not read. `None`: there is nobody to tell.
+fn refusal(error: &hyper::Error, status: Option<u16>) -> Option<Code> {
+    let said = error.to_string();
+    Some(match status? {
+        414 => Code::TargetTooLong,
+        431 => Code::HeadTooLarge,
+        _ if said.contains("content-length") || said.contains("transfer-encoding") => {
+            Code::AmbiguousFraming
+        }
+        _ if said.contains("header") => Code::BadField,
+        _ if said.contains("URI") => Code::BadTarget,
+        _ => Code::NotHttp,
+    })
+}
+
+fn last_words(code: Code) -> Vec<u8> {
     let body = format!("{} {}\n{}\n", code.number(), code.name(), code.meaning());
+    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST);
     format!(
-        "HTTP/1.1 408 Request Timeout\r\nproxy-status: autoheal; error={}; details=\"{}\"\r\n\
+        "HTTP/1.1 {status}\r\nproxy-status: autoheal; error={}; details=\"{}\"\r\n\
          content-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n\
          {body}",
         code.proxy_error(),
@@ -177,6 +244,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         self.shared.phase.set(Phase::Busy);
+        self.shared.old.set(request.version() < Version::HTTP_11);
         Phasing {
             inner: self.inner.call(request),
             shared: Some(self.shared.clone()),
@@ -206,6 +274,9 @@ where
         let me = self.project();
         me.inner.poll(cx).map_ok(|answer| {
             let shared = me.shared.take();
+            if let Some(shared) = &shared {
+                shared.phase.set(Phase::Answering);
+            }
             answer.map(|inner| InPhase { inner, shared })
         })
     }

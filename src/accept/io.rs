@@ -8,8 +8,10 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -33,8 +35,10 @@ pub enum Phase {
     New(MonoTime),
     /// A request's head is arriving since then.
     Head(MonoTime),
-    /// A request is being served.
+    /// A request is being served; its client has seen nothing of an answer.
     Busy,
+    /// An answer is on its way.
+    Answering,
     /// The last answer was complete then; the next request is waited for.
     Idle(MonoTime),
 }
@@ -47,6 +51,10 @@ pub struct Shared {
     pub phase: Cell<Phase>,
     /// The client has not taken what we write since then.
     pub write_stalled: Cell<Option<MonoTime>>,
+    /// The client speaks HTTP/1.0: the end of its connection may be the end of an answer.
+    pub old: Cell<bool>,
+    /// hyper refused a head with this status. Its own answer has no code: it was not sent.
+    pub refused: Cell<Option<u16>>,
 }
 
 impl Shared {
@@ -57,6 +65,8 @@ impl Shared {
             socket: RefCell::new(socket),
             phase: Cell::new(Phase::New(now)),
             write_stalled: Cell::new(None),
+            old: Cell::new(false),
+            refused: Cell::new(None),
         })
     }
 
@@ -92,7 +102,95 @@ impl Shared {
         // Who does not read them has left.
         drop(written);
     }
+
+    /// Whether its client has had the time to read all that was said.
+    #[must_use]
+    pub fn is_long_idle(&self, now: MonoTime) -> bool {
+        matches!(self.phase.get(), Phase::Idle(since) if now.since(since) > LINGER)
+    }
+
+    /// Makes the end of the connection a reset, which nobody takes for the end of an answer.
+    pub fn reset(&self) {
+        let done = match &*self.socket.borrow() {
+            Socket::Tcp(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+            // Unix sockets have no reset.
+            Socket::Unix(_) => Ok(()),
+        };
+        // A socket that takes no options has ended already.
+        drop(done);
+    }
+
+    /// Ends a connection whose client may still be sending: what comes is read and thrown away,
+    /// or the kernel would answer it with a reset that destroys our last words before they are
+    /// read (RFC 9112 section 9.6).
+    pub async fn linger(&self) {
+        let lingering = async {
+            std::future::poll_fn(|cx| self.poll_shutdown(cx)).await?;
+            let mut left = LINGER_BYTES;
+            let mut piece = [0; 4096];
+            while left > 0 {
+                self.readable().await?;
+                match self.try_read(&mut piece) {
+                    Ok(0) => break,
+                    Ok(count) => left = left.saturating_sub(count),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok::<_, io::Error>(())
+        };
+        // However it ends, the socket is closed next.
+        drop(tokio::time::timeout(LINGER, lingering).await);
+    }
+
+    fn try_read(&self, piece: &mut [u8]) -> io::Result<usize> {
+        match &*self.socket.borrow() {
+            Socket::Tcp(stream) => stream.try_read(piece),
+            Socket::Unix(stream) => stream.try_read(piece),
+        }
+    }
+
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self.socket.borrow_mut() {
+            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    /// Whether these bytes are hyper's own answer to a head that it can't read.
+    fn is_refusal(&self, bytes: &[u8]) -> bool {
+        if matches!(self.phase.get(), Phase::Busy | Phase::Answering) {
+            return false;
+        }
+        let refusal = REFUSALS.iter().find(|(_, head)| bytes.starts_with(head));
+        if let Some((status, _)) = refusal {
+            self.refused.set(Some(*status));
+        }
+        refusal.is_some()
+    }
 }
+
+/// So long a client may take to read our last words.
+const LINGER: Duration = Duration::from_secs(2);
+/// So much of what it still sends is read meanwhile.
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// How hyper answers a head that it can't read, by status.
+const REFUSALS: [(u16, &[u8]); 3] = [
+    (
+        400,
+        b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: ",
+    ),
+    (
+        414,
+        b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\ndate: ",
+    ),
+    (
+        431,
+        b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\
+          content-length: 0\r\ndate: ",
+    ),
+];
 
 /// What hyper reads and writes.
 #[derive(Debug)]
@@ -137,6 +235,9 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.0.is_refusal(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let poll = match &mut *self.0.socket.borrow_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
@@ -150,6 +251,9 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if bytes.first().is_some_and(|first| self.0.is_refusal(first)) {
+            return Poll::Ready(Ok(bytes.iter().map(|slice| slice.len()).sum()));
+        }
         let poll = match &mut *self.0.socket.borrow_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
             Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
@@ -166,10 +270,8 @@ impl AsyncWrite for ClientIo {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self.0.socket.borrow_mut() {
-            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+    /// Left to [`Shared::linger`]: there may be last words.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

@@ -56,10 +56,16 @@ codes! {
     AmbiguousFraming = 400_103, http_request_error;
     /// A field name or value that may not be sent on.
     BadField = 400_104, http_request_error;
+    /// The request line is not one of HTTP/1.1.
+    NotHttp = 400_105, http_request_error;
+    /// The request's chunked body is malformed.
+    BadBody = 400_106, http_request_error;
     /// CONNECT or TRACE.
     MethodNotForwarded = 405_101, http_request_denied;
     /// The client did not finish its request head in time.
     HeadTimeout = 408_101, http_request_error;
+    /// The client did not send the next piece of its request's body in time.
+    BodyTimeout = 408_102, http_request_error;
     /// The request target is longer than the limit.
     TargetTooLong = 414_101, http_request_error;
     /// An Expect other than 100-continue.

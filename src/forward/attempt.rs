@@ -153,7 +153,9 @@ async fn exchange(
         }),
         Ok(Ok(answer)) => Ok((answer, connection)),
         Ok(Err(error)) => {
-            let client_failed = plan.upload().is_some_and(|upload| upload.client_failed());
+            let client_failed = plan
+                .upload()
+                .is_some_and(|upload| upload.broken().is_some());
             let failure = Failure::of_exchange(error.error(), client_failed);
             if failure == Failure::Closed {
                 upstream.closed_under_a_request(crate::time::now(), connection.reused);

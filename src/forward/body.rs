@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    io,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -32,7 +33,7 @@ pub struct Upload {
     length: Option<u64>,
     begun: Cell<bool>,
     finished: Cell<bool>,
-    failed: Cell<bool>,
+    failed: Cell<Option<Broken>>,
     kept: RefCell<Option<BytesMut>>,
     /// Whose client is being waited for.
     waits: Cell<Option<Key>>,
@@ -48,6 +49,25 @@ pub struct Progress {
     pub waiting_since: Cell<Option<crate::time::MonoTime>>,
 }
 
+/// How a request's body broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The client left.
+    Off,
+    /// It is not framed as it should be; the client may still be there.
+    Malformed,
+}
+
+impl Broken {
+    fn of(error: &hyper::Error) -> Self {
+        let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<io::Error>());
+        match cause.map(io::Error::kind) {
+            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Self::Malformed,
+            _ => Self::Off,
+        }
+    }
+}
+
 impl Upload {
     /// A body as it comes from the client. `keep`: it may be needed again.
     #[must_use]
@@ -59,7 +79,7 @@ impl Upload {
             length,
             begun: Cell::new(false),
             finished: Cell::new(false),
-            failed: Cell::new(false),
+            failed: Cell::new(None),
             kept: RefCell::new(keep.then(BytesMut::new)),
             waits: Cell::new(None),
             thread,
@@ -73,9 +93,9 @@ impl Upload {
         self.length.is_none()
     }
 
-    /// Whether the client broke it off.
+    /// How it broke, if it did.
     #[must_use]
-    pub fn client_failed(&self) -> bool {
+    pub fn broken(&self) -> Option<Broken> {
         self.failed.get()
     }
 
@@ -115,7 +135,7 @@ impl Upload {
                 self.progress.waiting_since.set(None);
                 match piece {
                     Some(Ok(frame)) => self.keep(frame),
-                    Some(Err(_)) => self.failed.set(true),
+                    Some(Err(error)) => self.failed.set(Some(Broken::of(error))),
                     None => self.finished.set(true),
                 }
                 if self.incoming.borrow().is_end_stream() {

@@ -309,10 +309,14 @@ struct WorkerIo {
 }
 
 impl WorkerIo {
-    fn count(&self, poll: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(bytes)) = poll {
-            self.written.set(self.written.get() + *bytes as u64);
-        }
+    /// Counts what was written. A worker that takes no more may have answered before: the answer
+    /// is read first, and reading tells how the connection ended.
+    fn wrote(&self, poll: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
+        poll.map(|result| {
+            let bytes = result.as_ref().copied().unwrap_or(0);
+            self.written.set(self.written.get() + bytes as u64);
+            Ok(result.unwrap_or(length))
+        })
     }
 }
 
@@ -339,8 +343,7 @@ impl AsyncWrite for WorkerIo {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
         };
-        self.count(&poll);
-        poll
+        self.wrote(poll, bytes.len())
     }
 
     fn poll_write_vectored(
@@ -352,8 +355,7 @@ impl AsyncWrite for WorkerIo {
             Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
         };
-        self.count(&poll);
-        poll
+        self.wrote(poll, bytes.iter().map(|slice| slice.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode, Version,
-    header::{CONNECTION, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING, UPGRADE},
     response::Parts,
 };
 
@@ -12,12 +12,13 @@ use super::{failure::Failure, request::remove_nominated};
 /// connection ends here.
 ///
 /// # Errors
-/// When the worker switched protocols, which nobody asked for.
+/// When the worker switched protocols, which nobody asked for, or its answer's length can't be
+/// relied on.
 pub fn prepare(head: &mut Parts, closing: bool) -> Result<(), Failure> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Failure::BadResponse);
     }
-    remove_hop_by_hop(&mut head.headers);
+    remove_hop_by_hop(head)?;
     if closing {
         head.headers
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -26,15 +27,43 @@ pub fn prepare(head: &mut Parts, closing: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let (mut connection, mut others) = (false, false);
-    for name in headers.keys() {
+/// RFC 9112 section 6: another coding than chunked would be lost with the field that names it, and
+/// HTTP/1.0 has none.
+fn is_plainly_chunked(head: &Parts) -> bool {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let first = codings.next().map(|value| value.as_bytes().trim_ascii());
+    head.version >= Version::HTTP_11
+        && first.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
+}
+
+fn remove_hop_by_hop(head: &mut Parts) -> Result<(), Failure> {
+    let (mut connection, mut coded, mut others) = (false, false, false);
+    let (mut lengths, mut plain) = (0, true);
+    for (name, value) in &head.headers {
         match name.as_str() {
+            "content-length" => {
+                lengths += 1;
+                plain &= is_plain(value.as_bytes());
+            }
             "connection" => connection = true,
-            "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade"
-            | "proxy-authenticate" => others = true,
+            "transfer-encoding" => coded = true,
+            "keep-alive" | "proxy-connection" | "te" | "upgrade" | "proxy-authenticate" => {
+                others = true;
+            }
             _ => {}
         }
+    }
+    if coded && !is_plainly_chunked(head) {
+        return Err(Failure::BadResponse);
+    }
+    let headers = &mut head.headers;
+    if coded {
+        headers.remove(TRANSFER_ENCODING);
+        // The coding wins (RFC 9112 section 6.3): a length beside it says something else.
+        headers.remove(CONTENT_LENGTH);
+    } else if lengths > 1 || !plain {
+        say_length_once(headers);
     }
     if connection {
         remove_nominated(headers);
@@ -45,12 +74,34 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
             HeaderName::from_static("keep-alive"),
             HeaderName::from_static("proxy-connection"),
             TE,
-            TRANSFER_ENCODING,
             UPGRADE,
             PROXY_AUTHENTICATE,
         ] {
             headers.remove(name);
         }
+    }
+    Ok(())
+}
+
+/// A number as everybody reads it.
+fn is_plain(length: &[u8]) -> bool {
+    length.iter().all(u8::is_ascii_digit) && (length.len() == 1 || !length.starts_with(b"0"))
+}
+
+/// RFC 9110 section 8.6: the same number said twice is handed on once, and none of numbers that
+/// differ: only an answer without a body comes here with such.
+fn say_length_once(headers: &mut HeaderMap) {
+    let said: Vec<Option<u64>> = headers
+        .get_all(CONTENT_LENGTH)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|number| str::from_utf8(number).ok()?.trim().parse().ok())
+        .collect();
+    headers.remove(CONTENT_LENGTH);
+    if let Some(Some(length)) = said.first()
+        && said.iter().all(|other| *other == Some(*length))
+    {
+        headers.insert(CONTENT_LENGTH, (*length).into());
     }
 }
 
@@ -59,7 +110,7 @@ mod tests {
     use super::*;
 
     fn head(lines: &[(&str, &str)]) -> Parts {
-        let mut builder = http::Response::builder().version(Version::HTTP_10);
+        let mut builder = http::Response::builder();
         for (name, value) in lines {
             builder = builder.header(*name, *value);
         }

@@ -22,7 +22,7 @@ use crate::{
     explain::code::Code,
     observe::{
         in_flight::{InFlight, Key},
-        ledger::Ledger,
+        ledger::{End, Ledger},
         tally::{Counters, Rules},
     },
     time::MonoTime,
@@ -231,6 +231,12 @@ impl Thread {
                 Door::Park { .. } => None,
             }
         });
+    }
+
+    /// Counts a request whose head could not even be read to its end.
+    pub fn refused(&self, code: Code) {
+        self.ledger.accepted();
+        self.ledger.ended(End::Refused(code));
     }
 
     /// The table of what is in flight.

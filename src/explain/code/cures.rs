@@ -49,6 +49,14 @@ pub(super) fn of(code: Code) -> Cures {
                  user text",
             "encode the value at the client, for example with base64 or RFC 8187",
         )],
+        Code::NotHttp => &[(
+            "the client speaks TLS or HTTP/2 to a port that serves plain HTTP/1.1",
+            "say http:// at the client, or let what stands before autoheal end TLS",
+        )],
+        Code::BadBody => &[(
+            "a client that writes its chunks by hand counts characters instead of bytes",
+            "let an HTTP library frame the body, or send a Content-Length",
+        )],
         Code::MethodNotForwarded => &[
             (
                 "the client takes autoheal for a forward proxy (CONNECT)",
@@ -71,9 +79,12 @@ pub(super) fn of(code: Code) -> Cures {
                 "let it open them idle, or raise its own head timeout",
             ),
         ],
+        Code::BodyTimeout => &[(
+            "the client's network broke off, or it makes its body slowly as it sends it",
+            "for slow makers, raise timeouts.body above their longest pause",
+        )],
         Code::TargetTooLong => &[(
-            "the client sends a path or a query string of more than 16 KiB, often a form that \
-             should be a POST",
+            "a query string of more than 16 KiB, often of a form that should be a POST",
             "send the data as a request body",
         )],
         Code::ExpectationFailed => &[(

@@ -1,0 +1,99 @@
+//! The end: what is in flight is finished, and nobody new is kept.
+
+use std::{net::TcpStream, time::Duration};
+
+use rustix::process::Signal;
+
+use super::{
+    proxy::{start, wait_until},
+    wire::Wire,
+};
+
+const GET: &str = "GET /x HTTP/1.1\r\nhost: a\r\n\r\n";
+
+#[test]
+fn a_request_in_flight_is_finished_and_told_that_its_connection_ends() {
+    let (mut proxy, origin) = start(&[]);
+    let mut client = proxy.says(GET);
+    let mut worker = origin.accept();
+    worker.head();
+    proxy.signal(Signal::TERM);
+    wait_until("it drains", || {
+        proxy.log().contains("stopping") || proxy.log().contains("drain")
+    });
+    worker.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.text()), (200, "hi"));
+    assert_eq!(answer.field("connection"), Some("close"));
+    client.is_closed();
+    assert_eq!(proxy.exit_code(), Some(0));
+}
+
+#[test]
+fn idle_connections_are_closed_and_new_ones_get_no_reset() {
+    let (mut proxy, origin) = start(&[]);
+    let mut idle = proxy.says(GET);
+    let mut worker = origin.accept();
+    worker.head();
+    worker.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    idle.answer();
+    let mut busy = proxy.says(GET);
+    let mut worker = origin.accept_or(worker);
+    worker.head();
+    proxy.signal(Signal::TERM);
+    idle.is_closed();
+    let mut new = Wire::new(TcpStream::connect(proxy.address).unwrap(), 0);
+    new.send(GET);
+    let answer = new.answer();
+    assert_eq!(answer.code(), 503_106);
+    assert_eq!(answer.field("connection"), Some("close"));
+    worker.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(busy.answer().status, 200);
+    assert_eq!(proxy.exit_code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_the_drain() {
+    let (mut proxy, origin) = start(&[]);
+    let mut client = proxy.says(GET);
+    let mut worker = origin.accept();
+    worker.head();
+    proxy.signal(Signal::TERM);
+    wait_until("it drains", || {
+        proxy.log().contains("stopping") || proxy.log().contains("drain")
+    });
+    let since = autoheal::time::now();
+    proxy.signal(Signal::TERM);
+    proxy.exit_code();
+    let took = autoheal::time::now().since(since);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let head = client.try_head();
+    assert!(head.is_none_or(|head| !head.contains(" 200 ")));
+}
+
+#[test]
+fn the_parked_are_served_or_told_that_it_stops() {
+    let (mut proxy, origin) = start(&[]);
+    let _folder = origin.serve(|wire| {
+        while wire
+            .try_head()
+            .is_some_and(|_| wire.try_send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
+        {
+        }
+    });
+    proxy.order("hold", "{\"for\": \"30s\"}");
+    proxy.until("it holds", |status| {
+        status.parking.hold_remaining_ms.is_some()
+    });
+    let mut client = proxy.says(GET);
+    proxy.until_parked(1);
+    proxy.signal(Signal::TERM);
+    let answer = client.answer();
+    assert!(
+        answer.status == 200 || answer.code() == 503_106,
+        "{answer:?}"
+    );
+    assert_eq!(answer.field("connection"), Some("close"));
+    client.is_closed();
+    assert_eq!(proxy.exit_code(), Some(0));
+}
