@@ -22,14 +22,14 @@ pub enum Letter {
         /// How many were cut.
         reply: oneshot::Sender<usize>,
     },
-    /// Since when is the oldest attempt on this worker in flight?
+    /// Tell since when the oldest attempt on this worker is in flight.
     Oldest {
         /// The worker.
         generation: Generation,
         /// The answer.
         reply: oneshot::Sender<Option<MonoTime>>,
     },
-    /// What is in flight? The oldest, at most so many.
+    /// List what is in flight, the oldest first.
     List {
         /// At most so many.
         limit: usize,
