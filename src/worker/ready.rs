@@ -76,7 +76,7 @@ pub async fn until_ready(
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LAST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_millis(20);
 /// Between two looks at what the worker's tree listens on.
 const SEARCH: Duration = Duration::from_millis(500);
 /// To see whether a port is open.
