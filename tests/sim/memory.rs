@@ -172,5 +172,8 @@ fn without_room_for_two_the_worker_is_recycled_in_place() {
     };
     assert_eq!(room_after_a_start_of_100(None), ["start 2"]);
     assert_eq!(room_after_a_start_of_100(Some(120)), ["start 2"]);
-    assert_eq!(room_after_a_start_of_100(Some(119)), ["await quiet 1 20000ms"]);
+    assert_eq!(
+        room_after_a_start_of_100(Some(119)),
+        ["await quiet 1 20000ms"]
+    );
 }
