@@ -13,14 +13,18 @@ const GET: &str = "GET /x HTTP/1.1\r\nhost: a\r\n\r\n";
 
 #[test]
 fn a_request_in_flight_is_finished_and_told_that_its_connection_ends() {
-    let (mut proxy, origin) = start(&[]);
-    let mut client = proxy.says(GET);
+    let (mut proxy, origin) = start(&["threads=1"]);
+    let mut idle = proxy.says(GET);
     let mut worker = origin.accept();
     worker.head();
+    worker.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    idle.answer();
+    let mut client = proxy.says(GET);
+    let mut worker = origin.accept_or(worker);
+    worker.head();
     proxy.signal(Signal::TERM);
-    wait_until("it drains", || {
-        proxy.log().contains("stopping") || proxy.log().contains("drain")
-    });
+    // Now the thread knows.
+    idle.is_closed();
     worker.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi");
     let answer = client.answer();
     assert_eq!((answer.status, answer.text()), (200, "hi"));
@@ -31,7 +35,7 @@ fn a_request_in_flight_is_finished_and_told_that_its_connection_ends() {
 
 #[test]
 fn idle_connections_are_closed_and_new_ones_get_no_reset() {
-    let (mut proxy, origin) = start(&[]);
+    let (mut proxy, origin) = start(&["threads=1"]);
     let mut idle = proxy.says(GET);
     let mut worker = origin.accept();
     worker.head();
