@@ -179,8 +179,8 @@ fn what_is_shown_does_nothing_to_the_terminal() {
     assert!(out.contains("\\u001b[31m"), "{out}");
     let (_, out, _) = running.run("requests");
     let lines: Vec<_> = out.lines().map(str::trim).collect();
-    assert_eq!(lines[0], "1m 1s sent      GET /a from c worker=3");
-    assert_eq!(lines[1], "5ms sent      GET /a from c");
+    assert_eq!(lines[0], "1m 1s sent      GET /a worker=3");
+    assert_eq!(lines[1], "5ms sent      GET /a worker=2");
 }
 
 #[test]

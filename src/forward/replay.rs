@@ -11,7 +11,7 @@ use super::{
 use crate::observe::in_flight::Key;
 
 /// How often a request may be tried at a worker without a byte of it being sent.
-const UNSENT_MAX: u32 = 8;
+const UNSENT_MAX: u32 = 4;
 
 /// A request that can be sent, and perhaps sent again.
 #[derive(Debug)]
