@@ -3,10 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use crate::explain::code::Code;
@@ -25,7 +22,7 @@ pub enum End {
 }
 
 /// One data thread's ledger. That thread writes; the control thread reads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 pub struct Ledger {
     accepted: AtomicU64,
@@ -35,9 +32,8 @@ pub struct Ledger {
     failed: AtomicU64,
     parked: AtomicU64,
     replayed: AtomicU64,
-    /// Refusals and failures are rare: by code, behind a lock that only a reader of the status
-    /// ever shares.
-    codes: Mutex<BTreeMap<Code, u64>>,
+    /// Refused and failed, one for each code in the order of [`Code::all`].
+    codes: Box<[AtomicU64]>,
 }
 
 /// What a ledger shows.
@@ -74,6 +70,21 @@ fn bump(counter: &AtomicU64) {
     counter.store(counter.load(Relaxed) + 1, Relaxed);
 }
 
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            accepted: AtomicU64::default(),
+            completed: AtomicU64::default(),
+            aborted: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            failed: AtomicU64::default(),
+            parked: AtomicU64::default(),
+            replayed: AtomicU64::default(),
+            codes: Code::all().iter().map(|_| AtomicU64::default()).collect(),
+        }
+    }
+}
+
 impl Ledger {
     /// A request's head was read.
     pub fn accepted(&self) {
@@ -104,12 +115,10 @@ impl Ledger {
                 code
             }
         };
-        *self
-            .codes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(code)
-            .or_default() += 1;
+        let place = Code::all().iter().position(|other| *other == code);
+        if let Some(counter) = place.and_then(|place| self.codes.get(place)) {
+            bump(counter);
+        }
     }
 
     /// Adds this ledger to a sum. Ends are read before beginnings, so that none is missing.
@@ -121,13 +130,11 @@ impl Ledger {
         sums.parked += self.parked.load(Relaxed);
         sums.replayed += self.replayed.load(Relaxed);
         sums.accepted += self.accepted.load(Relaxed);
-        for (code, count) in self
-            .codes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
-            *sums.codes.entry(*code).or_default() += count;
+        for (code, counter) in Code::all().iter().zip(&self.codes) {
+            let count = counter.load(Relaxed);
+            if count > 0 {
+                *sums.codes.entry(*code).or_default() += count;
+            }
         }
     }
 }
