@@ -132,11 +132,7 @@ impl Engine {
         rule.held = Some(held);
         let seen = rule.words(rule.reading(self.now));
         if held == Held::NoLimit {
-            let text = format!("rule \"{}\": {}", rule.rule.name, held.words(self.now));
-            let event = Event::new(Kind::RuleHeld, Level::Warn, text);
-            let event = event.text("rule", self.rules[at].rule.name.clone());
-            self.say(event);
-            return;
+            return self.say_no_limit(at);
         }
         let reason = format!("rule \"{}\": {seen}", rule.rule.name);
         let text = format!("{reason}; held, as {}", held.words(self.now));
@@ -152,6 +148,22 @@ impl Engine {
             }
         }
         self.say(event);
+    }
+
+    /// That a limit can't be read does not change with the worker, so it is said once. Nobody has
+    /// asked for a rule that stands there by default, so nobody has to do anything about it.
+    fn say_no_limit(&mut self, at: usize) {
+        let rule = &mut self.rules[at];
+        if std::mem::replace(&mut rule.no_limit_said, true) {
+            return;
+        }
+        let level = match rule.rule.proactive {
+            true => Level::Info,
+            false => Level::Warn,
+        };
+        let name = rule.rule.name.clone();
+        let text = format!("rule \"{name}\": {}", Held::NoLimit.words(self.now));
+        self.say(Event::new(Kind::RuleHeld, level, text).text("rule", name));
     }
 
     fn fire(&mut self, at: usize, generation: Generation) {

@@ -30,6 +30,8 @@ pub(super) struct Watched {
     pub(super) disarmed_until: Option<MonoTime>,
     /// Why it is held, as last said.
     pub(super) held: Option<Held>,
+    /// That its limit can't be read has been said.
+    pub(super) no_limit_said: bool,
     pub(super) firings: u64,
     /// The incident whose command runs now.
     pub(super) running: Option<u64>,
@@ -78,6 +80,7 @@ impl Watched {
             cooldown: Cooldown::default(),
             disarmed_until: None,
             held: None,
+            no_limit_said: false,
             firings: 0,
             running: None,
             queued: VecDeque::new(),

@@ -1,8 +1,16 @@
-//! The real binary, end to end.
+//! The real binary, end to end: a worker that misbehaves, load, and what clients see of it.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test that can't go on says so by panicking"
 )]
 
+mod crash;
+mod held;
 mod http;
+mod journal;
+mod operate;
+mod recycle;
+mod rules;
+mod support;
+mod worker_faults;

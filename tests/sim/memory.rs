@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use autoheal::{
     decide::{
-        event::Kind,
+        event::{Kind, Level},
         observation::{MemorySample, Observation},
         policy::Rule,
         trigger::{MemoryLimit, Trigger},
@@ -71,6 +71,34 @@ fn a_share_of_a_limit_that_cannot_be_read_turns_the_rule_off_and_says_so() {
     assert_eq!(sample(None), (vec![], 1, "off"));
     assert_eq!(sample(Some(1_100)), (vec![], 1, "armed"));
     assert_eq!(sample(Some(1_000)).0, ["start 2"]);
+}
+
+#[test]
+fn that_a_limit_cannot_be_read_is_said_once_and_of_a_default_rule_for_information_only() {
+    let limit = MemoryLimit::Share("90%".parse().unwrap());
+    let hold = Duration::ZERO;
+    for proactive in [true, false] {
+        let share = rule("big", Trigger::Memory { limit, hold });
+        let mut rig = Rig::ready(with([Rule { proactive, ..share }]));
+        for generation in [1, 2] {
+            rig.see(Observation::Memory(MemorySample {
+                generation: Generation(generation),
+                bytes: ByteSize::mib(9),
+                exact: true,
+                limit: None,
+                room: None,
+            }));
+            if generation == 1 {
+                rig.pass(2_000);
+                rig.dies(1);
+                rig.ready_now(2);
+            }
+        }
+        let events: Vec<_> = rig.events(Kind::RuleHeld).collect();
+        let level = if proactive { Level::Info } else { Level::Warn };
+        assert_eq!(events.len(), 1, "{events:?}");
+        assert_eq!(events[0].level, level);
+    }
 }
 
 #[test]
