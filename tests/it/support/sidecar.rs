@@ -27,6 +27,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_autoheal");
 pub(crate) struct Setup {
     /// The configuration, less `listen`, `admin` and `state_dir`.
     pub(crate) toml: String,
+    /// More configuration files, which `toml` is laid over.
+    pub(crate) files: Vec<PathBuf>,
     /// The worker's command; empty: the configuration has it.
     pub(crate) command: Vec<String>,
     /// Where the journal goes, if not into the test's own folder.
@@ -83,7 +85,14 @@ impl Sidecar {
             .unwrap();
         let mut command = Command::new(PROGRAM);
         command
-            .args(["run", "--listen", "127.0.0.1:0", "--config"])
+            .args(["run", "--listen", "127.0.0.1:0"])
+            .args(
+                setup
+                    .files
+                    .iter()
+                    .map(|file| format!("--config={}", file.display())),
+            )
+            .arg("--config")
             .arg(at("autoheal.toml"))
             .arg("--state-dir")
             .arg(setup.state.unwrap_or_else(|| at("state")))
