@@ -44,7 +44,7 @@ fn has(program: &str, args: &[&str]) -> bool {
         .output()
         .is_ok_and(|out| out.status.success());
     if !there {
-        println!("left out: {program} is not installed");
+        eprintln!("left out: {program} is not installed");
     }
     there
 }
