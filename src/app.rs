@@ -167,8 +167,16 @@ async fn heal(
         config: plane.config,
         clients: plane.clients,
     };
+    let waiting = occupancy.clone();
     let parts = Parts {
-        hands: Hands::new(hands, threads, plane.roster, plane.mailboxes, observe),
+        hands: Hands::new(
+            hands,
+            threads,
+            plane.roster,
+            plane.mailboxes,
+            waiting,
+            observe,
+        ),
         log: log::say,
         journal: std::mem::replace(&mut ground.journal, Journal::in_memory()),
         sampler: Sampler::start(Proc::default(), sample)?,

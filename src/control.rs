@@ -256,8 +256,7 @@ impl Control {
 
     fn tick(&mut self) {
         self.tally();
-        let (parked, _) = (self.parts.parked)();
-        self.parts.hands.look(parked);
+        self.parts.hands.look();
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(REAP_TICKS) {
             self.orphans.reap(&self.parts.hands.children());

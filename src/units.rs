@@ -162,10 +162,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
         .map_err(|_| UnitError::new(format!("\"{text}\" is not a duration"), cure))
 }
 
-/// Prints a duration so that [`parse_duration`] reads the same value: `1h 30m`.
+/// Prints a duration so that [`parse_duration`] reads the same value: `1h 30min`.
 #[must_use]
 pub fn format_duration(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
+    let text = humantime::format_duration(duration).to_string();
+    // "min" is what people write, and what the configuration shows; "m" could be a metre.
+    let words = text.split(' ').map(|word| match word.strip_suffix('m') {
+        Some(number) => format!("{number}min"),
+        None => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A share of a whole, in hundredths of a percent. Written `30%` or `2.5%`.
@@ -274,6 +280,10 @@ mod tests {
         assert_eq!(parse_duration("30").unwrap_err().what, "\"30\" has no unit");
         assert_eq!(parse_duration("1h 30min"), Ok(Duration::from_secs(5400)));
         assert_eq!(parse_duration("0"), Ok(Duration::ZERO));
+        assert_eq!(
+            format_duration(Duration::from_millis(5_460_003)),
+            "1h 31min 3ms"
+        );
     }
 
     #[test]

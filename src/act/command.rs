@@ -38,7 +38,7 @@ impl Custom {
             Err(error) => return format!("could not be run: {error}"),
         };
         let took = Duration::from_millis(time::now().since(began).as_millis() as u64);
-        format!("{how} after {}", humantime::format_duration(took))
+        format!("{how} after {}", crate::units::format_duration(took))
     }
 
     fn spawn(&self) -> std::io::Result<tokio::process::Child> {

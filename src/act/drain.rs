@@ -25,14 +25,17 @@ const CUT: Duration = Duration::from_secs(1);
 const CLOSE: Duration = Duration::from_millis(500);
 
 impl Hands {
-    /// Reports as soon as nothing old is in flight on a worker that goes on serving.
+    /// Reports as soon as nothing old is in flight on a worker that goes on serving, and nobody waits
+    /// who would then have to wait for the next one too.
     pub(super) fn await_quiet(&self, generation: Generation, until: MonoTime) {
         let (mailboxes, observations) = (self.mailboxes.clone(), self.observations.clone());
+        let occupancy = self.occupancy.clone();
         tokio::task::spawn_local(async move {
             loop {
                 let oldest = mailboxes.oldest(generation).await;
                 let now = time::now();
-                if now >= until || oldest.is_none_or(|since| now.since(since) < OLD) {
+                let young = oldest.is_none_or(|since| now.since(since) < OLD);
+                if now >= until || (young && occupancy.requests() == 0) {
                     break;
                 }
                 tokio::time::sleep(LOOK.min(until.since(now))).await;

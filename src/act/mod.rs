@@ -26,6 +26,7 @@ use self::stage::Stage;
 pub use crate::admit::{mailbox::Request, roster::Endpoint};
 use crate::{
     admit::{
+        lot::Occupancy,
         mailbox::{Mailboxes, Which},
         roster::{Member, Roster},
     },
@@ -116,6 +117,8 @@ pub struct Hands {
     settings: Settings,
     stage: Stage,
     mailboxes: Mailboxes,
+    /// How much waits.
+    occupancy: Arc<Occupancy>,
     ports: FreshPorts,
     sockets: Option<SocketFolder>,
     running: BTreeMap<Generation, Running>,
@@ -132,12 +135,14 @@ impl Hands {
         threads: usize,
         roster: watch::Sender<Arc<Roster>>,
         mailboxes: Mailboxes,
+        occupancy: Arc<Occupancy>,
         observations: mpsc::Sender<Observation>,
     ) -> Self {
         Self {
             settings,
             stage: Stage::new(threads, roster),
             mailboxes,
+            occupancy,
             ports: FreshPorts::default(),
             sockets: None,
             running: BTreeMap::new(),
@@ -238,9 +243,9 @@ impl Hands {
         }
     }
 
-    /// Looks at what is in flight, once a tick. `parked`: so many requests wait.
-    pub fn look(&mut self, parked: u64) {
-        self.stage.look(parked);
+    /// Looks at what is in flight, once a tick.
+    pub fn look(&mut self) {
+        self.stage.look(self.occupancy.requests());
     }
 
     /// Passes a signal on to every worker's main process.

@@ -163,7 +163,7 @@ async fn change(verb: &str, body: &[u8], orders: &Orders) -> Result<order::Answe
                 wait,
             } = parse(body)?;
             let order = |reply| Order::Recycle {
-                reason: reason.unwrap_or_else(|| "asked for by an operator".to_owned()),
+                reason: reason.unwrap_or_default(),
                 force,
                 wait,
                 reply,

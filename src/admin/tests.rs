@@ -187,11 +187,7 @@ fn status_is_the_snapshot_as_json() {
 fn each_change_reaches_the_control_thread_with_its_words() {
     World::run(agrees, false, |world| async move {
         for (verb, body, order) in [
-            (
-                "recycle",
-                "",
-                "recycle asked for by an operator false false",
-            ),
+            ("recycle", "", "recycle  false false"),
             (
                 "recycle",
                 r#"{"reason":"why","force":true,"wait":true}"#,

@@ -151,7 +151,7 @@ fn each_order_is_carried_out_and_its_answer_printed() {
         ("hold --for 20s", "hold 20s"),
         ("disarm a b --for 30min", "disarm [\"a\", \"b\"] 1800s"),
         ("arm", "arm []"),
-        ("recycle", "recycle asked for by an operator false false"),
+        ("recycle", "recycle  false false"),
         ("recycle --wait --force --reason x", "recycle x true true"),
     ] {
         let (code, out, err) = running.run(line);
@@ -179,7 +179,7 @@ fn what_is_shown_does_nothing_to_the_terminal() {
     assert!(out.contains("\\u001b[31m"), "{out}");
     let (_, out, _) = running.run("requests");
     let lines: Vec<_> = out.lines().map(str::trim).collect();
-    assert_eq!(lines[0], "1m 1s sent      GET /a worker=3");
+    assert_eq!(lines[0], "1min 1s sent      GET /a worker=3");
     assert_eq!(lines[1], "5ms sent      GET /a worker=2");
 }
 

@@ -61,7 +61,7 @@ impl Control {
             Order::Hold(time, to) => {
                 let text = format!(
                     "requests are parked for {}",
-                    humantime::format_duration(time)
+                    crate::units::format_duration(time)
                 );
                 self.word(Word::Hold(time), &text, to);
             }
@@ -71,7 +71,7 @@ impl Control {
                 time,
                 reply: to,
             } => {
-                let text = format!("disarmed for {}", humantime::format_duration(time));
+                let text = format!("disarmed for {}", crate::units::format_duration(time));
                 match self.unknown_rule(&rules) {
                     Some(refusal) => reply(to, Err(refusal)),
                     None => self.word(Word::Disarm { rules, time }, &text, to),
@@ -177,7 +177,10 @@ impl Control {
         let ledger = self.ledger();
         let mut warnings = self.warnings.clone();
         let off = engine.rules.iter().filter(|rule| rule.state == "off");
-        warnings.extend(off.map(|rule| format!("rule \"{}\" is off: {}", rule.name, rule.reading)));
+        warnings.extend(off.map(|rule| {
+            let why = rule.held.as_ref().unwrap_or(&rule.reading);
+            format!("rule \"{}\" is off: {why}", rule.name)
+        }));
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             mode: engine.mode.to_string(),

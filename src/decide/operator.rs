@@ -19,7 +19,11 @@ impl Engine {
     pub(super) fn word(&mut self, word: Word) -> Option<u64> {
         match word {
             Word::Recycle { reason, force } => {
-                let mut wish = Wish::new(format!("an operator: {reason}"), Cause::Healthy);
+                let reason = match reason.as_str() {
+                    "" => "an operator".to_owned(),
+                    reason => format!("an operator: {reason}"),
+                };
+                let mut wish = Wish::new(reason, Cause::Healthy);
                 wish.forced = force;
                 return Some(self.request_recycle(wish));
             }

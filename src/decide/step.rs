@@ -34,7 +34,8 @@ pub enum Step {
         /// Which.
         generation: Generation,
     },
-    /// Report `Quiet` as soon as nothing in flight on it is older than a second, or at `until`.
+    /// Report `Quiet` as soon as nothing in flight on it is older than a second and nobody waits
+    /// for it, or at `until`.
     /// It keeps serving meanwhile, and new requests don't count. A `Withdraw` ends the wait.
     AwaitQuiet {
         /// Which.
