@@ -244,7 +244,7 @@ mod tests {
             "\
 state     serving
 warning   a rule\\nis off
-autoheal  0.1.0, mode heal, pid 812, up 2h 3m
+autoheal  0.1.0, mode heal, pid 812, up 2h 3min
 listens   0.0.0.0:8080
 config    /etc/autoheal.toml
 worker    generation 3 ready at 127.0.0.1:41233, up 1min 1s, 4 in flight, pid 990, 740 MiB private
