@@ -23,7 +23,7 @@ use crate::{
     },
     journal::{self, Journal},
     os::{cpus, procfs::Proc},
-    proxy::steward,
+    proxy::{panics::in_request, steward},
     sense::memory::Sampler,
     telemetry::log,
     time::{self, MonoTime},
@@ -113,6 +113,7 @@ impl Ground {
 /// # Errors
 /// When something that is needed can't be had; nothing has been started then.
 pub fn run(start: Start) -> Result<i32, Error> {
+    end_on_panic();
     let settings = start.loaded.settings.clone();
     let mut ground = Ground::take(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -222,14 +223,18 @@ fn remove_sockets(bound: &[Listening]) {
 }
 
 fn admin(settings: &Settings) -> Result<Option<Bound>, Error> {
-    let place = match &settings.admin {
-        config::Admin::Auto => Place::Auto,
-        config::Admin::Unix(path) => Place::At(path.clone()),
-        config::Admin::Off => return Ok(None),
-    };
-    Ok(Some(Bound::new(&place, &Folders::of_this_process())?))
+    let folders = Folders::of_this_process();
+    match &settings.admin {
+        config::Admin::Off => Ok(None),
+        config::Admin::Unix(path) => Ok(Some(Bound::new(&Place::At(path.clone()), &folders)?)),
+        // Nobody asked for it in words: the app is served without it.
+        config::Admin::Auto => Ok(Bound::new(&Place::Auto, &folders)
+            .inspect_err(|error| tracing::warn!("no admin socket: failed to {error}"))
+            .ok()),
+    }
 }
 
+/// A disk that takes nothing does not keep the app from being served.
 fn open_journal(settings: &Settings) -> Result<Journal, Error> {
     let Some(folder) = &settings.state_dir else {
         return Ok(Journal::in_memory());
@@ -238,7 +243,26 @@ fn open_journal(settings: &Settings) -> Result<Journal, Error> {
         segment_bytes: settings.journal.segment.0,
         segments: settings.journal.segments as usize,
     };
-    Ok(Journal::open(&folder.join("journal"), limits)?)
+    match Journal::open(&folder.join("journal"), limits) {
+        Err(error @ journal::OpenError::Io { .. }) => {
+            tracing::error!("events are kept in memory only: failed to {error}");
+            Ok(Journal::in_memory())
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// A panic is caught where it is one request's; anywhere else something would be missing from then
+/// on, so we end, loudly, and whoever started us starts us again. Keepers clean up.
+fn end_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        if !in_request() {
+            log::flush(LAST_WORDS);
+            std::process::exit(crate::cli::exit::DEFECT);
+        }
+    }));
 }
 
 fn threads(settings: &Settings) -> usize {

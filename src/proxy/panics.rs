@@ -1,6 +1,7 @@
 //! A layer: a panic in one request is that request's 500, not its connection's end.
 
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
@@ -16,6 +17,16 @@ use crate::{
     explain::code::Code,
     forward::answer::{Answer, Form},
 };
+
+thread_local! {
+    static IN_REQUEST: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is in a request, where a panic is caught. Elsewhere it is the end.
+#[must_use]
+pub fn in_request() -> bool {
+    IN_REQUEST.get()
+}
 
 /// Adds [`CatchPanic`].
 #[derive(Clone, Debug)]
@@ -76,7 +87,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let me = self.project();
-        match catch_unwind(AssertUnwindSafe(|| me.inner.poll(cx))) {
+        IN_REQUEST.set(true);
+        let caught = catch_unwind(AssertUnwindSafe(|| me.inner.poll(cx)));
+        IN_REQUEST.set(false);
+        match caught {
             Ok(poll) => poll,
             Err(_) => {
                 tracing::error!(
@@ -93,5 +107,67 @@ where
                 Poll::Ready(Ok(answer.response()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, sync::Arc, time::Duration};
+
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+    use crate::{
+        admit::{lot::Limits, lot::Lot, roster::Door},
+        forward::thread::{Settings, View},
+        time::MonoTime,
+        words::Mode,
+    };
+
+    fn thread() -> Rc<Thread> {
+        let settings = Settings {
+            mode: Mode::Heal,
+            response_timeout: None,
+            connect_timeout: Duration::ZERO,
+            keep_alive: Duration::ZERO,
+            idle_connections: 0,
+            parking: Limits {
+                requests: 0,
+                bytes: 0,
+            },
+            parking_wait: Duration::ZERO,
+            parking_probe: None,
+            target_max: 0,
+            trusted: Box::new(|_| false),
+            via: http::HeaderValue::from_static("1.1 t"),
+        };
+        let view = View {
+            settings: Arc::new(settings),
+            rules: Arc::default(),
+            seats: Vec::new(),
+            door: Door::Park {
+                down_since: MonoTime::ZERO,
+                next_start: MonoTime::ZERO,
+            },
+            hold: false,
+            closing: false,
+        };
+        let lot = Lot::new(Arc::default());
+        Rc::new(Thread::new(0, Arc::default(), lot, Arc::default(), view))
+    }
+
+    #[test]
+    fn a_panic_in_a_request_is_that_request_s_500() {
+        let panics = service_fn(|_: Request<()>| async {
+            assert!(!in_request(), "a defect");
+            Ok::<_, Infallible>(Response::new(Download::Own(None)))
+        });
+        let service = CatchPanicLayer(thread()).layer(panics);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let answer = runtime.block_on(service.oneshot(Request::new(()))).unwrap();
+        assert_eq!(answer.status(), 500);
+        assert!(!in_request());
     }
 }
