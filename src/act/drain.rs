@@ -25,8 +25,8 @@ const CUT: Duration = Duration::from_secs(1);
 const CLOSE: Duration = Duration::from_millis(500);
 
 impl Hands {
-    /// Reports as soon as nothing old is in flight on a worker that goes on serving, and nobody waits
-    /// who would then have to wait for the next one too.
+    /// Reports as soon as nothing old is in flight on a worker that goes on serving, and nobody
+    /// waits who would then have to wait for the next one too.
     pub(super) fn await_quiet(&self, generation: Generation, until: MonoTime) {
         let (mailboxes, observations) = (self.mailboxes.clone(), self.observations.clone());
         let occupancy = self.occupancy.clone();

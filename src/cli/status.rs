@@ -248,7 +248,8 @@ autoheal  0.1.0, mode heal, pid 812, up 2h 3min
 listens   0.0.0.0:8080
 config    /etc/autoheal.toml
 worker    generation 3 ready at 127.0.0.1:41233, up 1min 1s, 4 in flight, pid 990, 740 MiB private
-rule      \"stuck\" cooling for 1min 30s more: 2 of 5 slower than 30s in 2min; held: cooldown; fired 1 times
+rule      \"stuck\" cooling for 1min 30s more: 2 of 5 slower than 30s in 2min; \
+held: cooldown; fired 1 times
 budget    1 of 3 recycles in 10min, 4 of 24 today
 parked    12 of 10000 requests, 4 KiB of 64 MiB; held by an operator for 15s more
 requests  100 accepted: 90 completed, 0 refused, 0 left by clients, 6 failed, 4 in flight; 0 were \
