@@ -88,6 +88,7 @@ async fn serve(parts: Parts) {
         config,
         letters,
         registry,
+        habits: Rc::default(),
     };
     let view = inputs.first_view(index);
     let lot = Lot::new(parts.occupancy);

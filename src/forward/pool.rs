@@ -18,7 +18,12 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::{body::Outgoing, failure::Failure, thread::Settings};
+use super::{
+    body::Outgoing,
+    failure::Failure,
+    habits::{Habits, PROVEN, RECENT, SURE, Trust},
+    thread::Settings,
+};
 use crate::{
     admit::{
         gate::Local,
@@ -30,10 +35,6 @@ use crate::{
 /// Read and write buffers grow to this at most, in bytes, for each connection.
 const BUFFER_MAX: usize = 64 * 1024;
 
-/// A request that may not be sent twice gets a fresh connection rather than one that has been idle
-/// for longer than this: the worker may be about to close it.
-const RECENT: Duration = Duration::from_secs(1);
-
 /// The news that a worker is dead follows the end of its connections within this time.
 pub const NEWS: Duration = Duration::from_millis(25);
 
@@ -43,41 +44,9 @@ pub struct Upstream {
     /// Its place on the roster.
     pub local: Rc<Local>,
     idle: RefCell<VecDeque<Connection>>,
-    habits: Habits,
+    habits: Rc<Habits>,
     suspect_until: Cell<MonoTime>,
     closed: Cell<bool>,
-}
-
-/// What is known of how the worker treats its connections. Some close one right after an answer
-/// without having said so, for example when they did not read the request's body.
-#[derive(Debug, Default)]
-struct Habits {
-    /// So many connections were still open a moment after an answer.
-    survived: Cell<u32>,
-    /// It closed one early; until then it is expected to do so again.
-    closes_until: Cell<MonoTime>,
-}
-
-/// A connection that is open so long after an answer stays open.
-const PROVEN: Duration = Duration::from_millis(10);
-/// After so many that stayed open, a request that may not be sent twice trusts the next.
-const TRUSTED: u32 = 8;
-/// One that was closed early makes us careful for so long.
-const CAREFUL: Duration = Duration::from_secs(60);
-
-impl Habits {
-    fn survived(&self, age: Duration) {
-        if age >= PROVEN {
-            self.survived.set(self.survived.get().saturating_add(1));
-        }
-    }
-
-    fn closed(&self, now: MonoTime, age: Duration) {
-        if age < RECENT {
-            self.survived.set(0);
-            self.closes_until.set(now + CAREFUL);
-        }
-    }
 }
 
 /// Which connections will do for a request.
@@ -116,14 +85,26 @@ impl Connection {
     }
 }
 
+impl Habits {
+    /// Learns from a connection that nobody used since it was given back.
+    fn saw(&self, now: MonoTime, idle: &Connection) {
+        let age = now.since(idle.idle_since);
+        if idle.sender.is_closed() {
+            self.closed(now, age);
+        } else {
+            self.survived(age);
+        }
+    }
+}
+
 impl Upstream {
-    /// No connection yet.
+    /// No connection yet. `habits`: what this thread knows of the app's workers.
     #[must_use]
-    pub fn new(local: Rc<Local>) -> Self {
+    pub fn new(local: Rc<Local>, habits: Rc<Habits>) -> Self {
         Self {
             local,
             idle: RefCell::default(),
-            habits: Habits::default(),
+            habits,
             suspect_until: Cell::default(),
             closed: Cell::new(false),
         }
@@ -164,23 +145,24 @@ impl Upstream {
             Fresh::Recent => keep_alive.min(RECENT),
             Fresh::New => return None,
         };
-        let closes = now < self.habits.closes_until.get();
-        if closes && fresh == Fresh::Recent {
-            return None;
-        }
-        let careful = closes || (fresh == Fresh::Recent && self.habits.survived.get() < TRUSTED);
+        // How long it must have been idle to be believed; `None`: the last used will do.
+        let proof = match self.habits.trust(now) {
+            Trust::Closes if fresh == Fresh::Recent => return None,
+            Trust::Closes => Some(PROVEN),
+            Trust::Unknown if fresh == Fresh::Recent => Some(SURE),
+            Trust::Unknown | Trust::Stays => None,
+        };
         let mut idle = self.idle.borrow_mut();
         loop {
             // The longest idle has proven most; the last used has its memory warm.
-            let next = if careful {
-                idle.pop_front()
-            } else {
-                idle.pop_back()
+            let next = match proof {
+                Some(_) => idle.pop_front(),
+                None => idle.pop_back(),
             }?;
             let age = now.since(next.idle_since);
             if next.sender.is_closed() {
-                self.habits.closed(now, age);
-            } else if careful && age < PROVEN {
+                self.habits.saw(now, &next);
+            } else if proof.is_some_and(|proof| age < proof) {
                 idle.push_front(next);
                 return None;
             } else if age < longest {
@@ -215,8 +197,10 @@ impl Upstream {
             .idle_connections
             .div_ceil(self.local.member.threads())
             .max(1);
-        if idle.len() >= share {
-            idle.pop_front();
+        if idle.len() >= share
+            && let Some(oldest) = idle.pop_front()
+        {
+            self.habits.saw(now, &oldest);
         }
         idle.push_back(connection);
     }
@@ -224,10 +208,10 @@ impl Upstream {
     /// Closes connections that have been idle for too long. Returns when to ask again.
     pub fn expire(&self, now: MonoTime, keep_alive: Duration) -> Option<MonoTime> {
         let mut idle = self.idle.borrow_mut();
-        while idle
-            .front()
-            .is_some_and(|first| now.since(first.idle_since) >= keep_alive)
+        while let Some(first) = idle.front()
+            && now.since(first.idle_since) >= keep_alive
         {
+            self.habits.saw(now, first);
             idle.pop_front();
         }
         idle.front().map(|first| first.idle_since + keep_alive)

@@ -15,6 +15,7 @@ use crate::{
         roster::{Member, Roster},
     },
     forward::{
+        habits::Habits,
         pool::Upstream,
         thread::{Seat, Settings, Thread, View},
     },
@@ -41,6 +42,8 @@ pub struct Inputs {
     pub letters: mpsc::Receiver<Letter>,
     /// Where counters are registered.
     pub registry: Arc<Registry>,
+    /// What this thread knows of the app's workers.
+    pub habits: Rc<Habits>,
 }
 
 impl Inputs {
@@ -73,7 +76,10 @@ impl Inputs {
             .iter()
             .find(|s| Arc::ptr_eq(&s.upstream.local.member, member));
         let upstream = known.map_or_else(
-            || Rc::new(Upstream::new(Rc::new(Local::new(member.clone(), thread)))),
+            || {
+                let local = Rc::new(Local::new(member.clone(), thread));
+                Rc::new(Upstream::new(local, self.habits.clone()))
+            },
             |seat| seat.upstream.clone(),
         );
         let counters = known
