@@ -51,7 +51,7 @@ pub struct Ramp {
 impl Ramp {
     /// A worker that answers fast would be flooded with all who waited before its memory or its
     /// errors can be seen.
-    pub const DOUBLES: Duration = Duration::from_millis(250);
+    pub const DOUBLES: Duration = Duration::from_millis(350);
     /// So many at once are no flood.
     const HARMLESS: u64 = 32;
 
