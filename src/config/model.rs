@@ -101,7 +101,7 @@ pub struct Worker {
     pub output: Output,
     /// How long an idle connection to it is kept.
     pub keep_alive: Duration,
-    /// The most connections to it at once; `None`: as many as requests.
+    /// The most idle connections to it that are kept; `None`: 256.
     pub connections: Option<u32>,
 }
 
