@@ -71,7 +71,7 @@ pub async fn attempt(
     let (outcome, result) = match exchange(thread, view, &seat.upstream, plan, key).await {
         Ok((mut answer, connection)) => {
             let (mut head, incoming) = answer.into_parts();
-            match response::prepare(&mut head, view.closing) {
+            match response::prepare(&mut head, thread.is_closing()) {
                 Ok(()) => {
                     answer = Response::from_parts(head, incoming);
                     (

@@ -194,6 +194,12 @@ impl Thread {
         self.turned.notified().await;
     }
 
+    /// Whether autoheal is stopping now, whatever the snapshot of a request says.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.view.borrow().closing
+    }
+
     /// Waits for autoheal to begin to stop.
     pub async fn closing(&self) {
         self.closing.notified().await;
