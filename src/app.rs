@@ -22,7 +22,7 @@ use crate::{
         order::{self, ParkingStatus},
     },
     journal::{self, Journal},
-    os::{cpus, procfs::Proc},
+    os::{cgroup::Cgroup, cpus, procfs::Proc},
     proxy::{panics::in_request, steward},
     sense::memory::Sampler,
     telemetry::log,
@@ -314,6 +314,12 @@ fn announce(ground: &Ground, threads: usize, start: &Start) {
             "another autoheal has the default admin socket {}; ask this one with --admin \
              {admin_at}",
             other.display(),
+        );
+    }
+    if Cgroup::of(&Proc::default(), std::process::id()).oom_kills_all() {
+        tracing::warn!(
+            "an OOM kill in this container ends autoheal with the worker (memory.oom.group is 1): \
+             set singleProcessOOMKill, or run autoheal as a sidecar",
         );
     }
     for rule in &settings.policy.rules {

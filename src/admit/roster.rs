@@ -51,7 +51,7 @@ pub struct Ramp {
 impl Ramp {
     /// A worker that answers fast would be flooded with all who waited before its memory or its
     /// errors can be seen.
-    pub const DOUBLES: Duration = Duration::from_millis(350);
+    pub const DOUBLES: Duration = Duration::from_millis(500);
     /// So many at once are no flood.
     const HARMLESS: u64 = 32;
 
@@ -63,6 +63,7 @@ impl Ramp {
         }
         let doubled = now.since(self.since).as_millis() / Self::DOUBLES.as_millis();
         self.first
+            .saturating_mul(2)
             .max(Self::HARMLESS)
             .saturating_mul(1 << doubled.min(40))
     }

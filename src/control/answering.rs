@@ -175,12 +175,6 @@ impl Control {
         let about = &self.parts.about;
         let (requests, bytes) = (self.parts.parked)();
         let ledger = self.ledger();
-        let mut warnings = self.warnings.clone();
-        let off = engine.rules.iter().filter(|rule| rule.state == "off");
-        warnings.extend(off.map(|rule| {
-            let why = rule.held.as_ref().unwrap_or(&rule.reading);
-            format!("rule \"{}\" is off: {why}", rule.name)
-        }));
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             mode: engine.mode.to_string(),
@@ -212,8 +206,29 @@ impl Control {
             },
             threads: self.threads(),
             ledger,
-            warnings,
+            warnings: self.all_warnings(&engine),
         }
+    }
+
+    fn all_warnings(&self, engine: &Snapshot) -> Vec<String> {
+        let mut warnings = self.warnings.clone();
+        let sampler = &self.parts.sampler;
+        if sampler.has_only_bounds() {
+            let what = "exact memory can't be read (smaps_rollup): rules compare an upper bound";
+            warnings.push(what.to_owned());
+        }
+        let dropped = sampler.dropped_samples();
+        if dropped > 0 {
+            warnings.push(format!(
+                "{dropped} memory samples were not looked at in time"
+            ));
+        }
+        let off = engine.rules.iter().filter(|rule| rule.state == "off");
+        warnings.extend(off.map(|rule| {
+            let why = rule.held.as_ref().unwrap_or(&rule.reading);
+            format!("rule \"{}\" is off: {why}", rule.name)
+        }));
+        warnings
     }
 
     fn workers(&self, engine: &Snapshot, now: MonoTime) -> Vec<order::WorkerStatus> {
