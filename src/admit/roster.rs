@@ -158,14 +158,6 @@ impl Member {
         self.bell.notified().await;
     }
 
-    /// Whether it is closed.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.shards
-            .iter()
-            .all(|shard| shard.in_flight.load(Acquire) & CLOSED != 0)
-    }
-
     /// Requests in flight, over all data threads.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
@@ -265,7 +257,7 @@ mod tests {
         member.leave(1);
         member.leave(1);
         member.leave(0);
-        assert!(member.is_closed());
+        assert!(!member.enter(1), "on no thread");
         assert_eq!(member.in_flight(), 0);
     }
 

@@ -308,18 +308,6 @@ impl InFlight {
         list.collect()
     }
 
-    /// How many are in flight.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether nothing is in flight.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// The first that still waits in a queue, with the time it comes due. Drops those that left.
     fn front(&mut self, at: usize) -> Option<(Key, Limit, MonoTime)> {
         let queue = self.queues.get_mut(at)?;

@@ -68,7 +68,7 @@ fn one_that_left_or_was_answered_never_becomes_slow() {
     );
     assert!(slow_at(&mut table, 20_000).is_empty());
     assert_eq!(table.next_due(), None);
-    assert_eq!(table.len(), 1);
+    assert_eq!(table.entries.len(), 1);
 }
 
 #[test]
