@@ -7,6 +7,7 @@
 
 mod action;
 mod address;
+mod app_service;
 mod change;
 mod condition;
 mod defaults;

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use super::{
     super::{
+        app_service::{
+            Context, Written,
+            arguments::split,
+            expand::{Expanded, Variables, unknown_variable},
+            program, timespan,
+        },
         diagnostic::{Report, Span},
         document::{Entry, Node, Table, Value},
         resolve::window,
     },
-    Context,
-    arguments::split,
-    expand::Variables,
-    iis_only, program, timespan,
-    xml::{Attribute, Element, Shape},
+    iis_only,
+    xml::{Element, Shape},
 };
 use crate::units::format_duration;
 
@@ -228,13 +231,13 @@ fn fixed_port(variable: &Own, table: &mut Table, report: &mut Report) {
     }
 }
 
-fn expand(variables: &Variables<'_>, written: &Attribute<'_>, report: &mut Report) -> String {
+fn expand(variables: &Variables<'_>, written: &Written<'_>, report: &mut Report) -> String {
     let expanded = variables.expand(written.text);
     tell(&expanded, written.span, report);
     expanded.text
 }
 
-fn tell(expanded: &super::expand::Expanded, span: Span, report: &mut Report) {
+fn tell(expanded: &Expanded, span: Span, report: &mut Report) {
     if expanded.endless {
         report.error(
             span,
@@ -246,15 +249,6 @@ fn tell(expanded: &super::expand::Expanded, span: Span, report: &mut Report) {
     for name in &expanded.unknown {
         unknown_variable(name, span, report);
     }
-}
-
-/// Warns that a reference stays as it was written.
-pub(super) fn unknown_variable(name: &str, span: Span, report: &mut Report) {
-    report.warning(
-        span,
-        format!("%{name}% is not set: it stays as it is written"),
-        format!("set {name} in the environment, or write the value out"),
-    );
 }
 
 /// The limits that mean the same here.

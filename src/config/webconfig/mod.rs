@@ -3,21 +3,17 @@
 //! The result is the document that an autoheal.toml of the same meaning would make. Sections that
 //! are not ours are passed over; what is wrong inside ours is said in the file's own words.
 
-mod actions;
-mod arguments;
-mod expand;
 mod iis_only;
 mod launcher;
-mod program;
 #[cfg(test)]
 mod tests;
-mod timespan;
 mod triggers;
 mod xml;
 
 use self::xml::Element;
 use super::{
     Surroundings,
+    app_service::Context,
     diagnostic::{Report, Span},
     document::Table,
     keys,
@@ -25,13 +21,6 @@ use super::{
 
 /// Our sections of `system.webServer`.
 const OURS: [&str; 3] = ["monitoring", "httpPlatform", "aspNetCore"];
-
-/// What a section is read with.
-struct Context<'a> {
-    around: &'a Surroundings<'a>,
-    /// The folder of the file, which is the site's root; absolute.
-    root: std::path::PathBuf,
-}
 
 /// Reads a file's text, which the report knows as `source`.
 pub(super) fn read(

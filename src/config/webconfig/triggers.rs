@@ -1,22 +1,17 @@
-//! `<monitoring>`: every trigger becomes a rule, and all of them share the one action.
-
-use std::time::Duration;
+//! `<monitoring>`: its triggers and actions, in the words of web.config.
 
 use super::{
     super::{
-        diagnostic::{Report, Span},
-        document::{Node, Table, Value},
-        resolve::window,
+        app_service::{
+            Context, Written, actions,
+            triggers::{Rules, StatusNames},
+        },
+        diagnostic::Report,
+        document::{Node, Table},
     },
-    Context,
-    actions::{action, min_uptime},
-    timespan,
-    xml::{Attribute, Element, Shape},
+    xml::{Element, Shape},
 };
-use crate::{
-    decide::trigger::MAX_RULES,
-    units::{ByteSize, StatusSet, format_duration},
-};
+use crate::units::StatusSet;
 
 const MONITORING: Shape = Shape {
     attributes: &[],
@@ -104,6 +99,34 @@ const STATUS_CURE: &str =
     "put it into an <add>: <add statusCode=\"500\" count=\"10\" timeInterval=\"00:00:30\" />";
 const ADD: (&str, &str) = ("add", "only <statusCode> has <add>; use attributes here");
 
+const ACTIONS: Shape = Shape {
+    attributes: &["value", "minProcessExecutionTime"],
+    children: &["customAction"],
+    wrong: &[
+        ("actionType", "that is the ARM name; write value"),
+        ("exe", "put it into <customAction exe=\"...\" />"),
+        (
+            "parameters",
+            "put it into <customAction parameters=\"...\" />",
+        ),
+    ],
+};
+const CUSTOM: Shape = Shape {
+    attributes: &["exe", "parameters"],
+    children: &[],
+    wrong: &[
+        ("executable", "write exe"),
+        ("arguments", "write parameters"),
+        ("value", "put it into <actions value=\"CustomAction\">"),
+    ],
+};
+const STATUS_NAMES: StatusNames = StatusNames {
+    status: "statusCode",
+    sub: Some("subStatusCode"),
+    win32: Some("win32StatusCode"),
+    example: "500",
+};
+
 /// Reads the section into the rules of `table`.
 pub(super) fn read(
     monitoring: &Element<'_, '_>,
@@ -112,17 +135,14 @@ pub(super) fn read(
     report: &mut Report,
 ) {
     monitoring.check(&MONITORING, report);
-    let mut rules = Rules {
-        list: Vec::new(),
-        names: Vec::new(),
-    };
+    let mut rules = Rules::new();
     for triggers in monitoring.children_named("triggers") {
         triggers.check(&TRIGGERS, report);
         for trigger in triggers.children() {
-            if rules.list.len() > MAX_RULES {
+            if rules.room() == 0 {
                 break;
             }
-            rules.trigger(&trigger, report);
+            read_trigger(&trigger, &mut rules, report);
         }
     }
     let mut all = monitoring.children_named("actions");
@@ -138,19 +158,11 @@ pub(super) fn read(
     // After an error the rules are read only for what else is wrong in them.
     let stand_in = Node::text("log", monitoring.span());
     let action = action.or_else(|| report.has_errors().then_some(stand_in));
-    match (&actions, action, rules.list.is_empty()) {
+    match (&actions, action, rules.is_empty()) {
         (Some(actions), Some(action), false) => {
-            let min_uptime = min_uptime(actions, report);
-            for rule in &mut rules.list {
-                rule.set("do", action.clone());
-                rule.set("min_uptime", min_uptime.clone());
-            }
-            let span = monitoring.span();
-            let nodes = rules.list.into_iter().map(|rule| {
-                let span = rule.get("name").map_or(span, |name| name.span);
-                Node::new(Value::Table(rule), span)
-            });
-            table.set("rule", Node::list(nodes.collect(), span));
+            let min_uptime = actions::min_uptime(actions, report);
+            let rules = rules.into_node(&action, &min_uptime, monitoring.span());
+            table.set("rule", rules);
         }
         (_, None, false) if !report.has_errors() => report.warning(
             actions.map_or_else(|| monitoring.span(), |actions| actions.span()),
@@ -166,237 +178,62 @@ pub(super) fn read(
     }
 }
 
-struct Rules {
-    list: Vec<Table>,
-    names: Vec<String>,
+fn action(actions: &Element<'_, '_>, context: &Context<'_>, report: &mut Report) -> Option<Node> {
+    actions.check(&ACTIONS, report);
+    let custom = actions.children_named("customAction").next();
+    if let Some(custom) = &custom {
+        custom.check(&CUSTOM, report);
+    }
+    actions::action(actions, "value", custom.as_ref(), context, report)
 }
 
-impl Rules {
-    fn trigger(&mut self, trigger: &Element<'_, '_>, report: &mut Report) {
-        match trigger.name() {
-            "requests" => {
-                trigger.check(&REQUESTS, report);
-                if let Some(when) = counted(trigger, report) {
-                    self.push("requests", "requests".to_owned(), when, trigger.span());
-                }
-            }
-            "slowRequests" => {
-                trigger.check(&SLOW, report);
-                let taken = time(trigger, "timeTaken", "00:00:30", report);
-                let when = counted(trigger, report);
-                if let (Some(taken), Some(mut when)) = (taken, when) {
-                    when.set("time_taken", taken);
-                    set_path(trigger, &mut when, report);
-                    self.push("slow", "slow requests".to_owned(), when, trigger.span());
-                }
-            }
-            "statusCode" => {
-                trigger.check(&STATUS, report);
-                // One more than can be kept is enough to be told.
-                let room = (MAX_RULES + 1).saturating_sub(self.list.len());
-                for add in trigger.children_named("add").take(room) {
-                    self.status(&add, report);
-                }
-            }
-            "memory" => {
-                trigger.check(&MEMORY, report);
-                if let Some(when) = memory(trigger, report) {
-                    self.push("memory", "private memory".to_owned(), when, trigger.span());
-                }
-            }
-            _ => {}
+fn read_trigger(trigger: &Element<'_, '_>, rules: &mut Rules, report: &mut Report) {
+    match trigger.name() {
+        "requests" => {
+            trigger.check(&REQUESTS, report);
+            rules.requests(trigger, report);
         }
-    }
-
-    fn status(&mut self, add: &Element<'_, '_>, report: &mut Report) {
-        add.check(&STATUS_ADD, report);
-        let status = add.need("statusCode", "500", report);
-        let sub = number(add, "subStatusCode", 0..=999, report);
-        win32(add, report);
-        let when = counted(add, report);
-        let (Some(status), Ok(sub)) = (status, sub) else {
-            return;
-        };
-        let written = status.text.trim();
-        if let Err(error) = written.parse::<StatusSet>() {
-            report.error(status.span, error.what, "write a status like 500");
-            return;
+        "slowRequests" => {
+            trigger.check(&SLOW, report);
+            warn_of_path(trigger, report);
+            rules.slow(trigger, report);
         }
-        let codes = match sub {
-            Some(sub) if sub > 0 && !written.contains('.') => format!("{written}.{sub}"),
-            _ => written.to_owned(),
-        };
-        if written.contains('-') {
-            report.warning(
-                status.span,
-                "App Service's web.config has no ranges; autoheal obeys this one",
-                "keep it if only autoheal reads the file, else write an <add> for each status",
-            );
+        "statusCode" => {
+            trigger.check(&STATUS, report);
+            for add in trigger.children_named("add").take(rules.room()) {
+                add.check(&STATUS_ADD, report);
+                warn_of_range(&add, report);
+                warn_of_path(&add, report);
+                rules.status(&add, &STATUS_NAMES, report);
+            }
         }
-        let Some(mut when) = when else {
-            return;
-        };
-        when.set("codes", Node::text(codes.clone(), status.span));
-        set_path(add, &mut when, report);
-        self.push("status", format!("status {codes}"), when, status.span);
-    }
-
-    fn push(&mut self, condition: &str, name: String, when: Table, span: Span) {
-        let same = self.names.iter().filter(|other| **other == name).count();
-        let shown = match same {
-            0 => name.clone(),
-            same => format!("{name} ({})", same + 1),
-        };
-        self.names.push(name);
-        let mut rule = Table::default();
-        rule.set("name", Node::text(shown, span));
-        rule.at(&["when"], span)
-            .set(condition, Node::new(Value::Table(when), span));
-        self.list.push(rule);
+        "memory" => {
+            trigger.check(&MEMORY, report);
+            rules.memory(trigger, report);
+        }
+        _ => {}
     }
 }
 
-/// `count` and `timeInterval`, which three triggers have.
-fn counted(trigger: &Element<'_, '_>, report: &mut Report) -> Option<Table> {
-    let count = match trigger.need("count", "10", report) {
-        Some(_) => number(trigger, "count", 1..=1_000_000_000, report)
-            .ok()
-            .flatten(),
-        None => None,
-    };
-    let window = time(trigger, "timeInterval", "00:02:00", report);
-    let span = trigger.attribute("count")?.span;
-    let mut when = Table::default();
-    when.set(
-        "count",
-        Node::new(Value::Integer(count?), span).named("count"),
-    );
-    when.set("window", window?);
-    Some(when)
-}
-
-fn set_path(trigger: &Element<'_, '_>, when: &mut Table, report: &mut Report) {
-    let Some(path) = trigger.attribute("path") else {
-        return;
-    };
-    if path.text.trim().is_empty() {
-        return;
-    }
-    report.warning(
-        path.span,
-        "App Service's web.config has no path; autoheal obeys this one",
-        "keep it if only autoheal reads the file, else write a [[rule]] in autoheal.toml",
-    );
-    when.set(
-        "path",
-        Node::text(path.text.trim(), path.span).named("path"),
-    );
-}
-
-/// Outside of IIS a Win32 status is never known.
-fn win32(add: &Element<'_, '_>, report: &mut Report) {
-    let read = number(add, "win32StatusCode", 0..=i64::from(u32::MAX), report);
-    if let (Ok(Some(1..)), Some(written)) = (read, add.attribute("win32StatusCode")) {
+fn warn_of_range(add: &Element<'_, '_>, report: &mut Report) {
+    let range = |written: &Written<'_>| written.text.trim().parse::<StatusSet>().is_ok();
+    let status = add.attribute("statusCode").filter(range);
+    if let Some(status) = status.filter(|status| status.text.contains('-')) {
         report.warning(
-            written.span,
-            "Win32 statuses exist only inside IIS: every such answer counts here",
-            "remove win32StatusCode, or set it to 0, which means any",
+            status.span,
+            "App Service's web.config has no ranges; autoheal obeys this one",
+            "keep it if only autoheal reads the file, else write an <add> for each status",
         );
     }
 }
 
-fn memory(trigger: &Element<'_, '_>, report: &mut Report) -> Option<Table> {
-    let written = trigger.need("privateBytesInKB", "819200", report)?;
-    let most = 16 * 1024 * 1024 * 1024;
-    let kib = number(trigger, "privateBytesInKB", 0..=most, report).ok()??;
-    // The least that App Service's portal takes; less is a worker that restarts for ever.
-    if kib < 1024 {
-        let meant = if kib == 0 { 819_200 } else { kib * 1024 };
-        let human = ByteSize::kib(u64::try_from(meant).unwrap_or(0)).human();
-        report.error(
-            written.span,
-            format!("privateBytesInKB is in KB: {kib} KB is less than any worker needs"),
-            format!("did you mean {meant} ({human})?"),
-        );
-        return None;
-    }
-    let mut when = Table::default();
-    let bytes = Node::text(format!("{kib}KiB"), written.span);
-    when.set("private_bytes", bytes.named("privateBytesInKB"));
-    Some(when)
-}
-
-/// A whole number; `Ok(None)` if the attribute is absent or blank, `Err` if it was reported.
-fn number(
-    element: &Element<'_, '_>,
-    name: &'static str,
-    bounds: std::ops::RangeInclusive<i64>,
-    report: &mut Report,
-) -> Result<Option<i64>, Reported> {
-    let Some(written) = element.attribute(name) else {
-        return Ok(None);
-    };
-    let text = written.text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    match text.parse::<i64>() {
-        Ok(number) if bounds.contains(&number) => Ok(Some(number)),
-        _ => {
-            let (least, most) = (bounds.start(), bounds.end());
-            report.error(
-                written.span,
-                format!("{name} wants a whole number from {least} to {most}, not \"{text}\""),
-                format!("write {name}=\"NUMBER\", digits only"),
-            );
-            Err(Reported)
-        }
-    }
-}
-
-/// What was wrong is in the report.
-struct Reported;
-
-/// A required `hh:mm:ss`.
-fn time(
-    element: &Element<'_, '_>,
-    name: &'static str,
-    example: &str,
-    report: &mut Report,
-) -> Option<Node> {
-    let written = element.need(name, example, report)?;
-    let read = span_of_time(&written, name, report)?;
-    let most = *window().end();
-    if name == "timeInterval" && timespan::parse(name, written.text).is_ok_and(|t| t > most) {
+fn warn_of_path(trigger: &Element<'_, '_>, report: &mut Report) {
+    let path = trigger.attribute("path");
+    if let Some(path) = path.filter(|path| !path.text.trim().is_empty()) {
         report.warning(
-            written.span,
-            "autoheal looks back at most 24:00:00, and does so here",
-            "write timeInterval=\"24:00:00\" with a smaller count",
+            path.span,
+            "App Service's web.config has no path; autoheal obeys this one",
+            "keep it if only autoheal reads the file, else write a [[rule]] in autoheal.toml",
         );
-        return Some(Node::text(format_duration(most), written.span).named(name));
-    }
-    Some(read)
-}
-
-/// Reads an attribute of the form `hh:mm:ss`.
-pub(super) fn span_of_time(
-    written: &Attribute<'_>,
-    name: &'static str,
-    report: &mut Report,
-) -> Option<Node> {
-    match timespan::parse(name, written.text) {
-        Ok(Duration::ZERO) if name != "minProcessExecutionTime" => {
-            report.error(
-                written.span,
-                format!("{name} is no time at all"),
-                "write hours:minutes:seconds, like 00:02:00",
-            );
-            None
-        }
-        Ok(time) => Some(Node::text(format_duration(time), written.span).named(name)),
-        Err((what, cure)) => {
-            report.error(written.span, what, cure);
-            None
-        }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::super::{
+    app_service::{Part, Written},
     diagnostic::{Report, Span},
     keys,
 };
@@ -17,13 +18,6 @@ const MOST_ATTRIBUTES: usize = 500;
 pub(super) struct Element<'a, 'i> {
     node: roxmltree::Node<'a, 'i>,
     source: usize,
-}
-
-/// An attribute's value.
-#[derive(Clone, Copy)]
-pub(super) struct Attribute<'a> {
-    pub(super) text: &'a str,
-    pub(super) span: Span,
 }
 
 /// What an element of ours may hold.
@@ -66,9 +60,9 @@ impl<'a, 'i> Element<'a, 'i> {
         self.children().filter(move |child| child.name() == name)
     }
 
-    pub(super) fn attribute(&self, name: &str) -> Option<Attribute<'a>> {
+    pub(super) fn attribute(&self, name: &str) -> Option<Written<'a>> {
         let attribute = self.node.attributes().find(|a| a.name() == name)?;
-        Some(Attribute {
+        Some(Written {
             text: attribute.value(),
             span: Span::new(self.source, attribute.range_value()),
         })
@@ -80,7 +74,7 @@ impl<'a, 'i> Element<'a, 'i> {
         name: &str,
         example: &str,
         report: &mut Report,
-    ) -> Option<Attribute<'a>> {
+    ) -> Option<Written<'a>> {
         match self.attribute(name) {
             Some(found) if found.text.trim().is_empty() => {
                 report.error(
@@ -160,6 +154,34 @@ impl<'a, 'i> Element<'a, 'i> {
             (None, None) if known.is_empty() => "remove it".to_owned(),
             (None, None) => format!("remove it, or use one of: {}", known.join(", ")),
         }
+    }
+}
+
+impl Part for Element<'_, '_> {
+    fn span(&self) -> Span {
+        Element::span(self)
+    }
+
+    fn shown(&self) -> String {
+        format!("<{}>", self.name())
+    }
+
+    fn value(&self, name: &str) -> Option<Written<'_>> {
+        self.attribute(name)
+    }
+
+    fn need(&self, name: &str, example: &str, report: &mut Report) -> Option<Written<'_>> {
+        Element::need(self, name, example, report)
+    }
+
+    fn pair(&self, name: &str, value: &str) -> String {
+        format!("{name}=\"{value}\"")
+    }
+
+    fn nested(&self, name: &str, pairs: &[(&str, &str)]) -> String {
+        let pairs = pairs.iter().map(|(name, value)| self.pair(name, value));
+        let pairs: Vec<_> = pairs.collect();
+        format!("<{name} {} />", pairs.join(" "))
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::reader::hms;
 use crate::units::parse_duration;
 
 /// Reads `hh:mm:ss`, or says what was probably meant.
-pub(super) fn parse(name: &str, text: &str) -> Result<Duration, (String, String)> {
+pub(in crate::config) fn parse(name: &str, text: &str) -> Result<Duration, (String, String)> {
     let written = text.trim();
     exact(written).ok_or_else(|| {
         let cure = match guess(written) {

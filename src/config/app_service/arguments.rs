@@ -2,7 +2,7 @@
 
 /// Splits at blanks outside of quotes. Backslashes are literal except before a quote, where two
 /// stand for one and an odd one makes the quote literal.
-pub(super) fn split(line: &str) -> Vec<String> {
+pub(in crate::config) fn split(line: &str) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut current: Option<String> = None;
     let mut quoted = false;

@@ -1,4 +1,4 @@
-//! `<actions>`: the one thing that all triggers do.
+//! The action: the one thing that all triggers do.
 
 use super::{
     super::{
@@ -6,40 +6,17 @@ use super::{
         document::{Node, Table, Value},
         keys,
     },
-    Context,
+    Context, Part,
     arguments::split,
-    expand::Variables,
-    launcher::unknown_variable,
+    expand::{Variables, unknown_variable},
     program,
     triggers::span_of_time,
-    xml::{Element, Shape},
 };
 
-const ACTIONS: Shape = Shape {
-    attributes: &["value", "minProcessExecutionTime"],
-    children: &["customAction"],
-    wrong: &[
-        ("actionType", "that is the ARM name; write value"),
-        ("exe", "put it into <customAction exe=\"...\" />"),
-        (
-            "parameters",
-            "put it into <customAction parameters=\"...\" />",
-        ),
-    ],
-};
-const CUSTOM: Shape = Shape {
-    attributes: &["exe", "parameters"],
-    children: &[],
-    wrong: &[
-        ("executable", "write exe"),
-        ("arguments", "write parameters"),
-        ("value", "put it into <actions value=\"CustomAction\">"),
-    ],
-};
 /// How long the worker must have been ready; absent means not at all, as it does in IIS.
-pub(super) fn min_uptime(actions: &Element<'_, '_>, report: &mut Report) -> Node {
+pub(in crate::config) fn min_uptime(actions: &impl Part, report: &mut Report) -> Node {
     let name = "minProcessExecutionTime";
-    let written = actions.attribute(name);
+    let written = actions.value(name);
     if let Some(written) = written.filter(|written| !written.text.trim().is_empty()) {
         let read = span_of_time(&written, name, report);
         return read.unwrap_or_else(|| Node::text("0s", written.span));
@@ -47,23 +24,24 @@ pub(super) fn min_uptime(actions: &Element<'_, '_>, report: &mut Report) -> Node
     report.warning(
         actions.span(),
         "without minProcessExecutionTime a rule acts on a worker that has only just started",
-        "add minProcessExecutionTime=\"00:01:00\", or longer if the app warms up longer",
+        format!(
+            "add {}, or longer if the app warms up longer",
+            actions.pair(name, "00:01:00")
+        ),
     );
     Node::text("0s", actions.span())
 }
 
-/// The value of `do`; `None` if there is no action, or it was reported.
-pub(super) fn action(
-    actions: &Element<'_, '_>,
+/// The value of `do`; `None` if there is no action, or it was reported. `key` is what the format
+/// calls the action's kind.
+pub(in crate::config) fn action<P: Part>(
+    actions: &P,
+    key: &'static str,
+    custom: Option<&P>,
     context: &Context<'_>,
     report: &mut Report,
 ) -> Option<Node> {
-    actions.check(&ACTIONS, report);
-    let custom = actions.children_named("customAction").next();
-    if let Some(custom) = &custom {
-        custom.check(&CUSTOM, report);
-    }
-    let value = actions.attribute("value")?;
+    let value = actions.value(key)?;
     let known = ["Recycle", "LogEvent", "CustomAction"];
     let text = value.text.trim();
     if text.is_empty() {
@@ -79,21 +57,23 @@ pub(super) fn action(
     };
     let single = |word: &str| Node::list(vec![Node::text(word, value.span)], value.span);
     match (*word, custom) {
-        ("CustomAction", Some(custom)) => custom_action(&custom, context, report),
+        ("CustomAction", Some(custom)) => custom_action(custom, context, report),
         ("CustomAction", None) => {
+            let program = actions.nested("customAction", &[("exe", "..."), ("parameters", "...")]);
             report.error(
                 actions.span(),
                 "CustomAction has no program",
-                "put <customAction exe=\"...\" parameters=\"...\" /> into <actions>",
+                format!("put {program} into {}", actions.shown()),
             );
             None
         }
         (word, custom) => {
             if let Some(custom) = custom {
+                let set = actions.pair(key, "CustomAction");
                 report.warning(
                     custom.span(),
                     format!("customAction does not run: the action is {word}"),
-                    "set value=\"CustomAction\", or remove <customAction>",
+                    format!("set {set}, or remove {}", custom.shown()),
                 );
             }
             Some(single(if word == "Recycle" { "recycle" } else { "log" }))
@@ -101,13 +81,9 @@ pub(super) fn action(
     }
 }
 
-fn custom_action(
-    custom: &Element<'_, '_>,
-    context: &Context<'_>,
-    report: &mut Report,
-) -> Option<Node> {
+fn custom_action(custom: &impl Part, context: &Context<'_>, report: &mut Report) -> Option<Node> {
     let exe = custom.need("exe", "/usr/local/bin/notify", report)?;
-    let parameters = custom.attribute("parameters");
+    let parameters = custom.value("parameters");
     let line = parameters.map_or("", |parameters| parameters.text);
     let lower = exe.text.to_ascii_lowercase();
     if lower.contains("daasconsole") || lower.contains("diaglauncher") {

@@ -1,5 +1,7 @@
 //! Expands `%VAR%` as the IIS launchers do: the file's own variables first, then the environment.
 
+use super::super::diagnostic::{Report, Span};
+
 /// The longest value that Windows allows a variable.
 const LONGEST: usize = 32_767;
 /// So many look-ups are more than any file needs; values that double each other need 2^n.
@@ -8,24 +10,24 @@ const MOST_LOOKUPS: usize = 200;
 const PORTS: [&str; 3] = ["HTTP_PLATFORM_PORT", "ASPNETCORE_PORT", "PORT"];
 
 /// The variables a text may refer to.
-pub(super) struct Variables<'a> {
+pub(in crate::config) struct Variables<'a> {
     /// The file's own, as written.
-    pub(super) own: &'a [(String, String)],
-    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(in crate::config) own: &'a [(String, String)],
+    pub(in crate::config) env: &'a dyn Fn(&str) -> Option<String>,
 }
 
 /// A text with its variables replaced.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Expanded {
-    pub(super) text: String,
+pub(in crate::config) struct Expanded {
+    pub(in crate::config) text: String,
     /// Variables that nothing defines; they are left as they were written.
-    pub(super) unknown: Vec<String>,
+    pub(in crate::config) unknown: Vec<String>,
     /// It would be longer, or refer to itself more often, than Windows allows.
-    pub(super) endless: bool,
+    pub(in crate::config) endless: bool,
 }
 
 impl Variables<'_> {
-    pub(super) fn expand(&self, text: &str) -> Expanded {
+    pub(in crate::config) fn expand(&self, text: &str) -> Expanded {
         let mut work = Work {
             variables: self,
             open: Vec::new(),
@@ -37,7 +39,7 @@ impl Variables<'_> {
     }
 
     /// The value of one of the file's own variables, which may refer to its namesake outside.
-    pub(super) fn expand_own(&self, name: &str, value: &str) -> Expanded {
+    pub(in crate::config) fn expand_own(&self, name: &str, value: &str) -> Expanded {
         let mut work = Work {
             variables: self,
             open: vec![name.to_ascii_uppercase()],
@@ -124,6 +126,15 @@ impl Work<'_> {
             self.done.text.push_str(text);
         }
     }
+}
+
+/// Warns that a reference stays as it was written.
+pub(in crate::config) fn unknown_variable(name: &str, span: Span, report: &mut Report) {
+    report.warning(
+        span,
+        format!("%{name}% is not set: it stays as it is written"),
+        format!("set {name} in the environment, or write the value out"),
+    );
 }
 
 #[cfg(test)]

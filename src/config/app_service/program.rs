@@ -8,7 +8,12 @@ use super::{
 };
 
 /// The program to run. A relative path starts at the site's root; whatever is guessed is a warning.
-pub(super) fn find(text: &str, span: Span, context: &Context<'_>, report: &mut Report) -> String {
+pub(in crate::config) fn find(
+    text: &str,
+    span: Span,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> String {
     let written = text.trim().trim_matches('"');
     let slashed = written.replace('\\', "/");
     let candidates = [slashed.as_str(), without_exe(&slashed)];
@@ -62,7 +67,7 @@ pub(super) fn find(text: &str, span: Span, context: &Context<'_>, report: &mut R
 }
 
 /// An argument: a backslash path to a file that exists becomes one with slashes.
-pub(super) fn argument(
+pub(in crate::config) fn argument(
     text: String,
     span: Span,
     context: &Context<'_>,
