@@ -66,6 +66,23 @@ pub(in crate::config) fn find(
     name.to_owned()
 }
 
+/// Program and arguments of a path that has both in it, which IIS would not start either.
+pub(in crate::config) fn with_arguments(
+    text: &str,
+    context: &Context<'_>,
+) -> Option<(String, String)> {
+    let written = text.trim();
+    if written.starts_with('"') || is_file(&written.replace('\\', "/"), context) {
+        return None;
+    }
+    let after_exe = written.to_ascii_lowercase().find(".exe ").map(|at| at + 4);
+    let end = after_exe.or_else(|| written.find(' '))?;
+    let (program, rest) = (written.get(..end)?, written.get(end..)?);
+    // A folder may have a blank in its name: only what is a program by itself is one here.
+    let is_program = after_exe.is_some() || on_path(program, context);
+    is_program.then(|| (program.to_owned(), rest.trim().to_owned()))
+}
+
 /// An argument: a backslash path to a file that exists becomes one with slashes.
 pub(in crate::config) fn argument(
     text: String,

@@ -6,16 +6,16 @@ use super::{
     super::{
         app_service::{
             Context, Written,
-            arguments::split,
+            arguments::{self, split},
             expand::{Expanded, Variables, unknown_variable},
             program, timespan,
         },
         diagnostic::{Report, Span},
-        document::{Entry, Node, Table, Value},
+        document::{Node, Table},
         resolve::window,
     },
-    iis_only,
-    xml::{Element, Shape},
+    iis_only, variables,
+    xml::{self, Element, Shape},
 };
 use crate::units::format_duration;
 
@@ -66,23 +66,6 @@ const ASP_NET_CORE: Shape = Shape {
     children: CHILDREN,
     wrong: WRONG,
 };
-const VARIABLES: Shape = Shape {
-    attributes: &[],
-    children: &["environmentVariable", "clear"],
-    wrong: &[(
-        "add",
-        "write <environmentVariable name=\"NAME\" value=\"VALUE\" />",
-    )],
-};
-const VARIABLE: Shape = Shape {
-    attributes: &["name", "value"],
-    children: &[],
-    wrong: &[("key", "write name")],
-};
-
-/// So many variables are read; each may refer to all others.
-const MOST_VARIABLES: usize = 500;
-
 /// Reads the section into the worker of `table`.
 pub(super) fn read(
     launcher: &Element<'_, '_>,
@@ -92,7 +75,7 @@ pub(super) fn read(
 ) {
     let asp = launcher.name() == "aspNetCore";
     launcher.check(if asp { &ASP_NET_CORE } else { &HTTP_PLATFORM }, report);
-    let own = own_variables(launcher, report);
+    let own = variables::read(launcher, report);
     let pairs: Vec<_> = own
         .iter()
         .map(|own| (own.name.clone(), own.value.clone()))
@@ -106,7 +89,7 @@ pub(super) fn read(
         Some(command) => table.at(&["worker"], span).set("command", command),
         None => report.partial = true,
     }
-    environment(asp, &own, &variables, span, table, report);
+    variables::set(asp, &own, &variables, span, table, report);
     limits(launcher, table, report);
     iis_only::check_words(launcher, report);
     iis_only::warn(launcher, report);
@@ -130,6 +113,18 @@ fn command(
             return None;
         }
     }
+    if let Some((program, rest)) = program::with_arguments(path.text, context) {
+        let more = arguments.map_or_else(Vec::new, |arguments| split(arguments.text));
+        let line = split(&rest).into_iter().chain(more);
+        let line = arguments::join(line.collect::<Vec<_>>().iter().map(String::as_str));
+        let (program, line) = (xml::escape(&program), xml::escape(&line));
+        report.error(
+            path.span,
+            "processPath names the program alone, without its arguments",
+            format!("write processPath=\"{program}\" arguments=\"{line}\""),
+        );
+        return None;
+    }
     let expanded = expand(variables, &path, report);
     let found = program::find(&expanded, path.span, context, report);
     let mut words = vec![Node::text(found, path.span)];
@@ -142,102 +137,14 @@ fn command(
     Some(Node::list(words, path.span))
 }
 
-struct Own {
-    name: String,
-    value: String,
-    name_span: Span,
-    value_span: Span,
-}
-
-fn own_variables(launcher: &Element<'_, '_>, report: &mut Report) -> Vec<Own> {
-    let mut own = Vec::new();
-    for list in launcher.children_named("environmentVariables") {
-        list.check(&VARIABLES, report);
-        for variable in list.children_named("environmentVariable") {
-            variable.check(&VARIABLE, report);
-            if own.len() == MOST_VARIABLES {
-                report.error(
-                    variable.span(),
-                    format!("more than {MOST_VARIABLES} variables"),
-                    "give the app a file of settings, and its name in a variable",
-                );
-                return own;
-            }
-            let name = variable.need("name", "NAME", report);
-            if let Some(name) = name {
-                let value = variable.attribute("value");
-                own.push(Own {
-                    name: name.text.trim().to_owned(),
-                    value: value.map_or_else(String::new, |value| value.text.to_owned()),
-                    name_span: name.span,
-                    value_span: value.map_or(name.span, |value| value.span),
-                });
-            }
-        }
-    }
-    own
-}
-
-fn environment(
-    asp: bool,
-    own: &[Own],
-    variables: &Variables<'_>,
-    span: Span,
-    table: &mut Table,
-    report: &mut Report,
-) {
-    for variable in own {
-        let expanded = variables.expand_own(&variable.name, &variable.value);
-        tell(&expanded, variable.value_span, report);
-        fixed_port(variable, table, report);
-        let env = table.at(&["worker", "env"], span);
-        env.0.retain(|entry| entry.key != variable.name);
-        env.0.push(Entry {
-            key: variable.name.clone(),
-            key_span: variable.name_span,
-            node: Node::text(expanded.text, variable.value_span),
-        });
-    }
-    if !asp {
-        return;
-    }
-    for (name, value) in [
-        ("ASPNETCORE_URLS", "http://127.0.0.1:{port}"),
-        ("ASPNETCORE_FORWARDEDHEADERS_ENABLED", "true"),
-    ] {
-        if !own.iter().any(|own| own.name.eq_ignore_ascii_case(name)) {
-            let env = table.at(&["worker", "env"], span);
-            env.set(name, Node::text(value, span));
-        }
-    }
-}
-
-/// The module keeps a port that the file names.
-fn fixed_port(variable: &Own, table: &mut Table, report: &mut Report) {
-    if !variable.name.eq_ignore_ascii_case("ASPNETCORE_PORT") {
-        return;
-    }
-    let span = variable.value_span;
-    match variable.value.trim().parse::<u16>() {
-        Ok(port) if port > 0 => {
-            let worker = table.at(&["worker"], span);
-            worker.set("port", Node::new(Value::Integer(port.into()), span));
-        }
-        _ => report.error(
-            span,
-            "ASPNETCORE_PORT is not a port",
-            "write a port from 1 to 65535, or remove the variable: a free one is chosen",
-        ),
-    }
-}
-
 fn expand(variables: &Variables<'_>, written: &Written<'_>, report: &mut Report) -> String {
     let expanded = variables.expand(written.text);
     tell(&expanded, written.span, report);
     expanded.text
 }
 
-fn tell(expanded: &Expanded, span: Span, report: &mut Report) {
+/// Says what could not be expanded.
+pub(super) fn tell(expanded: &Expanded, span: Span, report: &mut Report) {
     if expanded.endless {
         report.error(
             span,

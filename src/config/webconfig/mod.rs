@@ -8,6 +8,7 @@ mod launcher;
 #[cfg(test)]
 mod tests;
 mod triggers;
+mod variables;
 mod xml;
 
 use self::xml::Element;

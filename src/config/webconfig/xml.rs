@@ -185,6 +185,13 @@ impl Part for Element<'_, '_> {
     }
 }
 
+/// A text as it stands in an attribute.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('"', "&quot;")
+}
+
 /// Why a file is not XML that we read.
 pub(super) struct Unreadable {
     pub(super) range: Range<usize>,
