@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod check;
+pub mod convert;
 pub mod demo;
 pub mod events;
 pub mod exit;
@@ -38,6 +39,8 @@ pub enum Verb {
     Run(run::Args),
     /// Check configuration files: every error with place and cure, or what will be done
     Check(check::Args),
+    /// The same configuration in another format; what that can't say is a warning
+    Convert(convert::Args),
     /// How things are
     Status(status::Args),
     /// What happened
@@ -102,6 +105,7 @@ pub fn run(arguments: Arguments, io: &mut Io<'_>) -> i32 {
                 exit::SYSTEM
             }
         },
+        Verb::Convert(args) => convert::run(&args, io),
         Verb::Status(args) => status::run(&args, admin, io),
         Verb::Events(args) => events::run(&args, admin, io),
         Verb::Requests(args) => requests::run(&args, admin, io),

@@ -8,6 +8,7 @@ use super::{
     keys,
     model::{Port, Settings},
     reader::{Fields, duration, one_or_more, unwanted, word},
+    resolve::path,
     worker,
 };
 use crate::decide::policy::{Action, Command, Strategy};
@@ -94,7 +95,8 @@ fn recycle(
 }
 
 fn run(report: &mut Report, fields: &Fields<'_>) -> Option<Action> {
-    let dir = report.dir(fields.span).to_path_buf();
+    let mut dir = report.dir(fields.span).to_path_buf();
+    fields.read(report, "dir", &mut dir, path);
     let argv = fields.find(report, "run", |report, name, node| {
         worker::command(report, name, node, &dir)
     });

@@ -94,7 +94,7 @@ pub(super) const KEYS: [(&str, &[&str]); 17] = [
 /// The tables of a rule whose keys no other table has.
 const RULE_KEYS: [(&str, &[&str]); 2] = [
     ("when.memory", &["private_bytes", "share", "for"]),
-    ("do", &["recycle", "run", "timeout"]),
+    ("do", &["recycle", "run", "dir", "timeout"]),
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.

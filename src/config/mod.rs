@@ -26,6 +26,7 @@ mod tests;
 mod toml;
 mod webconfig;
 mod worker;
+mod write;
 
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,7 @@ pub use self::{
     options::Overrides,
     sentence::{describe, rule_sentence},
     source::Source,
+    write::{Origin, Target, Written, write},
 };
 
 /// What configuration may ask the world.

@@ -1,0 +1,52 @@
+//! Writes settings down again: as a file that autoheal reads to the same, or nearly so, and with a
+//! warning for each thing that the format can't say.
+//!
+//! Whoever adds a field to the settings, a trigger or an action is stopped by the compiler here
+//! until it can be written: everything is taken apart without a rest.
+
+mod rules;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod toml;
+mod value;
+
+use std::path::PathBuf;
+
+use super::{diagnostic::Diagnostic, model::Settings};
+
+/// In which format settings are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An autoheal.toml, which can say everything.
+    Toml,
+}
+
+/// Where a written file comes from and belongs.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The names of what was read, as the user gave them.
+    pub from: String,
+    /// The folder in which the written file is to stand; absolute. Paths below it are relative.
+    pub home: PathBuf,
+}
+
+/// A file that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// What it holds.
+    pub text: String,
+    /// What it does not say, each with what is nearest to it.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Writes settings in a format.
+#[must_use]
+pub fn write(settings: &Settings, target: Target, origin: &Origin) -> Written {
+    match target {
+        Target::Toml => Written {
+            text: toml::file(settings, origin),
+            warnings: Vec::new(),
+        },
+    }
+}

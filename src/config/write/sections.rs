@@ -1,0 +1,391 @@
+//! Everything but the rules, as the keys of an autoheal.toml that are not at their defaults.
+
+use std::path::Path;
+
+use super::{
+    super::{
+        defaults,
+        model::{
+            Admin, Health, Journal, Limits, Listen, Log, LogFormat, Output, Parking, Port, Ready,
+            Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
+        },
+    },
+    value::{Inline, command, key, list, one_or_list, path, quoted},
+};
+use crate::{
+    decide::policy::{self, Budget, GiveUp, Policy, Restart, RestartWhen, Shutdown},
+    units::{Networks, format_duration},
+    words::signal_name,
+};
+
+/// A table of the file, with the keys that are not at their defaults. The top level has no name.
+pub(super) struct Section {
+    pub(super) name: &'static str,
+    /// Keys and their values as they are written.
+    pub(super) lines: Vec<(&'static str, String)>,
+}
+
+impl Section {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            lines: Vec::new(),
+        }
+    }
+
+    /// A key, unless it has its default.
+    fn put<T: PartialEq>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+        default: &T,
+        write: impl Fn(&T) -> String,
+    ) {
+        if value != default {
+            self.lines.push((key, write(value)));
+        }
+    }
+}
+
+/// The tables that say something, in the order of config/autoheal.toml. `home` is the folder of
+/// the file in which they stand.
+pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
+    let default = defaults::settings(home.to_path_buf());
+    let Settings {
+        listen: _,
+        admin: _,
+        state_dir: _,
+        threads: _,
+        trust: _,
+        worker,
+        recycle,
+        timeouts,
+        limits,
+        health,
+        parking,
+        journal,
+        log,
+        policy,
+    } = settings;
+    let mut all = vec![
+        front(settings, &default, home),
+        of_worker(worker, &policy.restart, &default, home),
+        of_recycle(recycle, &policy.recycle, &default),
+        of_timeouts(timeouts, &default.timeouts),
+        of_limits(limits, &default.limits),
+    ];
+    all.extend(health.as_ref().map(of_health));
+    all.extend([
+        of_parking(parking, &default.parking),
+        of_shutdown(&policy.shutdown, &default.policy.shutdown),
+        of_budget(&policy.budget, &default.policy.budget),
+        of_journal(journal, &default.journal),
+        of_log(log, &default.log),
+    ]);
+    all.retain(|section| !section.lines.is_empty());
+    all
+}
+
+fn duration(duration: &std::time::Duration) -> String {
+    quoted(&format_duration(*duration))
+}
+
+fn display(value: &impl std::fmt::Display) -> String {
+    quoted(&value.to_string())
+}
+
+fn number(value: &impl std::fmt::Display) -> String {
+    value.to_string()
+}
+
+fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
+    let mut to = Section::new("");
+    let address = |listen: &Listen| match listen {
+        Listen::Tcp(address) => display(address),
+        Listen::Unix(socket) => quoted(&format!("unix:{}", path(socket, home))),
+    };
+    to.put("listen", &settings.listen, &default.listen, |listen| {
+        one_or_list(listen.iter().map(address).collect())
+    });
+    to.put(
+        "admin",
+        &settings.admin,
+        &default.admin,
+        |admin| match admin {
+            Admin::Auto => quoted("auto"),
+            Admin::Unix(socket) => quoted(&format!("unix:{}", path(socket, home))),
+            Admin::Off => quoted("off"),
+        },
+    );
+    if let Some(dir) = &settings.state_dir {
+        to.lines
+            .push(("state_dir", quoted(&path_or_dot(dir, home))));
+    }
+    let Policy {
+        mode,
+        rules: _,
+        recycle: _,
+        restart: _,
+        health: _,
+        parking_wait: _,
+        budget: _,
+        shutdown: _,
+    } = &settings.policy;
+    to.put("mode", mode, &default.policy.mode, display);
+    to.put(
+        "threads",
+        &settings.threads,
+        &default.threads,
+        |threads| match threads {
+            Threads::Auto => quoted("auto"),
+            Threads::Count(count) => number(count),
+        },
+    );
+    to.put("trust", &settings.trust, &default.trust, trust);
+    if !has_proactive_rules(&settings.policy) {
+        to.lines.push(("proactive", "false".to_owned()));
+    }
+    to
+}
+
+/// Whether the two rules that stand beside the user's do, or may without changing anything.
+pub(super) fn has_proactive_rules(policy: &Policy) -> bool {
+    let is_there = |name: &str| policy.rules.iter().any(|rule| rule.name == name);
+    defaults::proactive_rules()
+        .iter()
+        .all(|rule| is_there(&rule.name))
+}
+
+fn trust(networks: &Networks) -> String {
+    let words = networks.to_string();
+    match words.contains('/') {
+        true => list(words.split(", ").map(quoted)),
+        false => quoted(&words),
+    }
+}
+
+/// A folder, which may be the file's own.
+fn path_or_dot(dir: &Path, home: &Path) -> String {
+    match dir == home {
+        true => ".".to_owned(),
+        false => path(dir, home),
+    }
+}
+
+fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path) -> Section {
+    let Worker {
+        command: argv,
+        port,
+        env,
+        dir,
+        user,
+        stop_signal,
+        stop_to,
+        output,
+        keep_alive,
+        connections,
+    } = worker;
+    let (usual, mut to) = (&default.worker, Section::new("worker"));
+    to.put("command", argv, &usual.command, |argv| command(argv, dir));
+    to.put("port", port, &usual.port, |port| match port {
+        Port::Auto | Port::Unix => display(port),
+        Port::Fixed(port) => number(port),
+    });
+    to.put("env", env, &usual.env, |env| {
+        let inline = env.iter().fold(Inline::default(), |inline, (name, value)| {
+            inline.with(&key(name), quoted(value))
+        });
+        inline.written()
+    });
+    to.put("dir", dir, &usual.dir, |dir| quoted(&path(dir, home)));
+    to.put("user", user, &usual.user, |user| {
+        quoted(user.as_deref().unwrap_or_default())
+    });
+    to.put("stop_signal", stop_signal, &usual.stop_signal, |signal| {
+        quoted(signal_name(*signal).unwrap_or("TERM"))
+    });
+    to.put("stop_to", stop_to, &usual.stop_to, |stop_to| {
+        quoted(match stop_to {
+            StopTo::Group => "group",
+            StopTo::Leader => "leader",
+        })
+    });
+    let Restart { when, give_up } = restart;
+    to.put("restart", when, &default.policy.restart.when, |when| {
+        quoted(match when {
+            RestartWhen::Always => "always",
+            RestartWhen::OnFailure => "on-failure",
+        })
+    });
+    let usual_end = &default.policy.restart.give_up;
+    to.put("on_give_up", give_up, usual_end, |give_up| {
+        quoted(match give_up {
+            GiveUp::Serve503 => "serve-503",
+            GiveUp::Exit => "exit",
+        })
+    });
+    to.put("output", output, &usual.output, |output| {
+        quoted(match output {
+            Output::Auto => "auto",
+            Output::Raw => "raw",
+            Output::Marked => "marked",
+        })
+    });
+    to.put("keep_alive", keep_alive, &usual.keep_alive, duration);
+    if let Some(connections) = connections {
+        to.lines.push(("connections", number(connections)));
+    }
+    to
+}
+
+fn of_recycle(recycle: &Recycle, policy: &policy::Recycle, default: &Settings) -> Section {
+    let Recycle { strategy, ready } = recycle;
+    let mut to = Section::new("recycle");
+    let usual = &default.recycle;
+    to.put("strategy", strategy, &usual.strategy, |strategy| {
+        quoted(match strategy {
+            StrategyChoice::Auto => "auto",
+            StrategyChoice::Overlap => "overlap",
+            StrategyChoice::InPlace => "in-place",
+        })
+    });
+    to.put("ready", ready, &usual.ready, |ready| match ready {
+        Ready::Port => quoted("port"),
+        Ready::Http { path, status } => Inline::default()
+            .with("path", quoted(path))
+            .maybe("status", status.as_ref().map(display))
+            .written(),
+    });
+    let policy::Recycle {
+        // These two follow from what was asked for and from the port.
+        strategy: _,
+        needs_room: _,
+        start_timeout,
+        drain_timeout,
+        stop_timeout,
+        slow_start,
+    } = policy;
+    let usual = &default.policy.recycle;
+    to.put(
+        "start_timeout",
+        start_timeout,
+        &usual.start_timeout,
+        duration,
+    );
+    to.put(
+        "drain_timeout",
+        drain_timeout,
+        &usual.drain_timeout,
+        duration,
+    );
+    to.put("stop_timeout", stop_timeout, &usual.stop_timeout, duration);
+    to.put("slow_start", slow_start, &usual.slow_start, duration);
+    to
+}
+
+fn of_timeouts(timeouts: &Timeouts, usual: &Timeouts) -> Section {
+    let Timeouts {
+        response,
+        head,
+        idle,
+        body,
+        write,
+    } = timeouts;
+    let mut to = Section::new("timeouts");
+    to.put("response", response, &usual.response, duration);
+    to.put("head", head, &usual.head, duration);
+    to.put("idle", idle, &usual.idle, duration);
+    to.put("body", body, &usual.body, duration);
+    to.put("write", write, &usual.write, duration);
+    to
+}
+
+fn of_limits(limits: &Limits, usual: &Limits) -> Section {
+    let Limits {
+        target,
+        head,
+        fields,
+        connections,
+    } = limits;
+    let mut to = Section::new("limits");
+    to.put("target", target, &usual.target, display);
+    to.put("head", head, &usual.head, display);
+    to.put("fields", fields, &usual.fields, number);
+    to.put("connections", connections, &usual.connections, number);
+    to
+}
+
+fn of_health(health: &Health) -> Section {
+    let Health {
+        path,
+        interval,
+        timeout,
+        failures,
+    } = health;
+    let (usual, mut to) = (defaults::health(), Section::new("health"));
+    to.put("path", path, &usual.path, |path| quoted(path));
+    to.put("interval", interval, &usual.interval, duration);
+    to.put("timeout", timeout, &usual.timeout, duration);
+    to.put("failures", failures, &usual.failures, number);
+    to
+}
+
+fn of_parking(parking: &Parking, usual: &Parking) -> Section {
+    let Parking {
+        requests,
+        bytes,
+        wait,
+        probe,
+    } = parking;
+    let mut to = Section::new("parking");
+    to.put("requests", requests, &usual.requests, number);
+    to.put("bytes", bytes, &usual.bytes, display);
+    to.put("wait", wait, &usual.wait, duration);
+    to.put("probe", probe, &usual.probe, |probe| {
+        quoted(probe.as_deref().unwrap_or_default())
+    });
+    to
+}
+
+fn of_shutdown(shutdown: &Shutdown, usual: &Shutdown) -> Section {
+    let Shutdown { delay, timeout } = shutdown;
+    let mut to = Section::new("shutdown");
+    to.put("delay", delay, &usual.delay, duration);
+    to.put("timeout", timeout, &usual.timeout, duration);
+    to
+}
+
+fn of_budget(budget: &Budget, usual: &Budget) -> Section {
+    let Budget {
+        recycles,
+        window,
+        per_day,
+    } = budget;
+    let mut to = Section::new("budget");
+    to.put("recycles", recycles, &usual.recycles, number);
+    to.put("window", window, &usual.window, duration);
+    to.put("per_day", per_day, &usual.per_day, number);
+    to
+}
+
+fn of_journal(journal: &Journal, usual: &Journal) -> Section {
+    let Journal { segment, segments } = journal;
+    let mut to = Section::new("journal");
+    to.put("segment", segment, &usual.segment, display);
+    to.put("segments", segments, &usual.segments, number);
+    to
+}
+
+fn of_log(log: &Log, usual: &Log) -> Section {
+    let Log { format, level } = log;
+    let mut to = Section::new("log");
+    to.put("format", format, &usual.format, |format| {
+        quoted(match format {
+            LogFormat::Auto => "auto",
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        })
+    });
+    to.put("level", level, &usual.level, |level| quoted(level.name()));
+    to
+}

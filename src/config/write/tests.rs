@@ -1,0 +1,99 @@
+//! What is written is read as the same.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use super::{Origin, Target, Written, write};
+use crate::config::{
+    Loaded, Overrides, Settings, keys, load,
+    tests::{around, source},
+};
+
+mod any;
+mod whole;
+
+fn home() -> Origin {
+    Origin {
+        from: "a test".to_owned(),
+        home: PathBuf::from(any::HOME),
+    }
+}
+
+/// Reads a file that stands in the home folder.
+fn read(name: &str, text: &str) -> Result<Loaded, String> {
+    let env = |_: &str| None;
+    let mut around = around(&env, &|_| false);
+    around.cwd = PathBuf::from(any::HOME);
+    let mut source = source(name, text);
+    source.dir = PathBuf::from(any::HOME);
+    let over = Overrides {
+        command_may_follow: true,
+        ..Overrides::default()
+    };
+    load(&[source], &over, &around).map_err(|found| {
+        let texts: Vec<_> = found.iter().map(|found| found.render(false)).collect();
+        texts.join("\n")
+    })
+}
+
+fn snapshot(name: &str, text: &str) {
+    insta::with_settings!({
+        snapshot_path => "../../../tests/fixtures/convert",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+fn toml(settings: &Settings) -> String {
+    let Written { text, warnings } = write(settings, Target::Toml, &home());
+    assert_eq!(warnings, []);
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn any_settings_written_as_toml_are_read_as_the_same(settings in whole::settings()) {
+        let text = toml(&settings);
+        let again = read("autoheal.toml", &text);
+        let again = again.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        prop_assert_eq!(&again.settings, &settings, "{}", text);
+    }
+}
+
+#[test]
+fn every_condition_is_tried() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..500 {
+        let tree = any::trigger().new_tree(&mut runner).unwrap();
+        seen.insert(proptest::strategy::ValueTree::current(&tree).name());
+    }
+    let all = keys::of("when").iter().copied().collect();
+    assert_eq!(seen, all, "write/tests/any.rs makes no such trigger");
+}
+
+#[test]
+fn what_is_at_its_default_is_not_written() {
+    let nothing = read("autoheal.toml", "").unwrap().settings;
+    let text = toml(&nothing);
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn a_person_would_write_it_like_this() {
+    for (name, file) in [
+        ("flask.toml", "config/examples/flask.toml"),
+        ("web.config", "config/examples/node/web.config"),
+    ] {
+        let settings = read(name, &std::fs::read_to_string(file).unwrap());
+        snapshot(
+            &format!("toml-from-{name}"),
+            &toml(&settings.unwrap().settings),
+        );
+    }
+}

@@ -1,0 +1,330 @@
+//! Any settings that the readers can make, for properties.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+    sample::select,
+};
+
+use crate::{
+    config::{
+        defaults,
+        model::{Listen, Output, Port, StopTo, Worker},
+    },
+    decide::{
+        policy::{Action, Command, Rule, Strategy as Order},
+        trigger::{Filter, MemoryLimit, Trigger},
+    },
+    units::{ByteSize, Network, Networks, Share, StatusItem, StatusSet},
+    words::Mode,
+};
+
+/// Where the file stands that is written and read.
+pub(super) const HOME: &str = "/srv/shop";
+
+/// Text that is not blank and has no NUL, quotes and controls included.
+fn words() -> BoxedStrategy<String> {
+    let odd = "[ -~\t\n\"'\\\\\u{1b}\u{7f}\u{e9}\u{202e}]{0,12}";
+    prop_oneof![3 => "[a-z][a-z ]{0,9}", 1 => odd]
+        .prop_filter("blank", |text| !text.trim().is_empty())
+        .boxed()
+}
+
+fn pathless() -> BoxedStrategy<String> {
+    words().prop_map(|text| text.replace('/', "-")).boxed()
+}
+
+/// Milliseconds between bounds, and the bounds themselves.
+pub(super) fn time(least: u64, most: u64) -> BoxedStrategy<Duration> {
+    let any = prop_oneof![
+        4 => (least.div_ceil(1000)..=most / 1000).prop_map(|secs| secs * 1000),
+        1 => least..=most,
+        1 => Just(least),
+        1 => Just(most),
+    ];
+    any.prop_map(Duration::from_millis).boxed()
+}
+
+pub(super) fn size(least: u64, most: u64) -> BoxedStrategy<ByteSize> {
+    prop_oneof![
+        (least..=most).prop_map(ByteSize),
+        (least.div_ceil(1024)..=most / 1024).prop_map(ByteSize::kib),
+        Just(ByteSize(least)),
+        Just(ByteSize(most)),
+    ]
+    .boxed()
+}
+
+pub(super) const DAY: u64 = 24 * 3600 * 1000;
+pub(super) const HOUR: u64 = 3600 * 1000;
+pub(super) const GIB: u64 = 1 << 30;
+
+/// An absolute path: below the file's folder, or elsewhere.
+pub(super) fn absolute() -> BoxedStrategy<PathBuf> {
+    ("(/srv/shop|/srv|/srv/shopping)", "(/[a-z][a-z.]{0,5}){1,3}")
+        .prop_map(|(at, rest)| PathBuf::from(at + &rest))
+        .boxed()
+}
+
+fn folder() -> BoxedStrategy<PathBuf> {
+    prop_oneof![Just(PathBuf::from(HOME)), absolute()].boxed()
+}
+
+pub(super) fn target() -> BoxedStrategy<String> {
+    "/[a-z%0-9/]{0,8}(\\?[a-z=\"\\\\]{0,5})?".boxed()
+}
+
+fn argv() -> BoxedStrategy<Vec<String>> {
+    let program = prop_oneof![
+        pathless(),
+        absolute().prop_map(|path| path.display().to_string())
+    ];
+    let argument = prop_oneof![4 => words(), 1 => Just(String::new())];
+    (program, vec(argument, 0..4))
+        .prop_map(|(program, mut words)| {
+            words.insert(0, program);
+            words
+        })
+        .boxed()
+}
+
+fn plain(text: &str) -> String {
+    text.replace(['{', '}'], "")
+}
+
+pub(super) fn listen() -> BoxedStrategy<Vec<Listen>> {
+    let port = 1u16..3000;
+    let one = prop_oneof![
+        (any::<[u8; 4]>(), port.clone()).prop_map(|at| Listen::Tcp(SocketAddr::from(at))),
+        (any::<[u16; 8]>(), port).prop_map(|at| Listen::Tcp(SocketAddr::from(at))),
+        absolute().prop_map(Listen::Unix),
+    ];
+    let several = vec(one, 1..4).prop_filter("twice", |all| {
+        (1..all.len()).all(|i| !all[..i].contains(&all[i]))
+    });
+    let usual = defaults::settings(PathBuf::new()).listen;
+    prop_oneof![Just(usual), several].boxed()
+}
+
+pub(super) fn trust() -> BoxedStrategy<Networks> {
+    let four = (any::<[u8; 4]>(), 0u8..=32)
+        .prop_map(|([a, b, c, d], prefix)| format!("{a}.{b}.{c}.{d}/{prefix}"));
+    let network = prop_oneof![four, Just("fd00::/8".to_owned()), Just("::1".to_owned())]
+        .prop_map(|text| text.parse::<Network>().unwrap());
+    prop_oneof![
+        Just(Networks::private()),
+        vec(network, 0..4).prop_map(Networks::new)
+    ]
+    .boxed()
+}
+
+pub(super) fn worker() -> BoxedStrategy<Worker> {
+    let port = prop_oneof![
+        Just(Port::Auto),
+        (3000u16..).prop_map(Port::Fixed),
+        Just(Port::Unix)
+    ];
+    let value = prop_oneof![words(), Just(String::new())];
+    let env = btree_map("[A-Z_.\" é][a-z_]{0,5}", value, 0..4);
+    let signal = select(vec![1, 2, 3, 9, 10, 12, 15, 28]);
+    let ends = (select(vec![StopTo::Group, StopTo::Leader]), signal);
+    let output = select(vec![Output::Auto, Output::Raw, Output::Marked]);
+    let user = option::of(words());
+    let connections = option::of(1u32..=100_000);
+    (
+        prop_oneof![4 => argv(), 1 => Just(Vec::new())],
+        port,
+        env,
+        folder(),
+        user,
+        ends,
+        output,
+        time(0, HOUR),
+        connections,
+    )
+        .prop_map(|all| {
+            let (command, port, env, dir, user, (stop_to, stop_signal), output, keep_alive, c) =
+                all;
+            let mut worker = Worker {
+                command: command.iter().map(|word| plain(word)).collect(),
+                port,
+                env: env.iter().map(|(k, v)| (k.clone(), plain(v))).collect(),
+                dir,
+                user,
+                stop_signal,
+                stop_to,
+                output,
+                keep_alive,
+                connections: c,
+            };
+            let place = if port == Port::Unix {
+                "{socket}"
+            } else {
+                "{port}"
+            };
+            worker.env.insert("PLACE".to_owned(), place.to_owned());
+            worker
+        })
+        .boxed()
+}
+
+/// Text of which nothing but blanks is left is no value; the readers refuse it.
+pub(super) fn is_readable(worker: &Worker) -> bool {
+    let blank = |text: &String| !text.is_empty() && text.trim().is_empty();
+    let program = worker
+        .command
+        .first()
+        .is_none_or(|word| !word.trim().is_empty());
+    program && !worker.command.iter().any(blank) && !worker.env.values().any(blank)
+}
+
+pub(super) fn statuses() -> BoxedStrategy<StatusSet> {
+    let item = prop_oneof![
+        (100u16..=599, 0u16..500)
+            .prop_map(|(first, more)| { StatusItem::Range(first, (first + more).min(599)) }),
+        (100u16..=599).prop_map(|status| StatusItem::Range(status, status)),
+        (100u16..=599, 1u16..=999).prop_map(|(status, sub)| StatusItem::Sub(status, sub)),
+        select(vec![
+            StatusItem::Connect,
+            StatusItem::Reset,
+            StatusItem::Timeout
+        ]),
+    ];
+    vec(item, 1..4).prop_map(StatusSet::new).boxed()
+}
+
+fn share() -> BoxedStrategy<Share> {
+    (1u16..=10_000)
+        .prop_map(|points| {
+            format!("{}.{:02}%", points / 100, points % 100)
+                .parse()
+                .unwrap()
+        })
+        .boxed()
+}
+
+fn filter() -> BoxedStrategy<Filter> {
+    let pattern = || "[/*][a-zA-Z*./\"-]{0,8}".prop_map(|text| text.parse().unwrap());
+    let some = (
+        vec(pattern(), 0..3),
+        vec(pattern(), 0..3),
+        vec("[A-Z0-9_-]{1,6}", 0..3),
+    );
+    prop_oneof![
+        Just(Filter::default()),
+        some.prop_map(|(path, except, methods)| Filter {
+            path,
+            except,
+            methods
+        })
+    ]
+    .boxed()
+}
+
+const COUNTS: std::ops::RangeInclusive<u32> = 1..=1_000_000_000;
+
+/// Every kind of trigger; [`super::every_condition_is_tried`] compares with the table of keys.
+pub(super) fn trigger() -> BoxedStrategy<Trigger> {
+    let window = || time(1000, DAY);
+    let rate = || (COUNTS, option::of(share()), window(), filter());
+    let memory = prop_oneof![
+        size(1 << 20, 16 * 1024 * GIB).prop_map(MemoryLimit::PrivateBytes),
+        share().prop_map(MemoryLimit::Share)
+    ];
+    prop_oneof![
+        (COUNTS, option::of(window()), filter()).prop_map(|(count, window, filter)| {
+            Trigger::Requests {
+                count,
+                window,
+                filter,
+            }
+        }),
+        (statuses(), rate()).prop_map(|(codes, (count, share, window, filter))| {
+            Trigger::Status {
+                codes,
+                count,
+                share,
+                window,
+                filter,
+            }
+        }),
+        (time(10, DAY), rate()).prop_map(|(time_taken, (count, share, window, filter))| {
+            Trigger::Slow {
+                time_taken,
+                count,
+                share,
+                window,
+                filter,
+            }
+        }),
+        (memory, time(0, DAY)).prop_map(|(limit, hold)| Trigger::Memory { limit, hold }),
+    ]
+    .boxed()
+}
+
+fn actions(port: Port) -> BoxedStrategy<Vec<Action>> {
+    let orders = match port {
+        Port::Fixed(_) => vec![None, Some(Order::InPlace)],
+        Port::Auto | Port::Unix => vec![None, Some(Order::InPlace), Some(Order::Overlap)],
+    };
+    let run = (argv(), folder(), time(1000, HOUR));
+    let run = run.prop_map(|(argv, dir, timeout)| Action::Run(Command { argv, dir, timeout }));
+    let one = prop_oneof![
+        Just(Action::Log),
+        select(orders).prop_map(Action::Recycle),
+        run,
+    ];
+    vec(one, 1..4)
+        .prop_filter("recycles twice", |all| {
+            all.iter()
+                .filter(|action| matches!(action, Action::Recycle(_)))
+                .count()
+                < 2
+        })
+        .boxed()
+}
+
+pub(super) fn rules(port: Port) -> BoxedStrategy<Vec<Rule>> {
+    let name = prop_oneof![
+        8 => words(),
+        1 => Just(defaults::PROACTIVE_MEMORY.to_owned()),
+    ];
+    let modes = select(vec![Mode::Heal, Mode::Observe]);
+    let usual = |usual: Duration| prop_oneof![Just(usual), time(0, DAY)];
+    let rest = (
+        trigger(),
+        actions(port),
+        usual(defaults::MIN_UPTIME),
+        usual(defaults::COOLDOWN),
+        modes,
+    );
+    let own = btree_map(name, rest, 0..5);
+    (own, any::<bool>())
+        .prop_map(|(own, proactive)| {
+            let mut rules: Vec<_> = own
+                .into_iter()
+                .map(|(name, (when, actions, min_uptime, cooldown, mode))| Rule {
+                    name,
+                    when,
+                    actions,
+                    min_uptime,
+                    cooldown,
+                    mode,
+                    proactive: false,
+                })
+                .collect();
+            let beside = defaults::proactive_rules()
+                .into_iter()
+                .filter(|_| proactive);
+            for rule in beside {
+                if !rules.iter().any(|own| own.name == rule.name) {
+                    rules.push(rule);
+                }
+            }
+            rules
+        })
+        .boxed()
+}

@@ -1,0 +1,260 @@
+//! Whole settings out of [`super::any`]'s parts, as only the readers put them together.
+
+use std::path::PathBuf;
+
+use proptest::{option, prelude::*, sample::select};
+
+use super::any::{
+    DAY, GIB, HOME, HOUR, absolute, is_readable, listen, rules, size, statuses, target, time,
+    trust, worker,
+};
+use crate::{
+    config::{
+        defaults,
+        model::{
+            Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Parking, Port, Ready,
+            Recycle, Settings, StrategyChoice, Threads, Timeouts, Worker,
+        },
+    },
+    decide::policy::{
+        self, Budget, GiveUp, Policy, Restart, RestartWhen, Shutdown, Strategy as Order,
+    },
+    words::Mode,
+};
+
+type Front = (
+    Vec<Listen>,
+    Admin,
+    Option<PathBuf>,
+    Threads,
+    crate::units::Networks,
+    Mode,
+);
+
+fn front() -> BoxedStrategy<Front> {
+    let admin = prop_oneof![
+        Just(Admin::Auto),
+        Just(Admin::Off),
+        absolute().prop_map(Admin::Unix)
+    ];
+    let threads = prop_oneof![Just(Threads::Auto), (1u8..=4).prop_map(Threads::Count)];
+    let folder = prop_oneof![Just(PathBuf::from(HOME)), absolute()];
+    let modes = select(vec![Mode::Heal, Mode::Observe, Mode::Relay]);
+    (listen(), admin, option::of(folder), threads, trust(), modes).boxed()
+}
+
+fn ready() -> BoxedStrategy<Ready> {
+    let http = (target(), option::of(statuses()));
+    prop_oneof![
+        Just(Ready::Port),
+        http.prop_map(|(path, status)| Ready::Http { path, status })
+    ]
+    .boxed()
+}
+
+fn recycle(port: Port) -> BoxedStrategy<(Recycle, policy::Recycle)> {
+    let choices = match port {
+        Port::Fixed(_) => vec![StrategyChoice::Auto, StrategyChoice::InPlace],
+        Port::Auto | Port::Unix => vec![
+            StrategyChoice::Auto,
+            StrategyChoice::Overlap,
+            StrategyChoice::InPlace,
+        ],
+    };
+    let times = (
+        time(1000, HOUR),
+        time(0, HOUR),
+        time(0, HOUR),
+        time(0, HOUR),
+    );
+    (select(choices), ready(), times)
+        .prop_map(move |(strategy, ready, times)| {
+            let fixed = matches!(port, Port::Fixed(_));
+            let (start_timeout, drain_timeout, stop_timeout, slow_start) = times;
+            let followed = policy::Recycle {
+                strategy: match strategy {
+                    StrategyChoice::InPlace => Order::InPlace,
+                    StrategyChoice::Auto if fixed => Order::InPlace,
+                    _ => Order::Overlap,
+                },
+                needs_room: strategy == StrategyChoice::Auto,
+                start_timeout,
+                drain_timeout,
+                stop_timeout,
+                slow_start,
+            };
+            (Recycle { strategy, ready }, followed)
+        })
+        .boxed()
+}
+
+fn clients() -> BoxedStrategy<(Timeouts, Limits)> {
+    let usual = || time(1000, DAY);
+    let times = (time(100, DAY), usual(), usual(), usual(), usual());
+    let sizes = (size(1024, 1 << 20), size(4096, 1 << 20));
+    (times, sizes, 10u32..=1000, 1u32..=1_000_000)
+        .prop_map(
+            |((response, head, idle, body, write), (target, most), fields, connections)| {
+                let timeouts = Timeouts {
+                    response,
+                    head,
+                    idle,
+                    body,
+                    write,
+                };
+                let limits = Limits {
+                    target: target.min(most),
+                    head: most,
+                    fields,
+                    connections,
+                };
+                (timeouts, limits)
+            },
+        )
+        .boxed()
+}
+
+fn guards() -> BoxedStrategy<(Option<Health>, Parking, Budget, Shutdown)> {
+    let health = (target(), time(1000, HOUR), time(100, 60_000), 1u32..=1000);
+    let health = health.prop_map(|(path, interval, timeout, failures)| Health {
+        path,
+        interval,
+        timeout,
+        failures,
+    });
+    let parking = (
+        0u32..=1_000_000,
+        size(0, 64 * GIB),
+        time(0, HOUR),
+        option::of(target()),
+    );
+    let parking = parking.prop_map(|(requests, bytes, wait, probe)| Parking {
+        requests,
+        bytes,
+        wait,
+        probe,
+    });
+    let budget = (0u32..=1000, time(1000, DAY), 0u32..=10_000);
+    let budget = budget.prop_map(|(recycles, window, per_day)| Budget {
+        recycles,
+        window,
+        per_day,
+    });
+    let shutdown = (time(0, HOUR), time(0, HOUR));
+    let shutdown = shutdown.prop_map(|(one, other)| Shutdown {
+        delay: one.min(other),
+        timeout: one.max(other),
+    });
+    (option::of(health), parking, budget, shutdown).boxed()
+}
+
+fn records() -> BoxedStrategy<(Journal, Log)> {
+    let format = select(vec![LogFormat::Auto, LogFormat::Text, LogFormat::Json]);
+    let level = select(vec![
+        LogLevel::Error,
+        LogLevel::Warn,
+        LogLevel::Info,
+        LogLevel::Debug,
+        LogLevel::Trace,
+    ]);
+    (size(64 * 1024, GIB), 2u32..=1000, format, level)
+        .prop_map(|(segment, segments, format, level)| {
+            (Journal { segment, segments }, Log { format, level })
+        })
+        .boxed()
+}
+
+fn restart() -> BoxedStrategy<Restart> {
+    let when = select(vec![RestartWhen::Always, RestartWhen::OnFailure]);
+    (when, select(vec![GiveUp::Serve503, GiveUp::Exit]))
+        .prop_map(|(when, give_up)| Restart { when, give_up })
+        .boxed()
+}
+
+/// Any settings; each part is left at its defaults half the time.
+pub(super) fn settings() -> BoxedStrategy<Settings> {
+    let worker = worker().prop_filter("blank", is_readable);
+    worker
+        .prop_flat_map(|worker| {
+            let port = worker.port;
+            let parts = (
+                front(),
+                recycle(port),
+                clients(),
+                guards(),
+                records(),
+                restart(),
+            );
+            (Just(worker), parts, rules(port), any::<[bool; 5]>())
+                .prop_map(|(worker, parts, rules, said)| put_together(worker, parts, rules, said))
+        })
+        .boxed()
+}
+
+type Parts = (
+    Front,
+    (Recycle, policy::Recycle),
+    (Timeouts, Limits),
+    (Option<Health>, Parking, Budget, Shutdown),
+    (Journal, Log),
+    Restart,
+);
+
+fn put_together(
+    worker: Worker,
+    parts: Parts,
+    rules: Vec<policy::Rule>,
+    said: [bool; 5],
+) -> Settings {
+    let (front, (recycle, order), (timeouts, limits), guards, (journal, log), restart) = parts;
+    let (listen, admin, state_dir, threads, trust, mode) = front;
+    let (health, parking, budget, shutdown) = guards;
+    let mut whole = Settings {
+        listen,
+        admin,
+        state_dir,
+        threads,
+        trust,
+        worker,
+        recycle,
+        timeouts,
+        limits,
+        parking: parking.clone(),
+        journal,
+        log,
+        policy: Policy {
+            mode,
+            rules,
+            recycle: order,
+            restart,
+            health: health.as_ref().map(|health| policy::Health {
+                failures: health.failures,
+            }),
+            parking_wait: parking.wait,
+            budget,
+            shutdown,
+        },
+        health,
+    };
+    let usual = defaults::settings(PathBuf::from(HOME));
+    let [front, clients, parking, guards, records] = said;
+    if !front {
+        (whole.listen, whole.admin, whole.state_dir) = (usual.listen, usual.admin, None);
+        (whole.threads, whole.trust) = (usual.threads, usual.trust);
+    }
+    if !clients {
+        (whole.timeouts, whole.limits) = (usual.timeouts, usual.limits);
+    }
+    if !parking {
+        whole.parking = usual.parking;
+    }
+    if !guards {
+        (whole.policy.budget, whole.policy.shutdown) = (usual.policy.budget, usual.policy.shutdown);
+        (whole.health, whole.policy.health) = (None, None);
+    }
+    if !records {
+        (whole.journal, whole.log) = (usual.journal, usual.log);
+    }
+    whole.policy.parking_wait = whole.parking.wait;
+    whole
+}

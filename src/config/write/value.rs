@@ -1,0 +1,86 @@
+//! Values as a person would write them in TOML.
+
+use std::path::Path;
+
+use crate::words::one_line;
+
+/// A string in double quotes.
+pub(super) fn quoted(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", one_line(&text))
+}
+
+/// A key: bare where it can be.
+pub(super) fn key(name: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    match !name.is_empty() && name.bytes().all(bare) {
+        true => name.to_owned(),
+        false => quoted(name),
+    }
+}
+
+/// A list of values on one line.
+pub(super) fn list(values: impl IntoIterator<Item = String>) -> String {
+    let values: Vec<_> = values.into_iter().collect();
+    format!("[{}]", values.join(", "))
+}
+
+/// One value by itself, several as a list.
+pub(super) fn one_or_list(values: Vec<String>) -> String {
+    match <[String; 1]>::try_from(values) {
+        Ok([one]) => one,
+        Err(values) => list(values),
+    }
+}
+
+/// A table on one line.
+#[derive(Default)]
+pub(super) struct Inline(Vec<String>);
+
+impl Inline {
+    pub(super) fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.0.push(format!("{key} = {}", value.into()));
+        self
+    }
+
+    pub(super) fn maybe(self, key: &str, value: Option<String>) -> Self {
+        match value {
+            Some(value) => self.with(key, value),
+            None => self,
+        }
+    }
+
+    pub(super) fn written(&self) -> String {
+        match self.0.is_empty() {
+            true => "{}".to_owned(),
+            false => format!("{{ {} }}", self.0.join(", ")),
+        }
+    }
+}
+
+/// A path as it is written in a file of the folder `home`: relative if it lies below.
+pub(super) fn path(path: &Path, home: &Path) -> String {
+    match below(path, home) {
+        Some(rest) => rest,
+        None => path.display().to_string(),
+    }
+}
+
+/// Program and arguments; a program below `home` starts with ./
+pub(super) fn command(argv: &[String], home: &Path) -> String {
+    let program = |word: &String| match word.contains('/') {
+        true => below(Path::new(word), home).map(|rest| format!("./{rest}")),
+        false => None,
+    };
+    let words = argv.iter().enumerate().map(|(i, word)| {
+        let program = if i == 0 { program(word) } else { None };
+        quoted(program.as_ref().unwrap_or(word))
+    });
+    list(words)
+}
+
+/// The rest of a path below `home`. Below the root everything is, so nothing counts.
+fn below(path: &Path, home: &Path) -> Option<String> {
+    let rest = path.strip_prefix(home).ok()?.to_str()?;
+    (home.parent().is_some() && !rest.is_empty()).then(|| rest.to_owned())
+}
