@@ -13,6 +13,8 @@ mod condition;
 mod defaults;
 mod diagnostic;
 mod document;
+mod encoding;
+mod foreign;
 mod keys;
 mod model;
 mod options;
@@ -30,7 +32,6 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
-use self::{diagnostic::Report, document::Table, source::Format};
 pub use self::{
     diagnostic::{Diagnostic, Place, Severity, SourceText},
     model::{
@@ -41,6 +42,11 @@ pub use self::{
     sentence::{describe, rule_sentence},
     source::Source,
     write::{Origin, Target, Written, write},
+};
+use self::{
+    diagnostic::{Report, Span},
+    document::Table,
+    source::Format,
 };
 
 /// What configuration may ask the world.
@@ -127,65 +133,34 @@ pub fn discover(given: &[PathBuf], around: &Surroundings<'_>) -> Vec<PathBuf> {
 }
 
 fn document(source: &Source, around: &Surroundings<'_>, report: &mut Report) -> Table {
-    let refuse = |report: &mut Report, what: &str, cure: &str| {
-        report.partial = true;
-        report.add(Diagnostic::error(format!("{} {what}", source.name), cure));
-        Table::default()
-    };
-    match source.format() {
-        Format::Utf16 => {
-            return refuse(
-                report,
-                "is written in UTF-16",
-                "save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW, or \"Save with encoding\" \
-                 in an editor",
-            );
-        }
-        Format::Infrastructure => {
-            return refuse(
-                report,
-                "is a Terraform or Bicep file, which autoheal can't read",
-                "write its rules as [[rule]] in an autoheal.toml, or give the app's web.config",
-            );
-        }
-        Format::Json => {
-            return refuse(
-                report,
-                "is JSON; ARM templates are not supported by this version of autoheal",
-                "write its rules as [[rule]] in an autoheal.toml, or give the app's web.config",
-            );
-        }
-        Format::Yaml => {
-            return refuse(
-                report,
-                "is YAML, which autoheal does not read",
-                "write an autoheal.toml; config/autoheal.toml shows every key",
-            );
-        }
-        Format::Toml | Format::WebConfig => {}
-    }
-    let text = match source.text() {
-        Ok(text) if text.contains('\0') => {
-            return refuse(
-                report,
-                "is not text",
-                "give an autoheal.toml or a web.config",
-            );
-        }
+    let text = match encoding::decode(&source.bytes) {
         Ok(text) => text,
-        Err(error) => {
-            let line = source.bytes[..error.valid_up_to()]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
-                + 1;
-            let what = format!("is not UTF-8: line {line} has a byte that no character has");
-            return refuse(report, &what, "save the file as UTF-8");
+        Err(bad) => {
+            let id = report.add_source(&source.name, bad.text, &source.dir);
+            return refuse(report, Span::new(id, bad.range), bad.what, bad.cure);
         }
     };
+    let text = text.as_ref();
     let id = report.add_source(&source.name, text, &source.dir);
-    match source.format() {
-        Format::WebConfig => webconfig::read(text, id, around, report),
-        _ => toml::read(text, id, report),
+    if let Some(foreign) = foreign::recognise(&source.name, text) {
+        let span = Span::new(id, foreign.range);
+        return refuse(report, span, foreign.what, foreign.cure);
     }
+    match Format::of(&source.name, text) {
+        Format::Json => refuse(
+            report,
+            Span::new(id, 0..0),
+            "this is JSON; ARM templates are not supported by this version of autoheal",
+            "write its rules as [[rule]] in an autoheal.toml, or give the app's web.config",
+        ),
+        Format::WebConfig => webconfig::read(text, id, around, report),
+        Format::Toml => toml::read(text, id, report),
+    }
+}
+
+/// A file of which nothing is read.
+fn refuse(report: &mut Report, span: Span, what: impl Into<String>, cure: &str) -> Table {
+    report.partial = true;
+    report.error(span, what, cure);
+    Table::default()
 }

@@ -60,35 +60,6 @@ impl Source {
             ),
         }
     }
-
-    /// What the file seems to hold, by its name and its first bytes.
-    pub(super) fn format(&self) -> Format {
-        let name = self.name.to_ascii_lowercase();
-        let ends = |suffix: &str| name.ends_with(suffix);
-        let first = self
-            .bytes
-            .iter()
-            .find(|byte| !byte.is_ascii_whitespace() && !UTF8_BOM.contains(byte));
-        if self.bytes.starts_with(&[0xff, 0xfe]) || self.bytes.starts_with(&[0xfe, 0xff]) {
-            Format::Utf16
-        } else if ends(".tf") || ends(".tfvars") || ends(".bicep") {
-            Format::Infrastructure
-        } else if ends(".json") || (first == Some(&b'{') && !ends(".toml")) {
-            Format::Json
-        } else if ends(".yaml") || ends(".yml") {
-            Format::Yaml
-        } else if first == Some(&b'<') || ends(".config") || ends(".xml") {
-            Format::WebConfig
-        } else {
-            Format::Toml
-        }
-    }
-
-    /// The file as text without its byte order mark.
-    pub(super) fn text(&self) -> Result<&str, std::str::Utf8Error> {
-        let bytes = self.bytes.strip_prefix(&UTF8_BOM).unwrap_or(&self.bytes);
-        std::str::from_utf8(bytes)
-    }
 }
 
 /// Reads one byte more than is allowed, so that a pipe or a device can't fill the memory.
@@ -101,16 +72,26 @@ fn read_most(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-const UTF8_BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
-
-/// What a file seems to hold.
+/// What a text seems to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Terraform or Bicep.
-    Infrastructure,
     Json,
     Toml,
-    Utf16,
     WebConfig,
-    Yaml,
+}
+
+impl Format {
+    /// By the name of the file and its first character.
+    pub(super) fn of(name: &str, text: &str) -> Self {
+        let name = name.to_ascii_lowercase();
+        let ends = |suffix: &str| name.ends_with(suffix);
+        let first = text.chars().find(|c| !c.is_whitespace());
+        if ends(".json") || (first == Some('{') && !ends(".toml")) {
+            Self::Json
+        } else if first == Some('<') || ends(".config") || ends(".xml") {
+            Self::WebConfig
+        } else {
+            Self::Toml
+        }
+    }
 }
