@@ -8,12 +8,14 @@ pub mod steward;
 
 use std::{convert::Infallible, rc::Rc, time::Duration};
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::{Body, Incoming};
 
 pub use self::client::Client;
 pub use crate::forward::{
-    body::{Download, Progress},
+    answer::Answer,
+    body::{Download, Progress, STREAM_WINDOW},
+    grpc::is_call as is_grpc,
     request::Peer,
     thread::Thread,
 };
@@ -24,7 +26,7 @@ use crate::{
     },
     explain::code::Code,
     forward::{
-        answer::{Answer, Form},
+        answer::Form,
         attempt::attempt,
         body::{Broken, Upload},
         failure::Failure,
@@ -52,7 +54,8 @@ pub async fn serve(
     let (mut head, body) = incoming.into_parts();
     let settings = view.settings.clone();
     let id = || thread.request_id();
-    let noted = match request::prepare(&mut head, &client.peer, &settings, id) {
+    let many = head.version == Version::HTTP_2;
+    let mut noted = match request::prepare(&mut head, &client.peer, &settings, id) {
         Ok(noted) => noted,
         Err(code) => return Ok(account.refuse(&head.headers, &view, code, None, true)),
     };
@@ -65,6 +68,9 @@ pub async fn serve(
             client.progress.clone(),
         ))
     });
+    if many && let Some(upload) = &upload {
+        noted.bytes += upload.window();
+    }
     let mut plan = Plan::new(head, upload);
     let mut once = !plan.is_idempotent();
     loop {
@@ -235,14 +241,7 @@ impl<'a> Account<'a> {
     /// The client left: nobody reads this.
     fn abort(mut self) -> Response<Download> {
         self.end(End::Aborted);
-        let answer = Answer {
-            code: Code::ClientClosed,
-            form: Form::Text,
-            id: None,
-            retry_after: None,
-            close: true,
-        };
-        answer.response()
+        Answer::bare(Code::ClientClosed)
     }
 
     /// A load balancer's probe is answered by us while we can park what it would send.

@@ -10,7 +10,8 @@ use tower::Service;
 
 use super::{
     deal::Place,
-    io::{ClientIo, Phase, Shared, Socket},
+    io::{ClientIo, Phase, Protocol, Shared, Socket},
+    streams,
 };
 use crate::{
     explain::code::Code,
@@ -32,7 +33,7 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
-    fn shortest(&self) -> Duration {
+    pub(super) fn shortest(&self) -> Duration {
         self.head.min(self.idle).min(self.body).min(self.write)
     }
 }
@@ -53,17 +54,28 @@ pub async fn serve<S, E>(
     place: Place,
     thread: Rc<Thread>,
     (deadlines, limits): (Deadlines, Limits),
-    stack: impl FnOnce(Rc<Client>) -> S,
+    stack: impl Fn(Rc<Client>) -> S + 'static,
 ) where
     S: Service<Request<Incoming>, Response = Response<Download>, Error = E> + Clone + 'static,
-    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
 {
     let _place = place;
     let shared = Shared::new(socket, time::now());
     // hyper's buffers cost more than all else: nothing is built before the first byte.
-    let first = tokio::time::timeout(deadlines.head, shared.readable());
-    if !matches!(first.await, Ok(Ok(()))) {
-        return;
+    match tokio::time::timeout(deadlines.head, shared.protocol()).await {
+        Ok(Ok(Protocol::Http1)) => {}
+        Ok(Ok(Protocol::Http2)) => {
+            let rules = (deadlines, limits);
+            streams::serve(&shared, peer(ip), thread, rules, stack).await;
+            return shared.linger().await;
+        }
+        Ok(Err(_)) => return,
+        Err(_) if matches!(shared.phase.get(), Phase::Head(_)) => {
+            thread.refused(Code::HeadTimeout);
+            shared.last_words(&last_words(Code::HeadTimeout));
+            return shared.linger().await;
+        }
+        Err(_) => return,
     }
     let progress = Rc::new(Progress::default());
     let watched = shared.clone();

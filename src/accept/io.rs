@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::{Buf, Bytes};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -43,6 +44,18 @@ pub enum Phase {
     Idle(MonoTime),
 }
 
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 or older.
+    Http1,
+    /// HTTP/2, as its client knew before (RFC 9113 section 3.3).
+    Http2,
+}
+
+/// How every HTTP/2 connection begins (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// A client's socket, shared between hyper and the connection's watch.
 #[derive(Debug)]
 pub struct Shared {
@@ -55,6 +68,8 @@ pub struct Shared {
     pub old: Cell<bool>,
     /// hyper refused a head with this status. Its own answer has no code: it was not sent.
     pub refused: Cell<Option<u16>>,
+    /// What was read to see which protocol it is; it is read once more by whoever serves it.
+    first: RefCell<Bytes>,
 }
 
 impl Shared {
@@ -67,6 +82,7 @@ impl Shared {
             write_stalled: Cell::new(None),
             old: Cell::new(false),
             refused: Cell::new(None),
+            first: RefCell::default(),
         })
     }
 
@@ -78,6 +94,49 @@ impl Shared {
         match &*self.socket.borrow() {
             Socket::Tcp(stream) => Ok(stream.as_fd().try_clone_to_owned()?.into()),
             Socket::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Waits for the client's first bytes, and tells by them which protocol it speaks.
+    ///
+    /// # Errors
+    /// When it left without a byte.
+    pub async fn protocol(&self) -> io::Result<Protocol> {
+        let mut said = Vec::new();
+        let mut ended = false;
+        while !ended {
+            self.readable().await?;
+            ended = self.hear(&mut said)?;
+            if !PREFACE.starts_with(&said) || said.len() == PREFACE.len() {
+                break;
+            }
+        }
+        if said.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let protocol = if said.starts_with(PREFACE) {
+            Protocol::Http2
+        } else {
+            Protocol::Http1
+        };
+        self.first.replace(said.into());
+        Ok(protocol)
+    }
+
+    /// Reads what is there. True: nothing more will come.
+    fn hear(&self, said: &mut Vec<u8>) -> io::Result<bool> {
+        let mut piece = [0; 4096];
+        match self.try_read(&mut piece) {
+            Ok(0) => Ok(true),
+            Ok(count) => {
+                said.extend_from_slice(&piece[..count]);
+                if matches!(self.phase.get(), Phase::New(_)) {
+                    self.phase.set(Phase::Head(time::now()));
+                }
+                Ok(false)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -203,6 +262,13 @@ impl AsyncRead for ClientIo {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
+        let mut first = self.0.first.borrow_mut();
+        if !first.is_empty() {
+            let length = first.len().min(buffer.remaining());
+            buffer.put_slice(&first[..length]);
+            first.advance(length);
+            return Poll::Ready(Ok(()));
+        }
         let poll = match &mut *self.0.socket.borrow_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),

@@ -4,3 +4,4 @@ pub mod connection;
 pub mod deal;
 pub mod io;
 pub mod listener;
+mod streams;

@@ -102,7 +102,7 @@ async fn serve(parts: Parts) {
             place,
             thread.clone(),
             rules,
-            move |client| stack(thread, client),
+            move |client| stack(thread.clone(), client),
         ));
     };
     let serve = Rc::new(serve);

@@ -83,14 +83,16 @@ fn forwarding(settings: &Settings) -> thread::Settings {
         parking_wait: parking.wait,
         parking_probe: parking.probe.clone(),
         target_max: usize::try_from(settings.limits.target.0).unwrap_or(usize::MAX),
+        head_max: usize::try_from(settings.limits.head.0).unwrap_or(usize::MAX),
+        fields_max: settings.limits.fields as usize,
         trusted: Box::new(move |ip| trust.contains(ip)),
-        via: via(),
+        via: [via("1.1"), via("2.0")],
     }
 }
 
 /// A pseudonym that no other autoheal on the way has.
-fn via() -> HeaderValue {
-    let text = format!("1.1 autoheal-{:x}", std::process::id());
+fn via(version: &str) -> HeaderValue {
+    let text = format!("{version} autoheal-{:x}", std::process::id());
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("1.1 autoheal"))
 }
 

@@ -64,6 +64,19 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An answer to a request whose head is of no use any more.
+    #[must_use]
+    pub fn bare(code: Code) -> Response<Download> {
+        let answer = Self {
+            code,
+            form: Form::Text,
+            id: None,
+            retry_after: None,
+            close: true,
+        };
+        answer.response()
+    }
+
     /// The response.
     #[must_use]
     pub fn response(&self) -> Response<Download> {

@@ -25,6 +25,9 @@ use crate::{
 /// that may be sent twice can be.
 pub const KEPT_MAX: u64 = 64 * 1024;
 
+/// So many bytes of a request's body an HTTP/2 client may send before any of it is read.
+pub const STREAM_WINDOW: u32 = 64 * 1024;
+
 /// A request body on its way to the worker. The exchange and the attempt share it, so that one that
 /// was never begun can go to another worker.
 #[derive(Debug)]
@@ -91,6 +94,13 @@ impl Upload {
     #[must_use]
     pub fn is_chunked(&self) -> bool {
         self.length.is_none()
+    }
+
+    /// The most of it that an HTTP/2 connection holds while it is not read, in bytes.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        let window = u64::from(STREAM_WINDOW);
+        self.length.unwrap_or(window).min(window)
     }
 
     /// How it broke, if it did.

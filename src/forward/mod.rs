@@ -5,6 +5,7 @@ pub mod answer;
 pub mod attempt;
 pub mod body;
 pub mod failure;
+pub mod grpc;
 pub mod habits;
 pub mod pool;
 pub mod replay;

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA},
+    header::{
+        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    },
     request::Parts,
 };
 
@@ -56,6 +58,9 @@ struct Seen {
     forwarded: bool,
     via: bool,
     request_id: bool,
+    cookies: u32,
+    /// A value begins or ends with white space.
+    edged: bool,
     bytes: usize,
 }
 
@@ -64,6 +69,8 @@ impl Seen {
         let mut seen = Self::default();
         for (name, value) in headers {
             seen.bytes += name.as_str().len() + value.len() + 4;
+            let white = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+            seen.edged |= white(value.as_bytes().first()) || white(value.as_bytes().last());
             match name.as_str() {
                 "host" => seen.hosts += 1,
                 "content-length" => seen.lengths += 1,
@@ -72,6 +79,7 @@ impl Seen {
                 "te" => seen.te = true,
                 "expect" => seen.expect = true,
                 "via" => seen.via = true,
+                "cookie" => seen.cookies += 1,
                 "x-request-id" => seen.request_id = true,
                 "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "forwarded" => {
                     seen.forwarded = true;
@@ -102,7 +110,16 @@ pub fn prepare(
     if head.method == Method::CONNECT || head.method == Method::TRACE {
         return Err(Code::MethodNotForwarded);
     }
+    let many = head.version == Version::HTTP_2;
     let seen = Seen::look(&head.headers);
+    if many {
+        of_http2(head, &seen)?;
+    }
+    if head.headers.len() > settings.fields_max
+        || seen.bytes + head.uri.path().len() > settings.head_max
+    {
+        return Err(Code::HeadTooLarge);
+    }
     check_framing(head, &seen)?;
     check_target(head, settings.target_max)?;
     check_host(head, &seen)?;
@@ -122,12 +139,36 @@ pub fn prepare(
         .ip
         .is_none_or(|ip| (seen.forwarded || seen.request_id) && (settings.trusted)(ip));
     forwarded(head, &seen, peer, trusted);
-    head.headers.append(VIA, settings.via.clone());
+    head.headers
+        .append(VIA, settings.via[usize::from(many)].clone());
     if !(seen.request_id && trusted && acceptable_id(&head.headers)) {
         head.headers.insert(X_REQUEST_ID, id());
     }
     head.version = Version::HTTP_11;
     Ok(noted)
+}
+
+/// RFC 9113 sections 8.2 and 8.3: what is left to us of HTTP/2's rules, and one Cookie of many.
+fn of_http2(head: &mut Parts, seen: &Seen) -> Result<(), Code> {
+    if seen.edged {
+        return Err(Code::BadField);
+    }
+    if let (Some(authority), Some(host)) = (head.uri.authority(), head.headers.get(HOST))
+        && !authority
+            .as_str()
+            .as_bytes()
+            .eq_ignore_ascii_case(host.as_bytes())
+    {
+        return Err(Code::BadHost);
+    }
+    if seen.cookies > 1 {
+        let crumbs = head.headers.get_all(COOKIE).iter();
+        let crumbs: Vec<&[u8]> = crumbs.map(HeaderValue::as_bytes).collect();
+        let whole = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]));
+        head.headers
+            .insert(COOKIE, whole.map_err(|_| Code::BadField)?);
+    }
+    Ok(())
 }
 
 /// RFC 9112 section 6: a length that could be read in two ways is refused.
@@ -332,12 +373,11 @@ fn append_for(headers: &mut HeaderMap, peer: &Peer) {
 }
 
 /// Whether Via names us. As often as that, it is a loop.
-fn came_back(headers: &HeaderMap, via: &HeaderValue) -> Result<bool, Code> {
-    let ours = via.as_bytes();
+fn came_back(headers: &HeaderMap, ours: &[HeaderValue; 2]) -> Result<bool, Code> {
     let lines = headers.get_all(VIA).iter();
     let hops = lines
         .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .filter(|hop| hop.trim_ascii() == ours)
+        .filter(|hop| ours.iter().any(|via| via.as_bytes() == hop.trim_ascii()))
         .count();
     if hops >= LOOPS_MAX {
         Err(Code::Loop)

@@ -49,10 +49,14 @@ pub struct Settings {
     pub parking_probe: Option<String>,
     /// The longest request target, in bytes.
     pub target_max: usize,
+    /// The longest request head, target included, in bytes.
+    pub head_max: usize,
+    /// The most fields in a request head.
+    pub fields_max: usize,
     /// Whose X-Forwarded-* is appended to.
     pub trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
-    /// Our Via, which names this process.
-    pub via: HeaderValue,
+    /// Our Via, which names this process: for what came by HTTP/1.1, and by HTTP/2.
+    pub via: [HeaderValue; 2],
 }
 
 impl fmt::Debug for Settings {

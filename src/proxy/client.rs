@@ -1,4 +1,4 @@
-//! What the data path must know of the client connection that a request came on.
+//! What the data path must know of the client connection or stream that a request came on.
 
 use std::{io, net::TcpStream, rc::Rc};
 
@@ -6,14 +6,14 @@ use tokio::io::Interest;
 
 use super::{Peer, Progress};
 
-/// One client connection.
+/// One client connection, or one stream of one that carries many.
 pub struct Client {
     /// Who it is.
     pub peer: Peer,
     /// Whether a request's body is being waited for.
     pub progress: Rc<Progress>,
     /// Makes a second descriptor of the client's socket, where it has one that can be watched.
-    duplicate: Box<dyn Fn() -> io::Result<TcpStream>>,
+    duplicate: Option<Box<dyn Fn() -> io::Result<TcpStream>>>,
 }
 
 impl Client {
@@ -27,7 +27,17 @@ impl Client {
         Self {
             peer,
             progress,
-            duplicate,
+            duplicate: Some(duplicate),
+        }
+    }
+
+    /// A client's stream, one of many on its connection: that it was reset shows by itself.
+    #[must_use]
+    pub fn stream(peer: Peer, progress: Rc<Progress>) -> Self {
+        Self {
+            peer,
+            progress,
+            duplicate: None,
         }
     }
 
@@ -41,8 +51,11 @@ impl Client {
     }
 
     async fn watch(&self) -> io::Result<()> {
+        let Some(duplicate) = &self.duplicate else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
         // A registration of its own: hyper's readiness is untouched.
-        let socket = tokio::net::TcpStream::from_std((self.duplicate)()?)?;
+        let socket = tokio::net::TcpStream::from_std(duplicate()?)?;
         loop {
             let ready = socket.ready(Interest::READABLE | Interest::ERROR).await?;
             if ready.is_read_closed() || ready.is_error() {

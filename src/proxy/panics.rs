@@ -13,10 +13,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::{Download, Thread};
-use crate::{
-    explain::code::Code,
-    forward::answer::{Answer, Form},
-};
+use crate::{explain::code::Code, forward::answer::Answer};
 
 thread_local! {
     static IN_REQUEST: Cell<bool> = const { Cell::new(false) };
@@ -97,14 +94,7 @@ where
                     thread = me.thread.index,
                     "a request panicked; it gets a 500"
                 );
-                let answer = Answer {
-                    code: Code::Internal,
-                    form: Form::Text,
-                    id: None,
-                    retry_after: None,
-                    close: true,
-                };
-                Poll::Ready(Ok(answer.response()))
+                Poll::Ready(Ok(Answer::bare(Code::Internal)))
             }
         }
     }
@@ -138,8 +128,13 @@ mod tests {
             parking_wait: Duration::ZERO,
             parking_probe: None,
             target_max: 0,
+            head_max: 0,
+            fields_max: 0,
             trusted: Box::new(|_| false),
-            via: http::HeaderValue::from_static("1.1 t"),
+            via: [
+                http::HeaderValue::from_static("1.1 t"),
+                http::HeaderValue::from_static("2.0 t"),
+            ],
         };
         let view = View {
             settings: Arc::new(settings),

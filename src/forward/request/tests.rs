@@ -36,8 +36,13 @@ fn settings(trust: bool) -> Settings {
         parking_wait: Duration::ZERO,
         parking_probe: None,
         target_max: TARGET_MAX,
+        head_max: 64 * 1024,
+        fields_max: 100,
         trusted: Box::new(move |_| trust),
-        via: HeaderValue::from_static("1.1 autoheal-t"),
+        via: [
+            HeaderValue::from_static("1.1 autoheal-t"),
+            HeaderValue::from_static("2.0 autoheal-t"),
+        ],
     }
 }
 
