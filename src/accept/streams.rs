@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     explain::code::Code,
-    proxy::{Answer, Client, Download, Peer, Progress, STREAM_WINDOW, Thread},
+    proxy::{Answer, Client, Download, Peer, Progress, STREAM_WINDOW, Thread, is_grpc},
     time::{self, MonoTime},
 };
 
@@ -151,8 +151,8 @@ struct Stream(Rc<State>);
 struct State {
     streams: Rc<Streams>,
     progress: Rc<Progress>,
-    /// Its client may be silent for as long as it likes: a call of gRPC lasts until it is ended.
-    patient: bool,
+    /// It has a body that must come on. A call of gRPC may be silent for as long as it likes.
+    hurried: bool,
     /// Its answer has begun.
     answered: Cell<bool>,
     /// Its body did not come on in time.
@@ -210,7 +210,7 @@ where
         let stream = Stream(Rc::new(State {
             streams,
             progress,
-            patient: crate::proxy::is_grpc(request.headers()),
+            hurried: !request.body().is_end_stream() && !is_grpc(request.headers()),
             answered: Cell::new(false),
             late: Cell::new(false),
             pieces: Cell::new(0),
@@ -333,42 +333,49 @@ where
                 return Poll::Ready(());
             }
             let state = &me.stream.0;
-            let due = state.due(me.held);
-            if due == MonoTime::NEVER {
+            if !state.hurried && !state.holds.get() {
                 return Poll::Pending;
+            }
+            let now = time::now();
+            let due = state.due(me.held, now);
+            if due <= now && state.answered.get() {
+                return Poll::Ready(());
+            }
+            if due <= now {
+                // Once more, for the answer that says so.
+                state.late.set(true);
+                continue;
             }
             let at = Instant::from_std(due.to_instant());
             let sleep = me
                 .sleep
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-            if sleep.deadline() != at {
+            if sleep.is_elapsed() || sleep.deadline() > at {
                 sleep.as_mut().reset(at);
             }
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if state.answered.get() {
-                return Poll::Ready(());
-            }
-            // Once more, for the answer that says so.
-            state.late.set(true);
         }
     }
 }
 
 impl State {
-    /// When its client will have been waited for too long.
-    fn due(&self, held: &mut (u64, MonoTime)) -> MonoTime {
+    /// When its client will have been waited for too long, or when to look again: that its body
+    /// is waited for is no news to its task.
+    fn due(&self, held: &mut (u64, MonoTime), now: MonoTime) -> MonoTime {
         let deadlines = &self.streams.deadlines;
+        let mut due = MonoTime::NEVER;
         if self.holds.get() {
             if held.0 != self.pieces.get() {
-                *held = (self.pieces.get(), time::now());
+                *held = (self.pieces.get(), now);
             }
-            return held.1 + deadlines.write;
+            due = held.1 + deadlines.write;
         }
-        match self.progress.waiting_since.get() {
-            Some(since) if !self.patient && !self.late.get() => since + deadlines.body,
-            _ => MonoTime::NEVER,
+        if self.hurried && !self.late.get() {
+            let since = self.progress.waiting_since.get();
+            due = due.min(since.unwrap_or(now) + deadlines.body);
         }
+        due
     }
 }

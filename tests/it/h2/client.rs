@@ -47,10 +47,10 @@ impl Answer {
 
 impl Client {
     pub(super) fn of(proxy: &Proxy) -> Self {
-        Self::with(proxy, &mut h2::client::Builder::new())
+        Self::with(proxy, &h2::client::Builder::new())
     }
 
-    pub(super) fn with(proxy: &Proxy, builder: &mut h2::client::Builder) -> Self {
+    pub(super) fn with(proxy: &Proxy, builder: &h2::client::Builder) -> Self {
         let stream = TcpStream::connect(proxy.address).unwrap();
         stream.set_nonblocking(true).unwrap();
         stream.set_nodelay(true).unwrap();

@@ -11,6 +11,7 @@ pub(super) const GOAWAY: u8 = 7;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
 const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
 
 /// The first byte of an answer whose status is 400: RFC 7541 appendix A.
@@ -57,7 +58,7 @@ impl Frames {
         self.send(HEADERS, flags, stream, &literals(fields));
     }
 
-    /// The next frame that is not about settings; `None`: the connection ended.
+    /// The next frame that is not about settings or windows; `None`: the connection ended.
     pub(super) fn next(&mut self) -> Option<Frame> {
         loop {
             let head = self.0.bytes(9).ok()?;
@@ -69,7 +70,7 @@ impl Frames {
                 payload: self.0.bytes(length as usize).ok()?,
             };
             match (frame.kind, frame.flags) {
-                (SETTINGS, ACK) => {}
+                (SETTINGS, ACK) | (WINDOW_UPDATE, _) => {}
                 (SETTINGS, _) => self.send(SETTINGS, ACK, 0, &[]),
                 _ => return Some(frame),
             }

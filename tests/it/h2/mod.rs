@@ -1,0 +1,7 @@
+//! HTTP/2 in front: clients that know it beforehand, a scripted worker behind the real binary.
+
+mod client;
+mod ends;
+mod frames;
+mod heads;
+mod streams;
