@@ -1,11 +1,11 @@
 //! `autoheal check FILE...`: every error at once with place and cure, or what will be done.
 
 use std::{
-    env,
     io::{self, Write},
     path::PathBuf,
 };
 
+use super::here;
 use crate::config::{Diagnostic, Overrides, Source, Surroundings, describe, discover, load};
 
 /// A configuration that can't be used, as in sysexits(3).
@@ -23,11 +23,7 @@ pub struct Args {
 /// # Errors
 /// When `out` can't be written to.
 pub fn run(files: &[PathBuf], out: &mut dyn Write) -> io::Result<i32> {
-    let around = Surroundings {
-        env: &|name| env::var(name).ok(),
-        is_file: &|path| path.is_file(),
-        cwd: env::current_dir()?,
-    };
+    let around = here::surroundings()?;
     check(files, &around, out)
 }
 
@@ -83,9 +79,10 @@ fn check(files: &[PathBuf], around: &Surroundings<'_>, out: &mut dyn Write) -> i
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{env, fs, path::Path};
 
     use super::*;
+    use crate::{config::Machine, units::ByteSize};
 
     /// What `check` prints for a file, in a world that has the programs of the fixtures.
     fn checked(file: &Path) -> (i32, String) {
@@ -106,6 +103,10 @@ mod tests {
             env: &env,
             is_file: &is_file,
             cwd: root.clone(),
+            machine: Machine {
+                memory: Some(ByteSize::mib(16 * 1024)),
+                memory_limit: None,
+            },
         };
         let mut out = Vec::new();
         let code = check(&[file.to_path_buf()], &around, &mut out).unwrap();

@@ -3,12 +3,11 @@
 use std::{
     cell::RefCell,
     collections::BTreeSet,
-    env,
     io::{self, IsTerminal, Write, stderr},
     path::PathBuf,
 };
 
-use super::{ask::Io, exit};
+use super::{ask::Io, exit, here};
 use crate::config::{
     Diagnostic, Origin, Overrides, Severity, Source, Surroundings, Target, discover, load, write,
 };
@@ -41,19 +40,15 @@ impl From<Format> for Target {
 
 /// Converts; what the target can't say is told on standard error. Gives the exit code.
 pub fn run(args: &Args, io: &mut Io<'_>) -> i32 {
-    let around = Surroundings {
-        env: &|name| env::var(name).ok(),
-        is_file: &|path| path.is_file(),
-        cwd: match env::current_dir() {
-            Ok(cwd) => cwd,
-            Err(error) => {
-                drop(writeln!(
-                    io.err,
-                    "error: cannot read the current folder: {error}"
-                ));
-                return exit::SYSTEM;
-            }
-        },
+    let around = match here::surroundings() {
+        Ok(around) => around,
+        Err(error) => {
+            drop(writeln!(
+                io.err,
+                "error: cannot read the current folder: {error}"
+            ));
+            return exit::SYSTEM;
+        }
     };
     match convert(args, &around, stderr().is_terminal(), io) {
         Ok(code) => code,
@@ -107,6 +102,7 @@ fn convert(
         env: &env,
         is_file: around.is_file,
         cwd: origin.home.clone(),
+        machine: around.machine,
     };
     let overrides = Overrides {
         command_may_follow: true,
@@ -166,6 +162,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
+    use crate::config::Machine;
 
     /// Exit code, standard output, standard error.
     fn converted(dir: &Path, files: &[&str], to: Format) -> (i32, String, String) {
@@ -179,6 +176,7 @@ mod tests {
             env: &env,
             is_file: &|path| path.is_file(),
             cwd: dir.to_path_buf(),
+            machine: Machine::default(),
         };
         let args = Args {
             files: files.iter().map(PathBuf::from).collect(),

@@ -4,11 +4,11 @@ use std::{env, io, path::PathBuf};
 
 use super::{
     ask::{Admin, Io},
-    exit,
+    exit, here,
 };
 use crate::{
     app,
-    config::{self, Diagnostic, Loaded, Overrides, Source, Surroundings},
+    config::{self, Diagnostic, Loaded, Overrides, Source},
 };
 
 /// Options win over files, later files over earlier ones.
@@ -91,11 +91,7 @@ fn load(
             "start autoheal in a folder that exists",
         )]
     };
-    let around = Surroundings {
-        env: &|name| env::var(name).ok(),
-        is_file: &|path| path.is_file(),
-        cwd: env::current_dir().map_err(no_folder)?,
-    };
+    let around = here::surroundings().map_err(no_folder)?;
     let files = config::discover(given, &around);
     let (mut sources, mut found) = (Vec::new(), Vec::new());
     for file in &files {

@@ -7,19 +7,18 @@ use super::{
     diagnostic::Report,
     document::{Node, Value},
     keys,
-    model::Settings,
     reader::{Fields, count, duration, one_or_more, size, text, unit, unwanted},
     resolve::{statuses, window},
 };
 use crate::{
     decide::trigger::{Filter, MemoryLimit, Trigger},
-    units::{ByteSize, Share, StatusItem, StatusSet, format_duration},
+    units::{ByteSize, Share, StatusItem, StatusSet},
 };
 
 const COUNTS: RangeInclusive<u32> = 1..=1_000_000_000;
 
 /// Reads `when`.
-pub(super) fn condition(node: &Node, settings: &Settings, report: &mut Report) -> Option<Trigger> {
+pub(super) fn condition(node: &Node, report: &mut Report) -> Option<Trigger> {
     let fields = Fields::of(node, "when", report)?;
     let present: Vec<_> = keys::of("when")
         .iter()
@@ -43,7 +42,7 @@ pub(super) fn condition(node: &Node, settings: &Settings, report: &mut Report) -
     let read = present.into_iter().map(|(key, node)| match key {
         "requests" => requests(node, report),
         "status" => status(node, report),
-        "slow" => slow(node, settings, report),
+        "slow" => slow(node, report),
         _ => memory(node, report),
     });
     let read: Vec<_> = read.collect();
@@ -102,53 +101,19 @@ fn unseen_codes(codes: &StatusSet, node: &Node, report: &mut Report) {
     }
 }
 
-fn slow(node: &Node, settings: &Settings, report: &mut Report) -> Option<Trigger> {
+fn slow(node: &Node, report: &mut Report) -> Option<Trigger> {
     let fields = Fields::of(node, "when.slow", report)?;
     let bounds = Duration::from_millis(10)..=secs(24 * 3600);
     let time_taken = fields.need(report, "time_taken", "\"30s\"", duration(bounds));
     let (count, share, window) = rate(&fields, report);
     let filter = filter(&fields, report);
-    let (time_taken, window) = (time_taken?, window?);
-    if let (true, Some(node)) = (window < time_taken, fields.get("window")) {
-        report.warning(
-            node.span,
-            format!(
-                "the window is shorter than the {} that a request takes to become slow",
-                format_duration(time_taken)
-            ),
-            format!(
-                "requests that started together still count together; for others make it longer \
-                 than {}",
-                called(&fields, "time_taken")
-            ),
-        );
-    }
-    let response = settings.timeouts.response;
-    if let (true, Some(node)) = (time_taken >= response, fields.get("time_taken")) {
-        report.warning(
-            node.span,
-            format!(
-                "no request becomes that slow: each ends with 504 after timeouts.response ({})",
-                format_duration(response)
-            ),
-            format!(
-                "lower {}, or raise timeouts.response (requestTimeout in web.config)",
-                called(&fields, "time_taken")
-            ),
-        );
-    }
     Some(Trigger::Slow {
-        time_taken,
+        time_taken: time_taken?,
         count: count?,
         share: share?,
-        window,
+        window: window?,
         filter: filter?,
     })
-}
-
-/// The name of a key in the format it was written in.
-fn called(fields: &Fields<'_>, key: &'static str) -> &'static str {
-    fields.get(key).and_then(|node| node.alias).unwrap_or(key)
 }
 
 /// What `status` and `slow` have in common. The outer options say whether it could be read.

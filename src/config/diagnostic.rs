@@ -249,6 +249,18 @@ impl Report {
         self.found.push(diagnostic);
     }
 
+    /// Whether something was found at exactly this place.
+    pub(super) fn has_at(&self, span: Span) -> bool {
+        let source = &self.sources[span.source].0;
+        let here = |place: &Place| {
+            Arc::ptr_eq(&place.source, source) && place.range == (span.start..span.end)
+        };
+        self.found
+            .iter()
+            .filter_map(|found| found.place.as_ref())
+            .any(here)
+    }
+
     /// How many things were found so far.
     pub(super) fn found(&self) -> usize {
         self.found.len()

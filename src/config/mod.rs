@@ -15,6 +15,7 @@ mod diagnostic;
 mod document;
 mod encoding;
 mod foreign;
+mod judge;
 mod keys;
 mod model;
 mod options;
@@ -48,6 +49,7 @@ use self::{
     document::Table,
     source::Format,
 };
+use crate::units::ByteSize;
 
 /// What configuration may ask the world.
 #[derive(Clone)]
@@ -58,6 +60,18 @@ pub struct Surroundings<'a> {
     pub is_file: &'a dyn Fn(&Path) -> bool,
     /// The current folder; absolute.
     pub cwd: PathBuf,
+    /// What it runs on.
+    pub machine: Machine,
+}
+
+/// What a worker may have here, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// The memory of the machine.
+    pub memory: Option<ByteSize>,
+    /// The tightest limit on the memory of our control group; `None`: there is none, or it can't
+    /// be read.
+    pub memory_limit: Option<ByteSize>,
 }
 
 /// A configuration that can be used.

@@ -5,8 +5,9 @@ use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use super::{
     Surroundings, address, defaults,
     defaults::secs,
-    diagnostic::{Report, Span},
+    diagnostic::Report,
     document::{Node, Table, Value},
+    judge::judge,
     model::{LogFormat, LogLevel, Port, Ready, Settings, StrategyChoice, Threads},
     reader::{Fields, count, duration, flag, one_or_more, size, text, unit, unwanted, word},
     rules, worker,
@@ -36,7 +37,7 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
     records(&top, &mut settings, report);
     rules::read(&top, &mut settings, report);
     worker::check(&top, &settings, report);
-    fit(&top, &settings, report);
+    judge(&top, &settings, &around.machine, report);
     settings
 }
 
@@ -345,29 +346,4 @@ fn records(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
     }
     // Read here so that it is checked even when there is no rule.
     let _: Option<bool> = top.find(report, "proactive", flag);
-}
-
-/// What is right by itself but does not fit together.
-fn fit(top: &Fields<'_>, settings: &Settings, report: &mut Report) {
-    let recycle = &settings.policy.recycle;
-    let said = |section: &str, key: &str| -> Option<Span> {
-        match &top.get(section)?.value {
-            Value::Table(table) => table.get(key).map(|node| node.span),
-            _ => None,
-        }
-    };
-    let blame = said("parking", "wait").or_else(|| said("recycle", "stop_timeout"));
-    let least = recycle.stop_timeout + secs(1);
-    if let (Strategy::InPlace, Some(span), true) =
-        (recycle.strategy, blame, settings.parking.wait < least)
-    {
-        report.warning(
-            span,
-            "a worker that takes its whole stop_timeout is gone too late for those who are parked",
-            format!(
-                "raise parking.wait well over recycle.stop_timeout ({}), or lower that",
-                crate::units::format_duration(recycle.stop_timeout)
-            ),
-        );
-    }
 }

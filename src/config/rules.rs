@@ -81,7 +81,7 @@ fn rule(node: &Node, settings: &Settings, report: &mut Report) -> Option<Rule> {
     let fields = Fields::of(node, "rule", report)?;
     let name = fields.need(report, "name", "\"what it heals\"", text);
     let when = match fields.get("when") {
-        Some(node) => condition(node, settings, report),
+        Some(node) => condition(node, report),
         None => {
             report.missing(
                 Some(fields.span),

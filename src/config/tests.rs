@@ -23,6 +23,7 @@ pub(super) fn around<'a>(
         env,
         is_file,
         cwd: PathBuf::from("/here"),
+        machine: Machine::default(),
     }
 }
 
@@ -148,7 +149,12 @@ fn every_example_is_a_configuration() {
         let source = Source::read(&path, &std::env::current_dir().unwrap()).unwrap();
         let loaded = load_all(&[source], &Overrides::default(), &[("PATH", "/bin")]);
         let loaded = loaded.unwrap_or_else(|error| panic!("{}\n{error}", path.display()));
-        assert_eq!(loaded.warnings, [], "{}", path.display());
+        // App Service's rules have no share.
+        let mut doubts = loaded
+            .warnings
+            .iter()
+            .filter(|it| !it.what.contains("without a share"));
+        assert_eq!(doubts.next(), None, "{}", path.display());
     }
 }
 

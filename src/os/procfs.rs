@@ -28,6 +28,13 @@ impl Proc {
         self.root.join(format!("{pid}/{name}"))
     }
 
+    /// The memory of the machine; `None` if the kernel doesn't say.
+    #[must_use]
+    pub fn memory_total(&self) -> Option<ByteSize> {
+        let text = fs::read_to_string(self.root.join("meminfo")).ok()?;
+        kib_field(&text, "MemTotal:")
+    }
+
     /// The ids of all processes that can be seen.
     ///
     /// # Errors
@@ -260,6 +267,19 @@ mod tests {
         assert!(proc.private_bytes(me).unwrap() > ByteSize::kib(64));
         assert!(proc.pids().unwrap().any(|pid| pid == me));
         assert!(!proc.command_line(me).unwrap().contains('\0'));
+    }
+
+    #[test]
+    fn the_machine_s_memory_is_read_where_the_kernel_says_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let proc = Proc::at(dir.path());
+        assert_eq!(proc.memory_total(), None);
+        fs::write(
+            dir.path().join("meminfo"),
+            "MemTotal:  16 kB\nMemFree: 4 kB\n",
+        )
+        .unwrap();
+        assert_eq!(proc.memory_total(), Some(ByteSize::kib(16)));
     }
 
     #[test]

@@ -211,3 +211,25 @@ fn bounds_hold_at_both_ends() {
         assert!(when(wrong).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn the_limit_of_a_container_counts_before_the_memory_of_its_machine() {
+    let text = "[worker]\ncommand = [\"serve\"]\n[[rule]]\nname = \"big\"\n\
+                when.memory = { private_bytes = \"800MiB\" }\ndo = [\"recycle\"]\n";
+    let doubts = |limit: Option<u64>| {
+        let around = Surroundings {
+            machine: Machine {
+                memory: Some(ByteSize::mib(1024)),
+                memory_limit: limit.map(ByteSize::mib),
+            },
+            ..around(&|_| None, &|_| false)
+        };
+        let sources = [source("a.toml", text)];
+        let loaded = load(&sources, &Overrides::default(), &around).unwrap();
+        let warnings = loaded.warnings.into_iter().map(|found| found.what);
+        warnings.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(doubts(None), "");
+    assert_eq!(doubts(Some(801)), "");
+    assert!(doubts(Some(800)).contains("than the limit of this container (800 MiB)"));
+}

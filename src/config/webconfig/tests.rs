@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    config::{Diagnostic, Loaded, Overrides, Source, Surroundings, load},
+    config::{Diagnostic, Loaded, Machine, Overrides, Source, Surroundings, load},
     decide::{
         policy::{Action, Rule},
         trigger::{MemoryLimit, Trigger},
@@ -39,6 +39,7 @@ fn read(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
         env: &env,
         is_file: &is_file,
         cwd: PathBuf::from("/here"),
+        machine: Machine::default(),
     };
     let over = Overrides {
         command_may_follow: true,

@@ -1,0 +1,382 @@
+//! What can be used and is probably not as meant: numbers that are right by themselves and turn
+//! against the app at night. Pure: over the settings, where each was said, and what the machine
+//! has.
+
+use std::time::Duration;
+
+use super::{
+    Machine, defaults,
+    defaults::secs,
+    diagnostic::{Report, Span},
+    document::{Node, Table, Value},
+    model::Settings,
+    reader::Fields,
+};
+use crate::{
+    decide::{
+        policy::{Action, Rule, Strategy},
+        trigger::{MemoryLimit, Trigger},
+    },
+    units::{ByteSize, Share, StatusSet, format_duration},
+    words::Outcome,
+};
+
+/// Hardly any app lives in less, so that a smaller limit is probably a slip.
+const LEAST_MEMORY: ByteSize = ByteSize::mib(64);
+/// Clients, load balancers and App Service's front end give up after about this long.
+const CLIENTS_WAIT: Duration = secs(4 * 60);
+/// More recycles a day are more than one each half hour.
+const MOST_A_DAY: u64 = 48;
+const DAY: Duration = secs(24 * 3600);
+
+/// Says what is doubtful, each thing at the place where it was said.
+pub(super) fn judge(top: &Fields<'_>, settings: &Settings, machine: &Machine, report: &mut Report) {
+    let rules = match top.get("rule").map(|node| &node.value) {
+        Some(Value::List(rules)) => rules.as_slice(),
+        _ => &[],
+    };
+    let mut unshared = Vec::new();
+    for node in rules {
+        let Some(said) = Said::of(node) else { continue };
+        let mut named = settings.policy.rules.iter();
+        if let Some(rule) = named.find(|rule| said.is(rule)) {
+            one_rule(rule, &said, settings, machine, report);
+            if let Some(node) = without_share(rule, &said, &unshared) {
+                unshared.push(node.span.source);
+                nobody_alone(node.span, node.alias.is_some(), report);
+            }
+        }
+    }
+    waits(top, settings, report);
+    budget(top, settings, report);
+}
+
+/// The keys of a rule as they were written.
+struct Said<'a> {
+    rule: &'a Table,
+    condition: Option<(&'a Table, Span)>,
+}
+
+impl<'a> Said<'a> {
+    fn of(node: &'a Node) -> Option<Self> {
+        let Value::Table(rule) = &node.value else {
+            return None;
+        };
+        let condition = rule.get("when").and_then(|when| match &when.value {
+            Value::Table(when) => when.0.first(),
+            _ => None,
+        });
+        let condition = condition.and_then(|entry| match &entry.node.value {
+            Value::Table(table) => Some((table, entry.key_span)),
+            _ => None,
+        });
+        Some(Self { rule, condition })
+    }
+
+    fn is(&self, rule: &Rule) -> bool {
+        self.rule.get("name").and_then(Node::as_text) == Some(rule.name.as_str())
+    }
+
+    /// A key of the condition.
+    fn get(&self, key: &str) -> Option<&'a Node> {
+        self.condition?.0.get(key)
+    }
+
+    /// A key of the condition by the name that it has in its format.
+    fn called(&self, key: &'static str) -> &'static str {
+        self.get(key).and_then(|node| node.alias).unwrap_or(key)
+    }
+}
+
+fn one_rule(
+    rule: &Rule,
+    said: &Said<'_>,
+    settings: &Settings,
+    machine: &Machine,
+    report: &mut Report,
+) {
+    match &rule.when {
+        Trigger::Slow {
+            time_taken, window, ..
+        } => slow(*time_taken, *window, said, settings, report),
+        Trigger::Memory { limit, .. } => memory(*limit, said, machine, report),
+        Trigger::Requests { .. } | Trigger::Status { .. } => {}
+    }
+    if !recycles(rule) {
+        return;
+    }
+    if let Trigger::Status { count: 1, .. }
+    | Trigger::Slow { count: 1, .. }
+    | Trigger::Requests { count: 1, .. } = rule.when
+        && let Some(count) = said.get("count")
+    {
+        report.warning(
+            count.span,
+            "a single request is enough to recycle the worker",
+            format!(
+                "raise {}: how many within the window are no accident any more?",
+                said.called("count")
+            ),
+        );
+    }
+    if let (Duration::ZERO, Some(node)) = (rule.min_uptime, said.rule.get("min_uptime"))
+        && !report.has_at(node.span)
+    {
+        report.warning(
+            node.span,
+            "the rule recycles a worker that has only just started, and its successor too",
+            format!(
+                "make it longer than the app warms up; {} is the default",
+                format_duration(defaults::MIN_UPTIME)
+            ),
+        );
+    }
+}
+
+fn recycles(rule: &Rule) -> bool {
+    rule.actions
+        .iter()
+        .any(|action| matches!(action, Action::Recycle(_)))
+}
+
+fn slow(
+    time_taken: Duration,
+    window: Duration,
+    said: &Said<'_>,
+    settings: &Settings,
+    report: &mut Report,
+) {
+    if let (true, Some(node)) = (window < time_taken, said.get("window")) {
+        report.warning(
+            node.span,
+            format!(
+                "the window is shorter than the {} that a request takes to become slow",
+                format_duration(time_taken)
+            ),
+            format!(
+                "requests that started together still count together; for others make it longer \
+                 than {}",
+                said.called("time_taken")
+            ),
+        );
+    }
+    let Some(node) = said.get("time_taken") else {
+        return;
+    };
+    let response = settings.timeouts.response;
+    let called = said.called("time_taken");
+    if time_taken >= response {
+        report.warning(
+            node.span,
+            format!(
+                "no request becomes that slow: each ends with 504 after timeouts.response ({})",
+                format_duration(response)
+            ),
+            format!("lower {called}, or raise timeouts.response (requestTimeout in web.config)"),
+        );
+    } else if time_taken > CLIENTS_WAIT {
+        report.warning(
+            node.span,
+            format!(
+                "few clients wait {} for an answer, and who has left is not counted",
+                format_duration(time_taken)
+            ),
+            format!(
+                "set {called} below what clients and load balancers wait, which is seldom over {}",
+                format_duration(CLIENTS_WAIT)
+            ),
+        );
+    }
+}
+
+fn memory(limit: MemoryLimit, said: &Said<'_>, machine: &Machine, report: &mut Report) {
+    let bytes = match limit {
+        MemoryLimit::PrivateBytes(bytes) => bytes,
+        MemoryLimit::Share(_) => {
+            if let (None, Some(_), Some(node)) =
+                (machine.memory_limit, machine.memory, said.get("share"))
+            {
+                report.warning(
+                    node.span,
+                    "nothing limits the memory of a worker here, so the rule is off",
+                    "limit the container's memory, or write private_bytes = \"800MiB\"",
+                );
+            }
+            return;
+        }
+    };
+    let Some(node) = said.get("private_bytes") else {
+        return;
+    };
+    let alias = node.alias.is_some();
+    let most = machine.memory_limit.into_iter().chain(machine.memory).min();
+    let fits = |size: &ByteSize| *size >= LEAST_MEMORY && most.is_none_or(|most| *size < most);
+    let meant = |size: ByteSize, otherwise: &str| match Some(size).filter(fits) {
+        Some(size) => format!("did you mean {}?", as_written(size, alias)),
+        None => otherwise.to_owned(),
+    };
+    if bytes < LEAST_MEMORY {
+        let more = if bytes < ByteSize::mib(10) { 100 } else { 10 };
+        report.warning(
+            node.span,
+            format!(
+                "{bytes} is less than almost any app needs: its worker would be recycled for ever"
+            ),
+            meant(
+                ByteSize(bytes.0.saturating_mul(more)),
+                "set it above what the app needs when it is well",
+            ),
+        );
+    } else if let Some(most) = most.filter(|most| bytes >= *most) {
+        let kilo = match bytes.0.is_multiple_of(ByteSize::mib(1).0) {
+            true => 1024,
+            false => 1000,
+        };
+        let of = if machine.memory_limit == Some(most) {
+            "than the limit of this container"
+        } else {
+            "than this machine has"
+        };
+        report.warning(
+            node.span,
+            format!(
+                "{bytes} is not less {of} ({}): the kernel would kill the worker first",
+                most.human()
+            ),
+            meant(
+                ByteSize(bytes.0 / kilo),
+                "set it below the memory of the machine that runs the app",
+            ),
+        );
+    }
+}
+
+/// A size as the format of its file has it: web.config counts KB.
+fn as_written(size: ByteSize, alias: bool) -> String {
+    match alias {
+        true => format!("{} ({})", size.0 / 1024, size.human()),
+        false => size.to_string(),
+    }
+}
+
+/// Where a rule recycles for answers that a client can have as many of as it likes; said once for
+/// a web.config, whose rules can't have a share.
+fn without_share<'a>(rule: &Rule, said: &Said<'a>, told: &[usize]) -> Option<&'a Node> {
+    let Trigger::Status {
+        codes, share: None, ..
+    } = &rule.when
+    else {
+        return None;
+    };
+    let failing = |codes: &StatusSet| (400..600).any(|s| codes.contains(Outcome::Status(s)));
+    let count = said.get("count")?;
+    let again = count.alias.is_some() && told.contains(&count.span.source);
+    let node = match count.alias {
+        Some(_) => count,
+        None => said.get("codes")?,
+    };
+    (recycles(rule) && failing(codes) && !again).then_some(node)
+}
+
+fn nobody_alone(span: Span, alias: bool, report: &mut Report) {
+    let share = Share::percent(30);
+    report.warning(
+        span,
+        "without a share one client with enough bad requests can have the worker recycled",
+        match alias {
+            true => format!(
+                "write it as a [[rule]] of an autoheal.toml, with share = \"{share}\": so many \
+                 of all must fail then"
+            ),
+            false => format!("add share = \"{share}\": so many of all must fail then"),
+        },
+    );
+}
+
+/// Whether those who are parked during an in-place recycle can be served in time.
+fn waits(top: &Fields<'_>, settings: &Settings, report: &mut Report) {
+    let recycle = &settings.policy.recycle;
+    let wait = settings.parking.wait;
+    let said = |section, key| said_at(top, section, key);
+    let start = said("recycle", "start_timeout");
+    let blame = said("parking", "wait")
+        .or(start)
+        .or_else(|| said("recycle", "drain_timeout"))
+        .or_else(|| said("recycle", "stop_timeout"));
+    let (Strategy::InPlace, Some(blame)) = (recycle.strategy, blame) else {
+        return;
+    };
+    if wait < recycle.stop_timeout + secs(1) {
+        report.warning(
+            blame,
+            "a worker that takes its whole stop_timeout is gone too late for those who are parked",
+            format!(
+                "raise parking.wait well over recycle.stop_timeout ({}), or lower that",
+                format_duration(recycle.stop_timeout)
+            ),
+        );
+        return;
+    }
+    // The default only bounds a start; who writes a time expects one.
+    let starting = start.map_or(Duration::ZERO, |_| recycle.start_timeout);
+    let all = recycle.drain_timeout + recycle.stop_timeout + starting;
+    if all > wait {
+        let mut parts = vec![
+            ("drain", recycle.drain_timeout),
+            ("stop", recycle.stop_timeout),
+        ];
+        parts.extend(start.map(|_| ("start", starting)));
+        let parts: Vec<_> = parts
+            .into_iter()
+            .map(|(name, time)| format!("{name} {}", format_duration(time)))
+            .collect();
+        report.warning(
+            blame,
+            format!(
+                "in place, {} may take {} together; a request is parked for {} at most",
+                parts.join(", "),
+                format_duration(all),
+                format_duration(wait)
+            ),
+            format!(
+                "raise parking.wait to {}, or lower the others: a drain is cut short to keep it",
+                format_duration(all)
+            ),
+        );
+    }
+}
+
+/// Whether the budget ends a loop of recycles that do not help.
+fn budget(top: &Fields<'_>, settings: &Settings, report: &mut Report) {
+    let budget = settings.policy.budget;
+    let said = |key| said_at(top, "budget", key);
+    let Some(blame) = said("per_day")
+        .or_else(|| said("recycles"))
+        .or_else(|| said("window"))
+    else {
+        return;
+    };
+    let window = budget.window.as_millis().max(1);
+    let by_window = DAY.as_millis() * u128::from(budget.recycles) / window;
+    let by_window = u64::try_from(by_window).unwrap_or(u64::MAX);
+    let a_day = by_window.min(u64::from(budget.per_day));
+    if a_day > MOST_A_DAY {
+        let each = secs(DAY.as_secs() / a_day);
+        report.warning(
+            blame,
+            format!(
+                "rules may recycle {a_day} times a day: one that does not help goes on all day, \
+                 each {}",
+                format_duration(each)
+            ),
+            "lower budget.per_day (default 24): when it is spent, someone should look",
+        );
+    }
+}
+
+fn said_at(top: &Fields<'_>, section: &str, key: &str) -> Option<Span> {
+    match &top.get(section)?.value {
+        Value::Table(table) => table.get(key).map(|node| node.span),
+        _ => None,
+    }
+}
