@@ -13,7 +13,10 @@ use tokio::sync::{mpsc, watch};
 
 use self::{plane::Plane, translate::Translated};
 use crate::{
-    accept::{deal::THREADS_MAX, listener::Listening},
+    accept::{
+        deal::THREADS_MAX,
+        listener::{Entry, Listening},
+    },
     act::{Hands, OBSERVATIONS},
     admin::socket::{Bound, Folders, Place},
     config::{self, Diagnostic, Loaded, Settings},
@@ -130,7 +133,7 @@ pub fn run(start: Start) -> Result<i32, Error> {
         .into_iter()
         .map(|thread| thread.join().is_ok())
         .collect();
-    remove_sockets(&ground.bound);
+    ground.bound.iter().for_each(Listening::remove_file);
     if !ground.pass.flush(LAST_WORDS) {
         tracing::warn!("not all of the worker's last lines could be passed on");
     }
@@ -203,23 +206,17 @@ async fn heal(
 }
 
 fn listen_on(listen: &config::Listen) -> Result<Listening, Error> {
-    let bound = match listen {
-        config::Listen::Tcp(address) => Listening::tcp(*address),
-        config::Listen::Unix(path) => Listening::unix(path),
+    let entry = Entry {
+        proxy_protocol: listen.proxy_protocol,
+    };
+    let bound = match &listen.address {
+        config::Address::Tcp(address) => Listening::tcp(*address, entry),
+        config::Address::Unix(path) => Listening::unix(path, entry),
     };
     bound.map_err(|source| Error::Listen {
         address: listen.to_string(),
         source,
     })
-}
-
-fn remove_sockets(bound: &[Listening]) {
-    for listening in bound {
-        if let Listening::Unix(_, path) = listening {
-            // Somebody may have removed it before us.
-            drop(std::fs::remove_file(path));
-        }
-    }
 }
 
 fn admin(settings: &Settings) -> Result<Option<Bound>, Error> {

@@ -1,6 +1,6 @@
 //! Serves one client connection with a deadline for each of its phases.
 
-use std::{net::IpAddr, pin::pin, rc::Rc, time::Duration};
+use std::{io, net::IpAddr, pin::pin, rc::Rc, time::Duration};
 
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::{body::Incoming, server::conn::http1};
@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use tower::Service;
 
 use super::{
-    deal::Place,
-    io::{ClientIo, Phase, Protocol, Shared, Socket},
+    io::{ClientIo, Phase, Protocol, Shared},
+    listener::{Arrival, Entry},
+    proxy_protocol::{self, Source},
     streams,
 };
 use crate::{
@@ -49,9 +50,7 @@ pub struct Limits {
 
 /// Serves a client until it leaves, falls silent, or autoheal stops.
 pub async fn serve<S, E>(
-    socket: Socket,
-    ip: Option<IpAddr>,
-    place: Place,
+    arrival: Arrival,
     thread: Rc<Thread>,
     (deadlines, limits): (Deadlines, Limits),
     stack: impl Fn(Rc<Client>) -> S + 'static,
@@ -59,8 +58,17 @@ pub async fn serve<S, E>(
     S: Service<Request<Incoming>, Response = Response<Download>, Error = E> + Clone + 'static,
     E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
 {
-    let _place = place;
+    let Arrival {
+        socket,
+        ip,
+        entry,
+        place: _place,
+    } = arrival;
     let shared = Shared::new(socket, time::now());
+    let source = source(&shared, ip, &entry, &thread);
+    let Ok(Some(ip)) = tokio::time::timeout(deadlines.head, source).await else {
+        return;
+    };
     // hyper's buffers cost more than all else: nothing is built before the first byte.
     match tokio::time::timeout(deadlines.head, shared.protocol()).await {
         Ok(Ok(Protocol::Http1)) => {}
@@ -107,6 +115,36 @@ pub async fn serve<S, E>(
     if !shared.is_long_idle(time::now()) {
         shared.linger().await;
     }
+}
+
+/// Whose connection it is. `None`: it left, or that is not clear.
+async fn source(
+    shared: &Rc<Shared>,
+    peer: Option<IpAddr>,
+    entry: &Entry,
+    thread: &Thread,
+) -> Option<Option<IpAddr>> {
+    if !entry.proxy_protocol {
+        return Some(peer);
+    }
+    let believed = peer.is_none_or(|ip| (thread.view().settings.trusted)(ip));
+    let ip = match proxy_protocol::read(shared).await {
+        Ok(Source::Client(ip)) if believed => Some(ip),
+        Ok(Source::Peer) if believed => peer,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return None,
+        other => {
+            thread.refused(Code::BadProxyHeader);
+            tracing::debug!(
+                ?peer,
+                believed,
+                ?other,
+                "closed: no PROXY header to rely on"
+            );
+            return None;
+        }
+    };
+    shared.phase.set(Phase::New(time::now()));
+    Some(ip)
 }
 
 type Serving<S> = http1::Connection<TokioIo<ClientIo>, TowerToHyperService<Phased<S>>>;

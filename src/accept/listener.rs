@@ -8,6 +8,7 @@ use std::{
         net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
     },
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -28,12 +29,24 @@ const BACKLOG: i32 = 4096;
 /// How many accepted sockets may be on their way to another data thread.
 const DEALT_MAX: usize = 1024;
 
+/// What holds for the connections of one entry of `listen`.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// Each begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
+}
+
 /// A listening socket, bound before anything is served.
 #[derive(Debug)]
-pub enum Listening {
-    /// TCP.
+pub struct Listening {
+    bound: Bound,
+    entry: Arc<Entry>,
+}
+
+#[derive(Debug)]
+enum Bound {
     Tcp(StdTcpListener),
-    /// A unix socket, whose file is removed at the end.
+    /// Its file is removed at the end.
     Unix(StdUnixListener, PathBuf),
 }
 
@@ -42,7 +55,7 @@ impl Listening {
     ///
     /// # Errors
     /// When the address is taken or may not be bound.
-    pub fn tcp(address: SocketAddr) -> io::Result<Self> {
+    pub fn tcp(address: SocketAddr, entry: Entry) -> io::Result<Self> {
         let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         if address.is_ipv6() {
@@ -52,14 +65,14 @@ impl Listening {
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
-        Ok(Self::Tcp(socket.into()))
+        Ok(Self::new(Bound::Tcp(socket.into()), entry))
     }
 
     /// Binds a unix socket. A socket file that nobody answers is replaced.
     ///
     /// # Errors
     /// When somebody answers there, or the file can't be made.
-    pub fn unix(path: &Path) -> io::Result<Self> {
+    pub fn unix(path: &Path, entry: Entry) -> io::Result<Self> {
         let is_socket = std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
         if is_socket {
             if StdUnixStream::connect(path).is_ok() {
@@ -69,17 +82,32 @@ impl Listening {
         }
         let listener = StdUnixListener::bind(path)?;
         listener.set_nonblocking(true)?;
-        Ok(Self::Unix(listener, path.to_owned()))
+        Ok(Self::new(Bound::Unix(listener, path.to_owned()), entry))
+    }
+
+    fn new(bound: Bound, entry: Entry) -> Self {
+        Self {
+            bound,
+            entry: Arc::new(entry),
+        }
     }
 
     /// The address it is bound to, as one would write it.
     #[must_use]
     pub fn address(&self) -> String {
-        match self {
-            Self::Tcp(listener) => listener
+        match &self.bound {
+            Bound::Tcp(listener) => listener
                 .local_addr()
                 .map_or_else(|e| e.to_string(), |a| a.to_string()),
-            Self::Unix(_, path) => format!("unix:{}", path.display()),
+            Bound::Unix(_, path) => format!("unix:{}", path.display()),
+        }
+    }
+
+    /// Removes a unix socket's file, at the end.
+    pub fn remove_file(&self) {
+        if let Bound::Unix(_, path) = &self.bound {
+            // Somebody may have removed it before us.
+            drop(std::fs::remove_file(path));
         }
     }
 
@@ -88,11 +116,28 @@ impl Listening {
     /// # Errors
     /// When there is no descriptor left.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(match self {
-            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
-            Self::Unix(listener, path) => Self::Unix(listener.try_clone()?, path.clone()),
+        let bound = match &self.bound {
+            Bound::Tcp(listener) => Bound::Tcp(listener.try_clone()?),
+            Bound::Unix(listener, path) => Bound::Unix(listener.try_clone()?, path.clone()),
+        };
+        Ok(Self {
+            bound,
+            entry: self.entry.clone(),
         })
     }
+}
+
+/// An accepted connection.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its socket, registered with this data thread.
+    pub socket: Socket,
+    /// Who made it; `None` for a unix socket.
+    pub ip: Option<IpAddr>,
+    /// Where it came in.
+    pub entry: Arc<Entry>,
+    /// Its place on this data thread.
+    pub place: Place,
 }
 
 /// An accepted connection on its way to its data thread.
@@ -100,6 +145,7 @@ impl Listening {
 pub struct Dealt {
     socket: Accepted,
     ip: Option<IpAddr>,
+    entry: Arc<Entry>,
     place: Place,
 }
 
@@ -139,11 +185,12 @@ pub async fn accept(
     listening: Listening,
     me: usize,
     tables: Tables,
-    serve: impl Fn(Socket, Option<IpAddr>, Place),
+    serve: impl Fn(Arrival),
 ) -> io::Result<()> {
-    let ears = match listening {
-        Listening::Tcp(listener) => Ears::Tcp(TcpListener::from_std(listener)?),
-        Listening::Unix(listener, _) => Ears::Unix(UnixListener::from_std(listener)?),
+    let Listening { bound, entry } = listening;
+    let ears = match bound {
+        Bound::Tcp(listener) => Ears::Tcp(TcpListener::from_std(listener)?),
+        Bound::Unix(listener, _) => Ears::Unix(UnixListener::from_std(listener)?),
     };
     let mut pause = PAUSE_MIN;
     loop {
@@ -163,10 +210,16 @@ pub async fn accept(
             refuse(&socket);
             continue;
         };
-        if place.thread() == me {
-            serve(socket, ip, place);
+        let arrival = Arrival {
+            socket,
+            ip,
+            entry: entry.clone(),
+            place,
+        };
+        if arrival.place.thread() == me {
+            serve(arrival);
         } else {
-            hand_over(socket, ip, place, &tables, &serve);
+            hand_over(arrival, &tables, &serve);
         }
     }
 }
@@ -198,43 +251,43 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Sends a socket to the thread that it falls to. If that thread's table is full, it stays here.
-fn hand_over(
-    socket: Socket,
-    ip: Option<IpAddr>,
-    place: Place,
-    tables: &Tables,
-    serve: &impl Fn(Socket, Option<IpAddr>, Place),
-) {
-    let to = place.thread();
-    let accepted = match socket {
+fn hand_over(arrival: Arrival, tables: &Tables, serve: &impl Fn(Arrival)) {
+    let to = arrival.place.thread();
+    let accepted = match arrival.socket {
         Socket::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
         Socket::Unix(stream) => stream.into_std().map(Accepted::Unix),
     };
     let Ok(socket) = accepted else { return };
-    if let Err(error) = tables.senders[to].try_send(Dealt { socket, ip, place }) {
-        let dealt = error.into_inner();
-        take(dealt, serve);
+    let dealt = Dealt {
+        socket,
+        ip: arrival.ip,
+        entry: arrival.entry,
+        place: arrival.place,
+    };
+    if let Err(error) = tables.senders[to].try_send(dealt) {
+        take(error.into_inner(), serve);
     }
 }
 
 /// Serves what other threads deal to this one, until the last of them ends.
-pub async fn take_dealt(
-    mut dealt: mpsc::Receiver<Dealt>,
-    serve: impl Fn(Socket, Option<IpAddr>, Place),
-) {
+pub async fn take_dealt(mut dealt: mpsc::Receiver<Dealt>, serve: impl Fn(Arrival)) {
     while let Some(dealt) = dealt.recv().await {
         take(dealt, &serve);
     }
 }
 
-fn take(dealt: Dealt, serve: &impl Fn(Socket, Option<IpAddr>, Place)) {
-    let Dealt { socket, ip, place } = dealt;
-    let socket = match socket {
+fn take(dealt: Dealt, serve: &impl Fn(Arrival)) {
+    let socket = match dealt.socket {
         Accepted::Tcp(stream) => TcpStream::from_std(stream).map(Socket::Tcp),
         Accepted::Unix(stream) => UnixStream::from_std(stream).map(Socket::Unix),
     };
     match socket {
-        Ok(socket) => serve(socket, ip, place),
+        Ok(socket) => serve(Arrival {
+            socket,
+            ip: dealt.ip,
+            entry: dealt.entry,
+            place: dealt.place,
+        }),
         Err(error) => tracing::warn!(%error, "cannot take over a connection"),
     }
 }

@@ -4,4 +4,5 @@ pub mod connection;
 pub mod deal;
 pub mod io;
 pub mod listener;
+pub mod proxy_protocol;
 mod streams;

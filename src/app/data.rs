@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::IpAddr,
     rc::Rc,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -15,9 +14,8 @@ use tower::{Layer, service_fn};
 use crate::{
     accept::{
         connection::{self, Deadlines, Limits},
-        deal::{Dealer, Place},
-        io::Socket,
-        listener::{Dealt, Listening, Tables, accept, take_dealt},
+        deal::Dealer,
+        listener::{Arrival, Dealt, Listening, Tables, accept, take_dealt},
     },
     admit::{
         lot::{Lot, Occupancy},
@@ -94,12 +92,10 @@ async fn serve(parts: Parts) {
     let lot = Lot::new(parts.occupancy);
     let thread = Rc::new(Thread::new(index, parts.ledger, lot, parts.bell, view));
     let (clients, for_connections) = (parts.clients, thread.clone());
-    let serve = move |socket: Socket, ip: Option<IpAddr>, place: Place| {
+    let serve = move |arrival: Arrival| {
         let (rules, thread) = (*clients.borrow(), for_connections.clone());
         tokio::task::spawn_local(connection::serve(
-            socket,
-            ip,
-            place,
+            arrival,
             thread.clone(),
             rules,
             move |client| stack(thread.clone(), client),
@@ -109,15 +105,13 @@ async fn serve(parts: Parts) {
     for listener in parts.listeners {
         let (tables, serve) = (parts.tables.clone(), serve.clone());
         tokio::task::spawn_local(async move {
-            let accepting = accept(listener, index, tables, |s, ip, place| serve(s, ip, place));
+            let accepting = accept(listener, index, tables, |arrival| serve(arrival));
             if let Err(error) = accepting.await {
                 tracing::error!(%error, "cannot listen");
             }
         });
     }
-    tokio::task::spawn_local(take_dealt(parts.dealt, move |s, ip, place| {
-        serve(s, ip, place);
-    }));
+    tokio::task::spawn_local(take_dealt(parts.dealt, move |arrival| serve(arrival)));
     steward::run(thread, inputs).await;
     let flushed = async {
         while parts

@@ -6,34 +6,40 @@ use super::{
     diagnostic::Report,
     document::{Node, Value},
     keys,
-    model::{Admin, Listen},
-    reader::{one_or_more, unit, unwanted},
+    model::{Address, Admin, Listen},
+    reader::{Fields, flag, one_or_more, unit, unwanted},
 };
 use crate::units::Networks;
 
-/// Reads one place to listen at.
+/// Reads one place to listen at: an address, or a table of an address and its own settings.
 pub(super) fn listen(report: &mut Report, name: &str, node: &Node) -> Option<Listen> {
+    if !matches!(node.value, Value::Table(_)) {
+        return address(report, name, node).map(Listen::at);
+    }
+    let fields = Fields::of(node, "listen", report)?;
+    let at = fields.need(report, "address", "\"0.0.0.0:8080\"", address);
+    let mut proxy_protocol = false;
+    fields.read(report, "proxy_protocol", &mut proxy_protocol, flag);
+    Some(Listen {
+        address: at?,
+        proxy_protocol,
+    })
+}
+
+fn address(report: &mut Report, name: &str, node: &Node) -> Option<Address> {
     let text = match &node.value {
         Value::Text(text) => text.trim(),
         Value::Integer(port) => {
             let cure = format!("write \":{port}\"");
             return unwanted(report, name, node, "an address", cure);
         }
-        Value::Table(_) => {
-            report.error(
-                node.span,
-                "an address with settings of its own is not supported by this version of autoheal",
-                "write the address alone, like \"0.0.0.0:8080\"",
-            );
-            return None;
-        }
         _ => return unwanted(report, name, node, "an address", "write \"0.0.0.0:8080\""),
     };
     if let Some(path) = text.strip_prefix("unix:") {
-        return unix_path(report, node, path).map(Listen::Unix);
+        return unix_path(report, node, path).map(Address::Unix);
     }
     match socket_address(text) {
-        Ok(address) => Some(Listen::Tcp(address)),
+        Ok(address) => Some(Address::Tcp(address)),
         Err((what, cure)) => {
             report.error(node.span, what, cure);
             None

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::model::{
-    Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking, Port, Ready,
-    Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
+    Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking,
+    Port, Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
 };
 use crate::{
     decide::{
@@ -35,7 +35,10 @@ pub(super) const fn secs(secs: u64) -> Duration {
 /// What holds where nothing is said. The command is empty: there is no default for it.
 pub(super) fn settings(dir: PathBuf) -> Settings {
     Settings {
-        listen: vec![Listen::Tcp(SocketAddr::from(([0, 0, 0, 0], LISTEN_PORT)))],
+        listen: vec![Listen::at(Address::Tcp(SocketAddr::from((
+            [0, 0, 0, 0],
+            LISTEN_PORT,
+        ))))],
         admin: Admin::Auto,
         state_dir: None,
         threads: Threads::Auto,

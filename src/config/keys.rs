@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 17] = [
+pub(super) const KEYS: [(&str, &[&str]); 18] = [
     (
         "",
         &[
@@ -25,6 +25,7 @@ pub(super) const KEYS: [(&str, &[&str]); 17] = [
             "rule",
         ],
     ),
+    ("listen", &["address", "proxy_protocol"]),
     (
         "worker",
         &[
@@ -98,7 +99,7 @@ const RULE_KEYS: [(&str, &[&str]); 2] = [
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 21] = [
+const LATER: [(&str, &str, &str); 22] = [
     (
         "",
         "tls",
@@ -120,7 +121,12 @@ const LATER: [(&str, &str, &str); 21] = [
     (
         "",
         "proxy_protocol",
-        "remove it, and send X-Forwarded-For instead",
+        "write listen = { address = \"0.0.0.0:8080\", proxy_protocol = true }",
+    ),
+    (
+        "listen",
+        "tls",
+        "remove it, and let what stands before autoheal speak TLS",
     ),
     (
         "worker",

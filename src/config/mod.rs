@@ -36,8 +36,8 @@ use std::path::{Path, PathBuf};
 pub use self::{
     diagnostic::{Diagnostic, Place, Severity, SourceText},
     model::{
-        Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking, Port,
-        Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
+        Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking,
+        Port, Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
     },
     options::Overrides,
     sentence::{describe, rule_sentence},

@@ -40,21 +40,47 @@ pub struct Settings {
     pub policy: Policy,
 }
 
-/// One place to listen at.
+/// One place to listen at, and what holds for it alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
+pub struct Listen {
+    /// Where.
+    pub address: Address,
+    /// Each connection begins with a PROXY protocol header that says who the client is.
+    pub proxy_protocol: bool,
+}
+
+impl Listen {
+    /// An address without settings of its own.
+    #[must_use]
+    pub fn at(address: Address) -> Self {
+        Self {
+            address,
+            proxy_protocol: false,
+        }
+    }
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
     /// An address and a port; port 0 is any free one.
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
 }
 
-impl fmt::Display for Listen {
+impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
     }
 }
 

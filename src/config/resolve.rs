@@ -8,7 +8,7 @@ use super::{
     diagnostic::Report,
     document::{Node, Table, Value},
     judge::judge,
-    model::{LogFormat, LogLevel, Port, Ready, Settings, StrategyChoice, Threads},
+    model::{Listen, LogFormat, LogLevel, Port, Ready, Settings, StrategyChoice, Threads},
     reader::{Fields, count, duration, flag, one_or_more, size, text, unit, unwanted, word},
     rules, worker,
 };
@@ -60,7 +60,10 @@ fn front(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
     }
     if let (Some(node), true) = (
         top.get("listen"),
-        (1..listen.len()).any(|i| listen[..i].contains(&listen[i])),
+        (1..listen.len()).any(|at| {
+            let same = |other: &Listen| other.address == listen[at].address;
+            listen[..at].iter().any(same)
+        }),
     ) {
         report.error(
             node.span,

@@ -13,7 +13,7 @@ use crate::{
 /// What autoheal will do, a line each: where it listens, what it starts, every rule in force.
 #[must_use]
 pub fn describe(settings: &Settings) -> Vec<String> {
-    let listen: Vec<_> = settings.listen.iter().map(Listen::to_string).collect();
+    let listen: Vec<_> = settings.listen.iter().map(listen).collect();
     let admin = match &settings.admin {
         Admin::Auto => "operators use the default socket".to_owned(),
         Admin::Unix(path) => format!("operators use {}", path.display()),
@@ -48,6 +48,13 @@ pub fn describe(settings: &Settings) -> Vec<String> {
     let rules = settings.policy.rules.iter();
     lines.extend(rules.map(|rule| format!("{}: {}", rule.name, rule_sentence(rule, strategy))));
     lines
+}
+
+fn listen(listen: &Listen) -> String {
+    match listen.proxy_protocol {
+        true => format!("{listen} (behind the PROXY protocol)"),
+        false => listen.to_string(),
+    }
 }
 
 fn worker(settings: &Settings) -> String {

@@ -7,7 +7,7 @@ use super::{
     diagnostic::{Diagnostic, Report, Severity},
     document::{Node, Value},
     keys,
-    model::{Listen, Output, Port, Settings, StopTo},
+    model::{Address, Listen, Output, Port, Settings, StopTo},
     reader::{Fields, count, duration, text, unwanted, word},
     resolve::path,
 };
@@ -231,7 +231,7 @@ pub(super) fn check(top: &Fields<'_>, settings: &Settings, report: &mut Report) 
     }
     if let Port::Fixed(port) = worker.port {
         let same =
-            |listen: &Listen| matches!(listen, Listen::Tcp(address) if address.port() == port);
+            |listen: &Listen| matches!(listen.address, Address::Tcp(at) if at.port() == port);
         if settings.listen.iter().any(same) {
             report.error(
                 at("port"),

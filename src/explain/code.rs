@@ -60,6 +60,9 @@ codes! {
     NotHttp = 400_105, http_request_error;
     /// The request's chunked body is malformed.
     BadBody = 400_106, http_request_error;
+    /// The connection did not begin with a PROXY protocol header of a trusted sender. Only counted
+    /// and logged: it is closed.
+    BadProxyHeader = 400_107, http_request_error;
     /// CONNECT or TRACE.
     MethodNotForwarded = 405_101, http_request_denied;
     /// The client did not finish its request head in time.
@@ -164,7 +167,11 @@ impl Code {
     /// incident.
     #[must_use]
     pub fn is_sent(self) -> bool {
-        self.number() % 1000 < 200 && !matches!(self, Self::ClientClosed | Self::AnswerTruncated)
+        self.number() % 1000 < 200
+            && !matches!(
+                self,
+                Self::BadProxyHeader | Self::ClientClosed | Self::AnswerTruncated
+            )
     }
 
     /// The code with this number or name, in any case: `502101`, `502.101`,

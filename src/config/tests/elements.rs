@@ -31,7 +31,7 @@ fn the_top_of_the_file_says_where_and_how() {
     .unwrap();
     assert_eq!(
         settings.listen[1],
-        Listen::Unix(PathBuf::from("/app/run/a.sock"))
+        Listen::at(Address::Unix(PathBuf::from("/app/run/a.sock")))
     );
     assert_eq!(settings.admin, Admin::Unix(PathBuf::from("/run/b.sock")));
     assert_eq!(settings.state_dir, Some(PathBuf::from("/app/state")));
@@ -232,4 +232,22 @@ fn the_limit_of_a_container_counts_before_the_memory_of_its_machine() {
     assert_eq!(doubts(None), "");
     assert_eq!(doubts(Some(801)), "");
     assert!(doubts(Some(800)).contains("than the limit of this container (800 MiB)"));
+}
+
+#[test]
+fn an_address_may_have_settings_of_its_own() {
+    let table = "{ address = \":81\", proxy_protocol = true }";
+    let settings = read(&format!("listen = [\":80\", {table}]")).unwrap();
+    let flags: Vec<_> = settings
+        .listen
+        .iter()
+        .map(|one| one.proxy_protocol)
+        .collect();
+    assert_eq!(flags, [false, true]);
+    let said = read(&format!("listen = [\":81\", {table}]")).unwrap_err();
+    assert!(said.contains("same address twice"), "{said}");
+    let said = read("listen = { proxy_protocol = true }").unwrap_err();
+    assert!(said.contains("add address = \"0.0.0.0:8080\""), "{said}");
+    let said = read("proxy_protocol = true").unwrap_err();
+    assert!(said.contains("proxy_protocol = true }"), "{said}");
 }

@@ -57,6 +57,23 @@ pub(super) fn of(code: Code) -> Cures {
             "a client that writes its chunks by hand counts characters instead of bytes",
             "let an HTTP library frame the body, or send a Content-Length",
         )],
+        Code::BadProxyHeader => &[
+            (
+                "a client connects directly to an address that is configured with \
+                 proxy_protocol = true",
+                "let it go through the load balancer, or listen at another address without \
+                 proxy_protocol",
+            ),
+            (
+                "the load balancer does not send the header",
+                "turn it on there (send-proxy-v2 in HAProxy, proxy_protocol on in nginx, the \
+                 target group's attribute in AWS), or remove proxy_protocol here",
+            ),
+            (
+                "the load balancer's address is not among those in trust",
+                "add it: trust = [\"203.0.113.0/24\"]",
+            ),
+        ],
         Code::MethodNotForwarded => &[
             (
                 "the client takes autoheal for a forward proxy (CONNECT)",

@@ -8,6 +8,7 @@ mod limits;
 pub(crate) mod origin;
 mod parking;
 pub(crate) mod proxy;
+mod proxy_protocol;
 mod replay;
 mod shutdown;
 mod upstream;

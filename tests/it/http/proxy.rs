@@ -38,8 +38,8 @@ impl Proxy {
         command
             .args([
                 "run",
-                "--listen",
-                "127.0.0.1:0",
+                "--set",
+                "listen=\"127.0.0.1:0\"",
                 "--set",
                 "recycle.ready=\"port\"",
             ])
