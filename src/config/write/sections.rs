@@ -6,8 +6,8 @@ use super::{
     super::{
         defaults,
         model::{
-            Admin, Health, Journal, Limits, Listen, Log, LogFormat, Output, Parking, Port, Ready,
-            Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
+            Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, Output, Parking, Port,
+            Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
         },
     },
     value::{Inline, command, key, list, one_or_list, path, quoted},
@@ -98,14 +98,25 @@ fn number(value: &impl std::fmt::Display) -> String {
     value.to_string()
 }
 
+fn listen(listen: &Listen, home: &Path) -> String {
+    let address = match &listen.address {
+        Address::Tcp(address) => display(address),
+        Address::Unix(socket) => quoted(&format!("unix:{}", path(socket, home))),
+    };
+    if *listen == Listen::at(listen.address.clone()) {
+        return address;
+    }
+    let flag = |flag: bool| flag.then(|| "true".to_owned());
+    Inline::default()
+        .with("address", address)
+        .maybe("proxy_protocol", flag(listen.proxy_protocol))
+        .written()
+}
+
 fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
     let mut to = Section::new("");
-    let address = |listen: &Listen| match listen {
-        Listen::Tcp(address) => display(address),
-        Listen::Unix(socket) => quoted(&format!("unix:{}", path(socket, home))),
-    };
-    to.put("listen", &settings.listen, &default.listen, |listen| {
-        one_or_list(listen.iter().map(address).collect())
+    to.put("listen", &settings.listen, &default.listen, |all| {
+        one_or_list(all.iter().map(|one| listen(one, home)).collect())
     });
     to.put(
         "admin",

@@ -12,7 +12,7 @@ use proptest::{
 use crate::{
     config::{
         defaults,
-        model::{Listen, Output, Port, StopTo, Worker},
+        model::{Address, Listen, Output, Port, StopTo, Worker},
     },
     decide::{
         policy::{Action, Command, Rule, Strategy as Order},
@@ -97,13 +97,22 @@ fn plain(text: &str) -> String {
 
 pub(super) fn listen() -> BoxedStrategy<Vec<Listen>> {
     let port = 1u16..3000;
-    let one = prop_oneof![
-        (any::<[u8; 4]>(), port.clone()).prop_map(|at| Listen::Tcp(SocketAddr::from(at))),
-        (any::<[u16; 8]>(), port).prop_map(|at| Listen::Tcp(SocketAddr::from(at))),
-        absolute().prop_map(Listen::Unix),
+    let address = prop_oneof![
+        (any::<[u8; 4]>(), port.clone()).prop_map(|at| Address::Tcp(SocketAddr::from(at))),
+        (any::<[u16; 8]>(), port).prop_map(|at| Address::Tcp(SocketAddr::from(at))),
+        absolute().prop_map(Address::Unix),
     ];
+    let one = (address, any::<bool>()).prop_map(|(address, proxy_protocol)| Listen {
+        address,
+        proxy_protocol,
+    });
     let several = vec(one, 1..4).prop_filter("twice", |all| {
-        (1..all.len()).all(|i| !all[..i].contains(&all[i]))
+        let same = |at: usize| {
+            all[..at]
+                .iter()
+                .any(|other| other.address == all[at].address)
+        };
+        (1..all.len()).all(|at| !same(at))
     });
     let usual = defaults::settings(PathBuf::new()).listen;
     prop_oneof![Just(usual), several].boxed()
