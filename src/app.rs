@@ -27,7 +27,7 @@ use crate::{
     journal::{self, Journal},
     os::{cgroup::Cgroup, cpus, procfs::Proc},
     proxy::{panics::in_request, steward},
-    sense::memory::Sampler,
+    sense::{files::Files, memory::Sampler},
     telemetry::log,
     time::{self, MonoTime},
     worker::{orphans, pass::Pass},
@@ -39,6 +39,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const SIGNALS: usize = 16;
 /// Memory samples that may wait for the control thread.
 const SAMPLES: usize = 64;
+/// Changes of files that may wait for the control thread.
+const CHANGES: usize = 16;
 
 /// Reads the configuration again.
 pub type Load = Box<dyn FnMut() -> Result<(Vec<String>, Loaded), Vec<Diagnostic>>>;
@@ -155,6 +157,7 @@ async fn heal(
 ) -> io::Result<i32> {
     let (observe, observations) = mpsc::channel(OBSERVATIONS);
     let (sample, samples) = mpsc::channel(SAMPLES);
+    let (change, changes) = mpsc::channel(CHANGES);
     let (orders, order_queue) = order::channel();
     let (to_control, signals) = mpsc::channel(SIGNALS);
     tokio::task::spawn_local(signals::listen(to_control)?);
@@ -184,6 +187,7 @@ async fn heal(
         log: log::say,
         journal: std::mem::replace(&mut ground.journal, Journal::in_memory()),
         sampler: Sampler::start(Proc::default(), sample)?,
+        files: Files::start(change)?,
         registry: plane.registry,
         ledgers: plane.ledgers,
         parked: Box::new(move || (occupancy.requests(), occupancy.bytes())),
@@ -191,6 +195,7 @@ async fn heal(
         bell: plane.bell,
         observations,
         samples,
+        changes,
         orders: order_queue,
         signals,
         about,

@@ -6,16 +6,17 @@
 mod answering;
 pub mod order;
 mod probing;
+mod scheduling;
 mod tallying;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::{Instant, Interval, MissedTickBehavior},
 };
 
-use self::{order::Order, probing::Probing, tallying::Tallying};
+use self::{order::Order, probing::Probing, scheduling::Scheduling, tallying::Tallying};
 use crate::{
     act::{self, Hands},
     decide::{
@@ -24,13 +25,17 @@ use crate::{
         observation::{MemorySample, Observation, Word},
         policy::{Policy, TICK},
         step::Step,
+        trigger::Trigger,
     },
     journal::Journal,
     observe::{
         ledger::Ledger,
         tally::{Registry, Rules},
     },
-    sense::memory::{Sampler, Thresholds},
+    sense::{
+        files::{Changed, Files},
+        memory::{Sampler, Thresholds},
+    },
     time::{self, MonoTime, WallTime},
     worker::orphans::Orphans,
 };
@@ -97,6 +102,8 @@ pub struct Parts {
     pub journal: Journal,
     /// Watches memory.
     pub sampler: Sampler,
+    /// Watches files.
+    pub files: Files,
     /// What the data threads count.
     pub registry: Arc<Registry>,
     /// The ledgers of the data threads.
@@ -111,6 +118,8 @@ pub struct Parts {
     pub observations: mpsc::Receiver<Observation>,
     /// What the sampler measures.
     pub samples: mpsc::Receiver<MemorySample>,
+    /// Files that changed.
+    pub changes: mpsc::Receiver<Changed>,
     /// What operators ask.
     pub orders: mpsc::Receiver<Order>,
     /// What signals ask.
@@ -140,6 +149,7 @@ pub struct Control {
     parts: Parts,
     tallying: Tallying,
     probing: Probing,
+    scheduling: Scheduling,
     /// Who waits for the end of which recycle.
     waiters: HashMap<u64, Vec<oneshot::Sender<order::Answer>>>,
     thresholds: Thresholds,
@@ -157,9 +167,11 @@ impl Control {
         let incident = parts.journal.last_incident() + 1;
         let names = rule_names(&first.policy);
         let thresholds = tallying::thresholds(&first.policy);
+        parts.files.watch(watched_files(&first.policy));
         Self {
             tallying: Tallying::new(parts.registry.clone(), first.rules),
             probing: Probing::new(first.health),
+            scheduling: Scheduling::new(&first.policy, time::wall()),
             engine: Engine::new(first.policy, seed, incident, time::now()),
             parts,
             waiters: HashMap::new(),
@@ -188,6 +200,9 @@ impl Control {
                 Some(seen) = self.probing.answered() => Woken::Seen(seen),
                 Some(sample) = self.parts.samples.recv() => {
                     Woken::Seen(Observation::Memory(sample))
+                }
+                Some(Changed { path, since }) = self.parts.changes.recv() => {
+                    Woken::Seen(Observation::FileChanged { path, since })
                 }
                 Some(order) = self.parts.orders.recv() => Woken::Order(order),
                 () = self.parts.bell.notified() => Woken::Bell,
@@ -256,6 +271,10 @@ impl Control {
 
     fn tick(&mut self) {
         self.tally();
+        for condition in self.scheduling.due(time::wall()) {
+            self.engine
+                .handle(time::now(), Observation::ScheduleDue { condition });
+        }
         self.parts.hands.look();
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(REAP_TICKS) {
@@ -319,6 +338,8 @@ impl Control {
                 self.parts.hands.set(new.hands);
                 self.tallying.set_rules(new.rules);
                 self.probing.set(new.health);
+                self.scheduling.set(&new.policy, time::wall());
+                self.parts.files.watch(watched_files(&new.policy));
                 for one in self.parts.hands.seen() {
                     self.parts
                         .sampler
@@ -351,6 +372,14 @@ impl Control {
 
 fn rule_names(policy: &Policy) -> Vec<String> {
     policy.rules.iter().map(|rule| rule.name.clone()).collect()
+}
+
+fn watched_files(policy: &Policy) -> Vec<PathBuf> {
+    let files = policy.conditions().filter_map(|when| match when {
+        Trigger::File { paths } => Some(paths),
+        _ => None,
+    });
+    files.flatten().cloned().collect()
 }
 
 fn ticks() -> Interval {

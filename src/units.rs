@@ -1,13 +1,20 @@
-//! Quantities as people write them: sizes, durations, shares, status sets, path patterns.
+//! Quantities as people write them: sizes, durations, shares, status sets, path patterns, times of
+//! the day.
 //!
 //! Each parses from text with an error that says what is wrong and what to write instead, and
 //! prints back as text that parses to the same value.
 
 use std::{fmt, str::FromStr, time::Duration};
 
+mod calendar;
+mod clock;
+mod cron;
 mod path;
 mod status;
 
+pub use calendar::{Calendar, Times};
+pub use clock::{TimeOfDay, Weekdays, Zone};
+pub use cron::Cron;
 pub use path::PathPattern;
 pub use status::{StatusItem, StatusSet};
 

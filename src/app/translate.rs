@@ -46,8 +46,7 @@ pub(super) fn all(
     pass: &Pass,
     open_files: Option<u64>,
 ) -> Translated {
-    let triggers = settings.policy.rules.iter().map(|rule| &rule.when);
-    let rules = Arc::new(Rules::new(epoch, triggers));
+    let rules = Arc::new(Rules::new(epoch, settings.policy.conditions()));
     let data = steward::Config {
         settings: Arc::new(forwarding(settings)),
         rules: rules.clone(),

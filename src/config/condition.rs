@@ -1,5 +1,7 @@
 //! Reads a rule's `when`: one condition, with its bounds and what makes it senseless.
 
+mod due;
+
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
@@ -35,7 +37,7 @@ pub(super) fn condition(node: &Node, report: &mut Report) -> Option<Trigger> {
         report.missing(
             Some(node.span),
             "when has no condition",
-            "add one of requests, status, slow and memory",
+            format!("add one of {}", keys::of("when").join(", ")),
         );
     }
     // Every one is read, so that all that is wrong is said.
@@ -43,7 +45,10 @@ pub(super) fn condition(node: &Node, report: &mut Report) -> Option<Trigger> {
         "requests" => requests(node, report),
         "status" => status(node, report),
         "slow" => slow(node, report),
-        _ => memory(node, report),
+        "memory" => memory(node, report),
+        "age" => due::age(node, report),
+        "schedule" => due::schedule(node, report),
+        _ => due::file(node, report),
     });
     let read: Vec<_> = read.collect();
     read.into_iter().next().flatten()

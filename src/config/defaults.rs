@@ -19,6 +19,8 @@ use crate::{
 pub(super) const MIN_UPTIME: Duration = secs(60);
 /// A rule rests this long after a firing.
 pub(super) const COOLDOWN: Duration = secs(5 * 60);
+/// A schedule's firing comes within this time after it, so that replicas don't act all at once.
+pub(super) const SPREAD: Duration = secs(60);
 /// A custom action may take this long.
 pub(super) const COMMAND_TIMEOUT: Duration = secs(60);
 /// The port when neither the configuration nor `PORT` names one.

@@ -100,7 +100,11 @@ fn one_rule(
             time_taken, window, ..
         } => slow(*time_taken, *window, said, settings, report),
         Trigger::Memory { limit, .. } => memory(*limit, said, machine, report),
-        Trigger::Requests { .. } | Trigger::Status { .. } => {}
+        Trigger::Age { limit } => age(*limit, rule, said, report),
+        Trigger::File { .. }
+        | Trigger::Requests { .. }
+        | Trigger::Schedule { .. }
+        | Trigger::Status { .. } => {}
     }
     if !recycles(rule) {
         return;
@@ -185,6 +189,19 @@ fn slow(
                 "set {called} below what clients and load balancers wait, which is seldom over {}",
                 format_duration(CLIENTS_WAIT)
             ),
+        );
+    }
+}
+
+fn age(limit: Duration, rule: &Rule, said: &Said<'_>, report: &mut Report) {
+    if let (true, Some(node)) = (limit < rule.min_uptime, said.get("over")) {
+        report.warning(
+            node.span,
+            format!(
+                "the rule is held until the worker has been ready for {}",
+                format_duration(rule.min_uptime)
+            ),
+            "lower min_uptime, or raise the age",
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 18] = [
+pub(super) const KEYS: [(&str, &[&str]); 19] = [
     (
         "",
         &[
@@ -67,7 +67,12 @@ pub(super) const KEYS: [(&str, &[&str]); 18] = [
         "rule",
         &["name", "when", "do", "min_uptime", "cooldown", "mode"],
     ),
-    ("when", &["requests", "status", "slow", "memory"]),
+    (
+        "when",
+        &[
+            "requests", "status", "slow", "memory", "age", "schedule", "file",
+        ],
+    ),
     (
         "when.requests",
         &["count", "window", "path", "except", "methods"],
@@ -90,16 +95,19 @@ pub(super) const KEYS: [(&str, &[&str]); 18] = [
             "methods",
         ],
     ),
+    ("when.schedule", &["cron", "at", "days", "zone", "spread"]),
 ];
 
-/// The tables of a rule whose keys no other table has.
-const RULE_KEYS: [(&str, &[&str]); 2] = [
+/// The tables of a rule whose keys others have too, or that are too short a word to be guessed.
+const RULE_KEYS: [(&str, &[&str]); 4] = [
     ("when.memory", &["private_bytes", "share", "for"]),
+    ("when.age", &["over"]),
+    ("when.file", &["path"]),
     ("do", &["recycle", "run", "dir", "timeout"]),
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 22] = [
+const LATER: [(&str, &str, &str); 19] = [
     (
         "",
         "tls",
@@ -140,17 +148,6 @@ const LATER: [(&str, &str, &str); 22] = [
         "leak",
         "write when.memory = { private_bytes = \"800MiB\" }",
     ),
-    (
-        "when",
-        "age",
-        "remove the rule, or write when.requests = { count = 100000 }",
-    ),
-    (
-        "when",
-        "schedule",
-        "remove the rule; cron can call autoheal recycle",
-    ),
-    ("when", "file", CONDITIONS),
     ("when", "pressure", CONDITIONS),
     ("when", "output", CONDITIONS),
     ("when", "connections", CONDITIONS),
@@ -163,7 +160,8 @@ const LATER: [(&str, &str, &str); 22] = [
     ("do", "notify", "write { run = [\"curl\", ...] }"),
     ("do", "signal", ACTIONS),
 ];
-const CONDITIONS: &str = "remove the rule; requests, status, slow and memory work";
+const CONDITIONS: &str =
+    "remove the rule; requests, status, slow, memory, age, schedule and file work";
 const ACTIONS: &str = "remove it; \"log\", \"recycle\" and { run = [...] } work";
 
 /// The keys of a table.

@@ -1,12 +1,12 @@
 //! Says in plain sentences what a configuration does.
 
+mod condition;
+
+use self::condition::condition;
 use super::model::{Admin, Listen, Port, Ready, Settings};
 use crate::{
-    decide::{
-        policy::{Action, Rule, Strategy},
-        trigger::{Filter, MemoryLimit, Trigger},
-    },
-    units::{Share, format_duration},
+    decide::policy::{Action, Rule, Strategy},
+    units::format_duration,
     words::Mode,
 };
 
@@ -128,92 +128,6 @@ pub fn rule_sentence(rule: &Rule, strategy: Strategy) -> String {
     };
     let rest = format_duration(rule.cooldown);
     format!("When {when}, {then}; then the rule rests for {rest}.")
-}
-
-fn condition(when: &Trigger, ready: &str) -> String {
-    let within = |window| format!("within {}", format_duration(window));
-    match when {
-        Trigger::Requests {
-            count,
-            window,
-            filter,
-        } => {
-            let (n, are) = plural(*count, "request");
-            let time = match window {
-                Some(window) => within(*window),
-                None => "since its start, give or take 10%,".to_owned(),
-            };
-            format!("{n}{} {are} served {time} by {ready}", scope(filter))
-        }
-        Trigger::Status {
-            codes,
-            count,
-            share,
-            window,
-            filter,
-        } => {
-            let (n, are) = plural(*count, "answer");
-            let scope = scope(filter);
-            let share = at_least(*share);
-            let time = within(*window);
-            format!("{n} with status {codes}{scope}{share} {are} given {time} by {ready}")
-        }
-        Trigger::Slow {
-            time_taken,
-            count,
-            share,
-            window,
-            filter,
-        } => {
-            let (n, _) = plural(*count, "request");
-            let (share, time) = (at_least(*share), within(*window));
-            let taken = format_duration(*time_taken);
-            let scope = scope(filter);
-            format!("{n}{scope}{share} {time} wait {taken} for an answer of {ready}")
-        }
-        Trigger::Memory { limit, hold } => {
-            let limit = match limit {
-                MemoryLimit::PrivateBytes(bytes) => bytes.human(),
-                MemoryLimit::Share(share) => format!("{share} of its memory limit"),
-            };
-            let time = if hold.is_zero() {
-                String::new()
-            } else {
-                format!(" for {}", format_duration(*hold))
-            };
-            format!("the private memory of {ready} is over {limit}{time}")
-        }
-    }
-}
-
-fn plural(count: u32, noun: &str) -> (String, &'static str) {
-    match count {
-        1 => (format!("1 {noun}"), "is"),
-        _ => (format!("{count} {noun}s"), "are"),
-    }
-}
-
-fn at_least(share: Option<Share>) -> String {
-    share.map_or_else(String::new, |share| format!(" (at least {share} of all)"))
-}
-
-fn scope(filter: &Filter) -> String {
-    let paths = |paths: &[crate::units::PathPattern]| {
-        let texts: Vec<_> = paths.iter().map(ToString::to_string).collect();
-        texts.join(" or ")
-    };
-    let mut scope = String::new();
-    if !filter.methods.is_empty() {
-        scope += &format!(" to {}", filter.methods.join(" or "));
-    }
-    if !filter.path.is_empty() {
-        scope += if scope.is_empty() { " to " } else { " " };
-        scope += &paths(&filter.path);
-    }
-    if !filter.except.is_empty() {
-        scope += &format!(" except {}", paths(&filter.except));
-    }
-    scope
 }
 
 fn action(action: &Action, strategy: Strategy) -> String {

@@ -109,8 +109,8 @@ fn difference(generation: Generation, old: &Totals, new: &Totals) -> Tally {
 /// The limits that a worker's memory is measured against.
 pub(super) fn thresholds(policy: &Policy) -> Thresholds {
     let mut thresholds = Thresholds::default();
-    for rule in &policy.rules {
-        if let Trigger::Memory { limit, .. } = &rule.when {
+    for when in policy.conditions() {
+        if let Trigger::Memory { limit, .. } = when {
             match limit {
                 MemoryLimit::PrivateBytes(bytes) => thresholds.bytes.push(*bytes),
                 MemoryLimit::Share(share) => thresholds.shares.push(*share),

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
+    condition::Born,
     event::{Event, Kind, Level},
     guard::Spent,
     health::Health,
@@ -100,16 +101,12 @@ impl Engine {
     /// the number of the first incident.
     #[must_use]
     pub fn new(mut policy: Policy, seed: u64, first_incident: u64, now: MonoTime) -> Self {
-        let mut rng = Rng::new(seed);
         let rules = std::mem::take(&mut policy.rules);
-        let rules = rules
-            .into_iter()
-            .map(|rule| Watched::new(rule, &mut rng))
-            .collect();
+        let rules = rules.into_iter().map(Watched::new).collect();
         let mut engine = Self {
             policy,
             rules,
-            rng,
+            rng: Rng::new(seed),
             now,
             want: Want::Up,
             lives: Vec::new(),
@@ -185,6 +182,8 @@ impl Engine {
             Observation::Drained { generation, cut } => self.drained(generation, cut),
             Observation::Probe { generation, result } => self.probe(generation, result),
             Observation::CommandEnded { incident, how } => self.command_ended(incident, &how),
+            Observation::ScheduleDue { condition } => self.schedule_due(condition),
+            Observation::FileChanged { path, since } => self.file_changed(&path, since),
             Observation::Stalled(time) => self.stalled(time),
             Observation::Operator(word) => incident = self.word(word),
         }
@@ -219,7 +218,9 @@ impl Engine {
         let ending = self.ending.as_ref().and_then(Ending::deadline);
         let held = self.rules.iter().filter_map(|rule| rule.held?.until());
         let held = held.filter(|at| *at > self.now).min();
-        [start, lives, recycle, ending, held, self.hold_until]
+        let rules = self.rules.iter().filter_map(|rule| rule.due(self.now));
+        let due = rules.min().filter(|_| !self.relays());
+        [start, lives, recycle, ending, held, due, self.hold_until]
             .into_iter()
             .flatten()
             .min()
@@ -322,11 +323,20 @@ impl Engine {
         }
         self.serving = generation;
         self.health.renew();
-        if generation.is_some() {
+        if let Some(born) = self.born() {
             for rule in &mut self.rules {
-                rule.renew(&mut self.rng);
+                rule.renew(born, &mut self.rng);
             }
         }
+    }
+
+    /// When the worker came that serves now.
+    pub(super) fn born(&self) -> Option<Born> {
+        let life = self.life(self.serving?)?;
+        Some(Born {
+            started: life.started_at,
+            ready: life.ready_since.unwrap_or(self.now),
+        })
     }
 
     fn stalled(&mut self, time: Duration) {

@@ -1,6 +1,8 @@
 //! Rules at work: what was counted, whether it is too much, what keeps a rule from acting, and
 //! what it does.
 
+use std::path::Path;
+
 use super::{
     engine::Engine,
     event::{Event, Kind, Level},
@@ -9,12 +11,11 @@ use super::{
     observation::{MemorySample, Tally},
     policy::{Action, Command, Strategy},
     recycle::{Cause, Phase, Wish, strategy_word},
-    rule::Reading,
-    say::millis,
     step::Step,
     trigger::Trigger,
 };
 use crate::{
+    time::MonoTime,
     units::ByteSize,
     words::{Generation, Mode},
 };
@@ -27,12 +28,16 @@ impl Engine {
         };
         life.tally(now, tally);
         self.end_hung(generation);
-        // Another length: counted under rules that are no longer in force.
-        if self.serving == Some(generation) && tally.rules.len() == self.rules.len() {
-            for (rule, seen) in self.rules.iter_mut().zip(&tally.rules) {
-                rule.count(now, *seen);
+        if self.serving == Some(generation) {
+            let conditions = self.rules.iter_mut().flat_map(|rule| &mut rule.conditions);
+            let conditions: Vec<_> = conditions.collect();
+            // Another length: counted under rules that are no longer in force.
+            if conditions.len() == tally.rules.len() {
+                for (condition, seen) in conditions.into_iter().zip(&tally.rules) {
+                    condition.count(now, *seen);
+                }
+                self.check_rules();
             }
-            self.check_rules();
         }
         if let Some(recycle) = &mut self.recycle
             && let Phase::Handover(handover) = &mut recycle.phase
@@ -77,6 +82,39 @@ impl Engine {
             self.check_rules();
         }
         self.watch_projection();
+    }
+
+    /// A time of a schedule has come. A rule that is disarmed passes it over: nobody who arms it in
+    /// the morning wants what was due at night.
+    pub(super) fn schedule_due(&mut self, condition: usize) {
+        let now = self.now;
+        let mut first = 0;
+        for at in 0..self.rules.len() {
+            let rule = &mut self.rules[at];
+            let disarmed = rule.disarmed_until.filter(|until| *until > now);
+            if let Some(own) = rule.conditions.get_mut(condition.wrapping_sub(first)) {
+                match disarmed {
+                    Some(until) => self.say_held(at, Held::Disarmed(until)),
+                    None => own.came(now, &mut self.rng),
+                }
+                break;
+            }
+            first += rule.conditions.len();
+        }
+        self.check_rules();
+    }
+
+    pub(super) fn file_changed(&mut self, path: &Path, since: MonoTime) {
+        let known = self.born().is_some_and(|born| since < born.started);
+        for rule in &mut self.rules {
+            if known && rule.recycles().is_some() {
+                continue;
+            }
+            for condition in &mut rule.conditions {
+                condition.changed(path, since);
+            }
+        }
+        self.check_rules();
     }
 
     /// Lets every rule whose condition holds act, or says why it is held.
@@ -130,7 +168,7 @@ impl Engine {
             return;
         }
         rule.held = Some(held);
-        let seen = rule.words(rule.reading(self.now));
+        let seen = rule.words(self.now);
         if held == Held::NoLimit {
             return self.say_no_limit(at);
         }
@@ -188,19 +226,15 @@ impl Engine {
         rule.firings += 1;
         rule.cooldown.fire(self.now, rule.rule.cooldown);
         let name = rule.rule.name.clone();
-        let seen = rule.words(reading);
-        rule.clear();
+        let seen = rule.words(self.now);
         let reason = format!("rule \"{name}\": {seen}");
         let text = format!("rule \"{name}\" fired: {seen}; {}", next.join("; "));
         let level = match recycle.is_some() && !recycles && !observes {
             true => Level::Error,
             false => Level::Warn,
         };
-        let event = numbers(
-            Event::new(Kind::RuleFired, level, text),
-            &self.rules[at].rule.when,
-            reading,
-        );
+        let event = rule.numbers(self.now, Event::new(Kind::RuleFired, level, text));
+        rule.clear(self.now, !observes, &mut self.rng);
         let event = event.about(generation).of(incident).text("rule", name);
         self.say(event.flag("observe", observes).flag("recycles", recycles));
         if !observes {
@@ -221,7 +255,11 @@ impl Engine {
     /// How sick the worker is that this rule found at fault.
     fn cause(&self, at: usize, generation: Generation) -> Cause {
         match &self.rules[at].rule.when {
-            Trigger::Requests { .. } | Trigger::Memory { .. } => Cause::Healthy,
+            Trigger::Age { .. }
+            | Trigger::File { .. }
+            | Trigger::Memory { .. }
+            | Trigger::Requests { .. }
+            | Trigger::Schedule { .. } => Cause::Healthy,
             Trigger::Status { .. } => Cause::Sick,
             Trigger::Slow { time_taken, .. } => {
                 let hangs = |life: &Life| life.hangs(self.now, *time_taken);
@@ -328,17 +366,4 @@ fn commands(actions: &[Action]) -> impl Iterator<Item = &Command> {
         Action::Run(command) => Some(command),
         _ => None,
     })
-}
-
-fn numbers(event: Event, when: &Trigger, reading: Reading) -> Event {
-    match when {
-        Trigger::Memory { .. } => event
-            .number("private_bytes", reading.matching)
-            .number("limit_bytes", reading.limit)
-            .number("over_ms", millis(reading.held_for)),
-        _ => event
-            .number("matching", reading.matching)
-            .number("total", reading.total)
-            .number("limit", reading.limit),
-    }
 }

@@ -4,9 +4,10 @@
 //! not injected. The same observations at the same times give the same steps.
 //!
 //! In reading order: [`observation`] (in), [`step`] (out), [`engine`] (between them); the slot's
-//! life (`slot`, `drain`, `life`, `restart`); rules (`healing`, `rule`, `window`, `guard`); the
-//! replacement of a worker (`recycle`, `recycling`, `replacing`, `handover`, `growth`); the probe
-//! (`health`); what operators say (`operator`, `shutdown`); and who looks on ([`snapshot`]).
+//! life (`slot`, `drain`, `life`, `restart`); rules (`healing`, `rule`, `condition`, `window`,
+//! `guard`); the replacement of a worker (`recycle`, `recycling`, `replacing`, `handover`,
+//! `growth`); the probe (`health`); what operators say (`operator`, `shutdown`); and who looks on
+//! ([`snapshot`]).
 
 pub mod engine;
 pub mod event;
@@ -16,6 +17,7 @@ pub mod snapshot;
 pub mod step;
 pub mod trigger;
 
+mod condition;
 mod drain;
 mod growth;
 mod guard;

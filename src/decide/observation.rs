@@ -1,9 +1,10 @@
 //! The facts the engine is told. Each names the generation it was measured on.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::policy::Policy;
 use crate::{
+    time::MonoTime,
     units::ByteSize,
     words::{Exit, Generation},
 };
@@ -89,6 +90,18 @@ pub enum Observation {
         /// How it ended, as a fragment for people: `exit code 0 after 1.2s`.
         how: String,
     },
+    /// A time of a schedule has come, whatever worker serves. Each is told once.
+    ScheduleDue {
+        /// The place of the schedule among the conditions of the policy's rules.
+        condition: usize,
+    },
+    /// A watched file has other content than before, whatever worker serves.
+    FileChanged {
+        /// As the policy names it.
+        path: PathBuf,
+        /// When that was first seen. A worker that was started later is not concerned.
+        since: MonoTime,
+    },
     /// This process did not run for so long: windows hold nothing that can be trusted. To be told
     /// before anything else of its moment, also before [`super::engine::Engine::handle_timeout`].
     Stalled(Duration),
@@ -101,7 +114,8 @@ pub enum Observation {
 pub struct Tally {
     /// Whose.
     pub generation: Generation,
-    /// For each rule in the policy's order. Rules that don't look at requests stay at zero. What
+    /// For each condition of each rule, in the policy's order. What does not look at requests stays
+    /// at zero. What
     /// was counted under another policy than the one in force must not be told (a list of another
     /// length is passed over): drain the tallies before [`Word::Reload`].
     pub rules: Vec<RuleCount>,
@@ -111,12 +125,12 @@ pub struct Tally {
     pub in_flight: u64,
 }
 
-/// One rule's part of a [`Tally`].
+/// One condition's part of a [`Tally`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleCount {
     /// Requests that matched since the last tally.
     pub matching: u64,
-    /// Requests in the rule's scope that finished, or that became slow before they finished;
+    /// Requests in the condition's scope that finished, or that became slow before they finished;
     /// each request once.
     pub total: u64,
 }

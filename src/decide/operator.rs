@@ -137,12 +137,16 @@ impl Engine {
         let stuck = stuck
             .and_then(|at| before.get(at))
             .map(|rule| rule.rule.name.clone());
+        let born = self.born();
         for rule in std::mem::take(&mut policy.rules) {
             let kept = before.iter().position(|old| old.rule == rule);
-            let rule = match kept {
+            let mut rule = match kept {
                 Some(at) => before.swap_remove(at),
-                None => Watched::new(rule, &mut self.rng),
+                None => Watched::new(rule),
             };
+            if let (None, Some(born)) = (kept, born) {
+                rule.renew(born, &mut self.rng);
+            }
             self.rules.push(rule);
         }
         if let Some(recycle) = &mut self.recycle {

@@ -29,6 +29,13 @@ pub struct Policy {
     pub shutdown: Shutdown,
 }
 
+impl Policy {
+    /// Every condition of every rule, in order. Tallies and schedules name one by its place here.
+    pub fn conditions(&self) -> impl Iterator<Item = &Trigger> {
+        self.rules.iter().flat_map(|rule| rule.when.parts())
+    }
+}
+
 /// `when` something holds, `do` these actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {

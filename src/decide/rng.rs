@@ -25,6 +25,12 @@ impl Rng {
         duration.saturating_mul(thousandths) / 1000
     }
 
+    /// Any part of a duration, in thousandths of it.
+    pub(super) fn part(&mut self, whole: Duration) -> Duration {
+        let thousandths = u32::try_from((self.tenth() - 900) * 5).unwrap_or(0);
+        whole.saturating_mul(thousandths) / 1000
+    }
+
     /// `count` give or take 10%, at least 1.
     pub(super) fn jitter_count(&mut self, count: u64) -> u64 {
         (count.saturating_mul(self.tenth()) / 1000).max(1)

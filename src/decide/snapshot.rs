@@ -70,11 +70,11 @@ pub struct RuleView {
     pub until: Option<MonoTime>,
     /// Its numbers and limits now, in words.
     pub reading: String,
-    /// Requests, or bytes, that count against it now.
+    /// Requests, bytes or milliseconds that count against it now, by its first condition.
     pub matching: u64,
     /// Requests in its scope.
     pub total: u64,
-    /// How many, or how many bytes, are too many.
+    /// How many of them are too many.
     pub limit: u64,
     /// Why it does not act although its condition holds.
     pub held: Option<String>,

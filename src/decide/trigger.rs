@@ -1,8 +1,8 @@
 //! What a rule looks at. The data side compiles these into matchers; the engine counts windows.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use crate::units::{ByteSize, PathPattern, Share, StatusSet};
+use crate::units::{ByteSize, Calendar, PathPattern, Share, StatusSet};
 
 /// The most rules one configuration may have: a request's matches are one 64-bit word.
 pub const MAX_RULES: usize = 64;
@@ -52,6 +52,24 @@ pub enum Trigger {
         /// For how long without a sample below it; zero: one confirmed sample is enough.
         hold: Duration,
     },
+    /// The worker has been ready for so long, give or take 10%.
+    Age {
+        /// Fires at this age.
+        limit: Duration,
+    },
+    /// The wall clock shows one of these times. Each comes once, however the clock is set; what
+    /// comes while the rule is disarmed is passed over, what else keeps it from acting delays it.
+    Schedule {
+        /// Which times.
+        calendar: Calendar,
+        /// The firing comes at a random moment within this time after it.
+        spread: Duration,
+    },
+    /// The content of one of these files is not what it was when the worker was started.
+    File {
+        /// Absolute.
+        paths: Vec<PathBuf>,
+    },
 }
 
 /// A limit on the worker's private bytes.
@@ -99,8 +117,16 @@ impl Trigger {
             Self::Requests { filter, .. }
             | Self::Status { filter, .. }
             | Self::Slow { filter, .. } => Some(filter),
-            Self::Memory { .. } => None,
+            Self::Age { .. } | Self::File { .. } | Self::Memory { .. } | Self::Schedule { .. } => {
+                None
+            }
         }
+    }
+
+    /// The conditions that must all hold.
+    #[must_use]
+    pub fn parts(&self) -> &[Self] {
+        std::slice::from_ref(self)
     }
 
     /// The word for it in configuration, logs and metrics.
@@ -111,6 +137,9 @@ impl Trigger {
             Self::Status { .. } => "status",
             Self::Slow { .. } => "slow",
             Self::Memory { .. } => "memory",
+            Self::Age { .. } => "age",
+            Self::Schedule { .. } => "schedule",
+            Self::File { .. } => "file",
         }
     }
 }

@@ -100,7 +100,7 @@ impl Engine {
             name: rule.rule.name.clone(),
             state,
             until,
-            reading: rule.words(reading),
+            reading: rule.words(now),
             matching: reading.matching,
             total: reading.total,
             limit: reading.limit,

@@ -19,7 +19,7 @@ use crate::{
 pub struct Rules {
     /// Tells one configuration's counters from another's.
     epoch: u64,
-    /// One for each rule of the policy, in order.
+    /// One for each condition of the policy's rules, in order.
     looks: Vec<Look>,
     /// The rules that look at requests at all, and at every request alike.
     any: u64,
@@ -37,7 +37,7 @@ enum Look {
 }
 
 impl Rules {
-    /// Compiles the triggers of a policy's rules; `epoch` must differ from any before it.
+    /// Compiles the conditions of a policy's rules; `epoch` must differ from any before it.
     #[must_use]
     pub fn new<'a>(epoch: u64, triggers: impl Iterator<Item = &'a Trigger>) -> Self {
         let mut rules = Self {
@@ -49,7 +49,10 @@ impl Rules {
                 Trigger::Requests { .. } => Look::Requests,
                 Trigger::Status { codes, .. } => Look::Status(codes.clone()),
                 Trigger::Slow { time_taken, .. } => Look::Slow(*time_taken),
-                Trigger::Memory { .. } => Look::Nothing,
+                Trigger::Age { .. }
+                | Trigger::File { .. }
+                | Trigger::Memory { .. }
+                | Trigger::Schedule { .. } => Look::Nothing,
             });
             match trigger.filter() {
                 Some(filter) if filter.is_any() => rules.any |= 1 << index,

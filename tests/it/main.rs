@@ -7,6 +7,7 @@
 
 mod apps;
 mod crash;
+mod due;
 mod h2;
 mod held;
 mod http;

@@ -50,12 +50,26 @@ impl World {
                 result,
             });
         }
+        self.come();
         self.interfere();
         self.check_door();
         let generations = self.engine.snapshot(self.now).generations;
         assert!(generations.len() < 12, "{generations:?}");
         let starting = generations.iter().filter(|g| g.state == "starting");
         assert!(starting.count() <= 1, "{generations:?}");
+    }
+
+    /// Times of schedules, and changes of files.
+    fn come(&mut self) {
+        if self.rng.f64() < self.knobs.words_a_tick {
+            let condition = self.rng.usize(0..8);
+            self.tell(Observation::ScheduleDue { condition });
+        }
+        if self.rng.f64() < self.knobs.words_a_tick {
+            let since = self.now - Duration::from_millis(self.rng.u64(0..2_000));
+            let path = "/app/web.config".into();
+            self.tell(Observation::FileChanged { path, since });
+        }
     }
 
     fn misbehave(&mut self, generation: u32) {
@@ -121,7 +135,7 @@ impl World {
                         total: answered + slow,
                     }
                 }
-                Trigger::Memory { .. } => RuleCount::default(),
+                _ => RuleCount::default(),
             });
         }
         let in_flight = worker.in_flight;

@@ -5,6 +5,7 @@
 
 mod checks;
 mod crashes;
+mod due;
 mod faults;
 mod guards;
 mod memory;

@@ -13,6 +13,7 @@ use autoheal::{
 };
 
 use crate::{
+    due::{age, file, schedule},
     rig::{health, memory, policy, rule, secs, slow, status},
     worker::{Knobs, Worker},
     world::World,
@@ -42,6 +43,9 @@ fn drawn_policy(rng: &mut fastrand::Rng) -> Policy {
         status(20, secs(30)),
         slow(secs(1), 5),
         memory(200, Duration::ZERO),
+        age(secs(30)),
+        schedule(secs(rng.u64(0..5))),
+        file(),
     ];
     for (at, trigger) in triggers.into_iter().enumerate() {
         let mut rule = rule(&format!("rule {at}"), trigger);

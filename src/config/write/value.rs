@@ -1,8 +1,8 @@
 //! Values as a person would write them in TOML.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use crate::words::one_line;
+use crate::{units::format_duration, words::one_line};
 
 /// A string in double quotes.
 pub(super) fn quoted(text: &str) -> String {
@@ -31,6 +31,11 @@ pub(super) fn one_or_list(values: Vec<String>) -> String {
         Ok([one]) => one,
         Err(values) => list(values),
     }
+}
+
+/// A duration in quotes.
+pub(super) fn duration(duration: Duration) -> String {
+    quoted(&format_duration(duration))
 }
 
 /// A table on one line.

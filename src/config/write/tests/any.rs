@@ -18,7 +18,7 @@ use crate::{
         policy::{Action, Command, Rule, Strategy as Order},
         trigger::{Filter, MemoryLimit, Trigger},
     },
-    units::{ByteSize, Network, Networks, Share, StatusItem, StatusSet},
+    units::{ByteSize, Calendar, Network, Networks, Share, StatusItem, StatusSet, Times, Zone},
     words::Mode,
 };
 
@@ -270,6 +270,34 @@ pub(super) fn trigger() -> BoxedStrategy<Trigger> {
             }
         }),
         (memory, time(0, DAY)).prop_map(|(limit, hold)| Trigger::Memory { limit, hold }),
+        time(1000, 300 * DAY).prop_map(|limit| Trigger::Age { limit }),
+        (times(), zone(), time(0, DAY)).prop_map(|(times, zone, spread)| {
+            let calendar = Calendar { times, zone };
+            Trigger::Schedule { calendar, spread }
+        }),
+        vec(folder(), 1..4).prop_map(|paths| Trigger::File { paths }),
+    ]
+    .boxed()
+}
+
+fn zone() -> BoxedStrategy<Zone> {
+    let names = ["local", "UTC", "Europe/Berlin", "America/New_York"];
+    select(names.to_vec())
+        .prop_map(|name| name.parse().unwrap())
+        .boxed()
+}
+
+fn times() -> BoxedStrategy<Times> {
+    let time = (0u32..24, 0u32..60, 0u32..60)
+        .prop_map(|(h, m, s)| format!("{h:02}:{m:02}:{s:02}").parse().unwrap());
+    let days = select(vec!["mon-sun", "mon-fri", "sat", "fri-mon"]);
+    let lines = vec!["0 3 * * *", "*/15 * * * mon-fri", "30 2 1,15 jan-mar 0"];
+    prop_oneof![
+        (vec(time, 1..4), days).prop_map(|(times, days)| Times::At {
+            times,
+            days: days.parse().unwrap()
+        }),
+        select(lines).prop_map(|line| Times::Cron(line.parse().unwrap())),
     ]
     .boxed()
 }

@@ -1,0 +1,120 @@
+//! Conditions as clauses of a sentence.
+
+use crate::{
+    decide::trigger::{Filter, MemoryLimit, Trigger},
+    units::{Share, format_duration},
+};
+
+/// What must hold, as a clause. `ready`: of which worker.
+pub(super) fn condition(when: &Trigger, ready: &str) -> String {
+    let within = |window| format!("within {}", format_duration(window));
+    match when {
+        Trigger::Requests {
+            count,
+            window,
+            filter,
+        } => {
+            let (n, are) = plural(*count, "request");
+            let time = match window {
+                Some(window) => within(*window),
+                None => "since its start, give or take 10%,".to_owned(),
+            };
+            format!("{n}{} {are} served {time} by {ready}", scope(filter))
+        }
+        Trigger::Status {
+            codes,
+            count,
+            share,
+            window,
+            filter,
+        } => {
+            let (n, are) = plural(*count, "answer");
+            let scope = scope(filter);
+            let share = at_least(*share);
+            let time = within(*window);
+            format!("{n} with status {codes}{scope}{share} {are} given {time} by {ready}")
+        }
+        Trigger::Slow {
+            time_taken,
+            count,
+            share,
+            window,
+            filter,
+        } => {
+            let (n, _) = plural(*count, "request");
+            let (share, time) = (at_least(*share), within(*window));
+            let taken = format_duration(*time_taken);
+            let scope = scope(filter);
+            format!("{n}{scope}{share} {time} wait {taken} for an answer of {ready}")
+        }
+        Trigger::Memory { limit, hold } => {
+            let limit = match limit {
+                MemoryLimit::PrivateBytes(bytes) => bytes.human(),
+                MemoryLimit::Share(share) => format!("{share} of its memory limit"),
+            };
+            let time = if hold.is_zero() {
+                String::new()
+            } else {
+                format!(" for {}", format_duration(*hold))
+            };
+            format!("the private memory of {ready} is over {limit}{time}")
+        }
+        Trigger::Age { .. } | Trigger::File { .. } | Trigger::Schedule { .. } => due(when, ready),
+    }
+}
+
+/// What comes with time or from outside.
+fn due(when: &Trigger, ready: &str) -> String {
+    match when {
+        Trigger::Age { limit } => {
+            let limit = format_duration(*limit);
+            format!("a worker has been ready for {limit}, give or take 10%")
+        }
+        Trigger::Schedule { calendar, spread } => {
+            let spread = match spread.is_zero() {
+                true => String::new(),
+                false => format!(" (within {} after it)", format_duration(*spread)),
+            };
+            format!("the clock shows {calendar}{spread} and there is {ready}")
+        }
+        Trigger::File { paths } => {
+            let paths: Vec<_> = paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            let paths = paths.join(" or ");
+            format!("the content of {paths} changes after the start of {ready}")
+        }
+        _ => String::new(),
+    }
+}
+
+fn plural(count: u32, noun: &str) -> (String, &'static str) {
+    match count {
+        1 => (format!("1 {noun}"), "is"),
+        _ => (format!("{count} {noun}s"), "are"),
+    }
+}
+
+fn at_least(share: Option<Share>) -> String {
+    share.map_or_else(String::new, |share| format!(" (at least {share} of all)"))
+}
+
+fn scope(filter: &Filter) -> String {
+    let paths = |paths: &[crate::units::PathPattern]| {
+        let texts: Vec<_> = paths.iter().map(ToString::to_string).collect();
+        texts.join(" or ")
+    };
+    let mut scope = String::new();
+    if !filter.methods.is_empty() {
+        scope += &format!(" to {}", filter.methods.join(" or "));
+    }
+    if !filter.path.is_empty() {
+        scope += if scope.is_empty() { " to " } else { " " };
+        scope += &paths(&filter.path);
+    }
+    if !filter.except.is_empty() {
+        scope += &format!(" except {}", paths(&filter.except));
+    }
+    scope
+}

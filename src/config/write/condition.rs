@@ -1,0 +1,109 @@
+//! Conditions as an autoheal.toml has them.
+
+use std::{path::Path, time::Duration};
+
+use super::{
+    super::defaults,
+    value::{Inline, duration, one_or_list, path, quoted},
+};
+use crate::{
+    decide::trigger::{Filter, MemoryLimit, Trigger},
+    units::{Calendar, Share, Times, Weekdays, Zone},
+};
+
+/// A condition's table.
+pub(super) fn condition(trigger: &Trigger, home: &Path) -> Inline {
+    let share = |share: &Option<Share>| share.map(|share| quoted(&share.to_string()));
+    match trigger {
+        Trigger::Requests {
+            count,
+            window,
+            filter,
+        } => {
+            let inline = Inline::default().with("count", count.to_string());
+            filtered(inline.maybe("window", window.map(duration)), filter)
+        }
+        Trigger::Status {
+            codes,
+            count,
+            share: part,
+            window,
+            filter,
+        } => {
+            let inline = Inline::default()
+                .with("codes", quoted(&codes.to_string()))
+                .with("count", count.to_string())
+                .maybe("share", share(part))
+                .with("window", duration(*window));
+            filtered(inline, filter)
+        }
+        Trigger::Slow {
+            time_taken,
+            count,
+            share: part,
+            window,
+            filter,
+        } => {
+            let inline = Inline::default()
+                .with("time_taken", duration(*time_taken))
+                .with("count", count.to_string())
+                .maybe("share", share(part))
+                .with("window", duration(*window));
+            filtered(inline, filter)
+        }
+        Trigger::Memory { limit, hold } => {
+            let inline = match limit {
+                MemoryLimit::PrivateBytes(bytes) => {
+                    Inline::default().with("private_bytes", quoted(&bytes.to_string()))
+                }
+                MemoryLimit::Share(part) => Inline::default().maybe("share", share(&Some(*part))),
+            };
+            inline.maybe("for", (!hold.is_zero()).then(|| duration(*hold)))
+        }
+        Trigger::Age { limit } => Inline::default().with("over", duration(*limit)),
+        Trigger::Schedule { calendar, spread } => schedule(calendar, *spread),
+        Trigger::File { paths } => {
+            let paths = paths.iter().map(|file| quoted(&path(file, home)));
+            Inline::default().with("path", one_or_list(paths.collect()))
+        }
+    }
+}
+
+fn schedule(calendar: &Calendar, spread: Duration) -> Inline {
+    let Calendar { times, zone } = calendar;
+    let inline = match times {
+        Times::Cron(cron) => Inline::default().with("cron", quoted(&cron.to_string())),
+        Times::At { times, days } => {
+            let times = times.iter().map(|time| quoted(&time.to_string()));
+            let some = (*days != Weekdays::ALL).then(|| quoted(&days.to_string()));
+            let inline = Inline::default().with("at", one_or_list(times.collect()));
+            inline.maybe("days", some)
+        }
+    };
+    inline
+        .maybe(
+            "zone",
+            (*zone != Zone::local()).then(|| quoted(&zone.to_string())),
+        )
+        .maybe(
+            "spread",
+            (spread != defaults::SPREAD).then(|| duration(spread)),
+        )
+}
+
+fn filtered(inline: Inline, filter: &Filter) -> Inline {
+    let Filter {
+        path,
+        except,
+        methods,
+    } = filter;
+    let some = |texts: Vec<String>| (!texts.is_empty()).then(|| one_or_list(texts));
+    let paths = |patterns: &[crate::units::PathPattern]| {
+        let texts = patterns.iter().map(|pattern| quoted(pattern.as_str()));
+        some(texts.collect())
+    };
+    inline
+        .maybe("path", paths(path))
+        .maybe("except", paths(except))
+        .maybe("methods", some(methods.iter().map(|m| quoted(m)).collect()))
+}
