@@ -14,7 +14,7 @@ const EX_CONFIG: i32 = 78;
 /// Every error at once, or what will be done
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// autoheal.toml or web.config, later ones winning [default: what `run` would read]
+    /// autoheal.toml, web.config or ARM JSON, later ones winning [default: what `run` would read]
     pub files: Vec<PathBuf>,
 }
 

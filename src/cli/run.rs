@@ -14,8 +14,8 @@ use crate::{
 /// Options win over files, later files over earlier ones.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
-    /// An autoheal.toml or web.config [env: AUTOHEAL_CONFIG; default: ./autoheal.toml, else
-    /// ./web.config]
+    /// An autoheal.toml, web.config or ARM JSON [env: AUTOHEAL_CONFIG; default: ./autoheal.toml,
+    /// else ./web.config]
     #[arg(long, value_name = "FILE")]
     pub config: Vec<PathBuf>,
     /// One key of autoheal.toml, like recycle.drain_timeout=5s

@@ -200,6 +200,15 @@ impl Report {
             .unwrap_or_default()
     }
 
+    /// The line and the column that a span begins at, both from 1.
+    pub(super) fn line_column(&self, span: Span) -> (usize, usize) {
+        let place = Place {
+            source: Arc::clone(&self.sources[span.source].0),
+            range: span.start..span.end,
+        };
+        place.line_column()
+    }
+
     pub(super) fn error(&mut self, span: Span, what: impl Into<String>, cure: impl Into<String>) {
         self.push(Severity::Error, Some(span), what.into(), cure.into());
     }
@@ -264,6 +273,11 @@ impl Report {
     /// How many things were found so far.
     pub(super) fn found(&self) -> usize {
         self.found.len()
+    }
+
+    /// Takes back what was found after the first so many.
+    pub(super) fn forget_since(&mut self, found: usize) {
+        self.found.truncate(found);
     }
 
     /// Whether no more is told, so that looking further is in vain.

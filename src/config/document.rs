@@ -19,6 +19,8 @@ pub(super) enum Value {
     Flag(bool),
     Integer(i64),
     List(Vec<Node>),
+    /// JSON's `null`.
+    Null,
     /// Of a type that no key has; what it is, in words.
     Other(&'static str),
     Table(Table),
@@ -77,6 +79,7 @@ impl Node {
             Value::Flag(flag) => format!("{flag}"),
             Value::Integer(number) => format!("the number {number}"),
             Value::List(_) => "a list".to_owned(),
+            Value::Null => "null".to_owned(),
             Value::Other(what) => (*what).to_owned(),
             Value::Table(_) => "a table".to_owned(),
             Value::Text(_) => "a string".to_owned(),

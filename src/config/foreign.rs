@@ -28,6 +28,10 @@ const BICEP: (&str, &str) = (
     "this is a Bicep file",
     "run az bicep build --file FILE, and give the JSON that it writes",
 );
+const BICEP_PARAMETERS: (&str, &str) = (
+    "this is a Bicep parameters file",
+    "run az bicep build-params --file FILE, and give the JSON that it writes",
+);
 const YAML: (&str, &str) = (
     "this is YAML, which autoheal does not read",
     "write an autoheal.toml; config/autoheal.toml shows every key",
@@ -41,7 +45,9 @@ pub(super) fn recognise(name: &str, text: &str) -> Option<Foreign> {
     let line = first.map_or("", |range| text[range.0..range.1].trim());
     let (what, cure) = if ends(&[".tf", ".tfvars", ".hcl"]) || is_terraform(line) {
         TERRAFORM
-    } else if ends(&[".bicep", ".bicepparam"]) || is_bicep(line) {
+    } else if ends(&[".bicepparam"]) || is_using(line) {
+        BICEP_PARAMETERS
+    } else if ends(&[".bicep"]) || is_bicep(line) {
         BICEP
     } else if line.starts_with('{') && text[..floor(text, 2000)].contains("\"terraform_version\"") {
         TERRAFORM_SHOW
@@ -112,9 +118,15 @@ fn is_bicep(line: &str) -> bool {
         "resource" | "module" => is_name(rest) && rest.contains('\''),
         "param" | "output" | "var" | "type" | "func" | "metadata" => is_name(rest),
         "targetScope" => rest.starts_with('='),
-        "using" | "import" => rest.starts_with('\'') || rest.starts_with('{'),
+        "import" => rest.starts_with('\'') || rest.starts_with('{'),
         _ => word.starts_with('@') && word[1..].chars().all(|c| c.is_ascii_alphanumeric()),
     }
+}
+
+/// `using './main.bicep'`
+fn is_using(line: &str) -> bool {
+    let rest = line.strip_prefix("using");
+    rest.is_some_and(|rest| rest.starts_with(' ') && rest.trim().starts_with('\''))
 }
 
 /// `---`, or `key:` and perhaps a value.
@@ -165,6 +177,9 @@ mod tests {
             ("a.toml", "param name string = 'x'"),
         ] {
             assert_eq!(what(name, text), Some(BICEP.0), "{text}");
+        }
+        for (name, text) in [("a.bicepparam", ""), ("a.txt", "using './main.bicep'\n")] {
+            assert_eq!(what(name, text), Some(BICEP_PARAMETERS.0), "{text}");
         }
         for (name, text) in [
             ("a.yml", ""),

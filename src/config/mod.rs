@@ -8,6 +8,7 @@
 mod action;
 mod address;
 mod app_service;
+mod arm;
 mod change;
 mod condition;
 mod defaults;
@@ -15,6 +16,7 @@ mod diagnostic;
 mod document;
 mod encoding;
 mod foreign;
+mod json;
 mod judge;
 mod keys;
 mod model;
@@ -102,8 +104,14 @@ pub fn load(
     if let Some(port) = options::listen_default(around.env, &around.cwd, &mut report) {
         merged.overlay(port);
     }
-    for source in sources {
-        merged.overlay(document(source, around, &mut report));
+    let mut given = arm::Given::default();
+    let read = |source| document(source, around, &mut given, &mut report);
+    let documents: Vec<_> = sources.iter().map(read).collect();
+    for document in documents {
+        merged.overlay(match document {
+            Document::Arm(root) => arm::read(&root, &given, around, &mut report),
+            Document::Ours(table) => table,
+        });
     }
     merged.overlay(options::from_environment(
         around.env,
@@ -146,7 +154,19 @@ pub fn discover(given: &[PathBuf], around: &Surroundings<'_>) -> Vec<PathBuf> {
         .collect()
 }
 
-fn document(source: &Source, around: &Surroundings<'_>, report: &mut Report) -> Table {
+/// A file as it was read.
+enum Document {
+    /// What it means depends on the parameters files beside it.
+    Arm(document::Node),
+    Ours(Table),
+}
+
+fn document(
+    source: &Source,
+    around: &Surroundings<'_>,
+    given: &mut arm::Given,
+    report: &mut Report,
+) -> Document {
     let text = match encoding::decode(&source.bytes) {
         Ok(text) => text,
         Err(bad) => {
@@ -161,20 +181,18 @@ fn document(source: &Source, around: &Surroundings<'_>, report: &mut Report) -> 
         return refuse(report, span, foreign.what, foreign.cure);
     }
     match Format::of(&source.name, text) {
-        Format::Json => refuse(
-            report,
-            Span::new(id, 0..0),
-            "this is JSON; ARM templates are not supported by this version of autoheal",
-            "write its rules as [[rule]] in an autoheal.toml, or give the app's web.config",
-        ),
-        Format::WebConfig => webconfig::read(text, id, around, report),
-        Format::Toml => toml::read(text, id, report),
+        Format::Json => match json::read(text, id, report) {
+            Some(root) if !given.take(&root, report) => Document::Arm(root),
+            _ => Document::Ours(Table::default()),
+        },
+        Format::WebConfig => Document::Ours(webconfig::read(text, id, around, report)),
+        Format::Toml => Document::Ours(toml::read(text, id, report)),
     }
 }
 
 /// A file of which nothing is read.
-fn refuse(report: &mut Report, span: Span, what: impl Into<String>, cure: &str) -> Table {
+fn refuse(report: &mut Report, span: Span, what: impl Into<String>, cure: &str) -> Document {
     report.partial = true;
     report.error(span, what, cure);
-    Table::default()
+    Document::Ours(Table::default())
 }

@@ -100,11 +100,57 @@ const XML: &[&str] = &[
     "é=\"",
 ];
 
+const JSON: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"autoHealRules\": ",
+    "\"autoHealEnabled\": true, ",
+    "\"siteConfig\": ",
+    "\"resources\": ",
+    "\"properties\": ",
+    "\"template\": ",
+    "\"parameters\": ",
+    "\"variables\": ",
+    "\"type\": \"Microsoft.Web/sites\", ",
+    "\"type\": \"Microsoft.Resources/deployments\", ",
+    "\"triggers\": ",
+    "\"actions\": ",
+    "\"requests\": ",
+    "\"statusCodes\": ",
+    "\"count\": 5, ",
+    "\"timeInterval\": \"00:01:00\", ",
+    "\"status\": 500, ",
+    "\"actionType\": 2, ",
+    "\"x\": ",
+    "\"[parameters('x')]\"",
+    "\"[variables('x').x]\"",
+    "\"[concat(variables('x'), 'é')]\"",
+    "\"[[\"",
+    "null",
+    "\"defaultValue\": ",
+    "\"value\": ",
+    "\"é\"",
+    "'",
+    "//",
+    "\n",
+];
+
 proptest! {
     #[test]
     fn no_text_makes_the_readers_panic(text in "\\PC{0,200}") {
         swallow("a.toml", &text);
         swallow("web.config", &text);
+        swallow("a.json", &text);
+    }
+
+    #[test]
+    fn no_json_makes_the_reader_panic(text in pieces(JSON)) {
+        swallow("a.json", &text);
+        swallow("a.json", &format!("{{{text}}}"));
     }
 
     #[test]
@@ -119,7 +165,11 @@ proptest! {
 
     #[test]
     fn no_damage_to_a_good_file_makes_the_readers_panic(at in 0usize..1200, put in "\\PC{0,3}") {
-        for file in ["config/examples/static/web.config", "config/examples/flask.toml"] {
+        for file in [
+            "config/examples/static/web.config",
+            "config/examples/flask.toml",
+            "tests/fixtures/config/arm-rules.json",
+        ] {
             let text = std::fs::read_to_string(file).unwrap();
             let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
             let (head, tail) = text.split_at(at.unwrap_or(0));
@@ -153,6 +203,9 @@ fn what_is_nested_without_end_is_refused_with_a_sentence() {
         ("a.toml", "a.".repeat(deep) + "a = 1"),
         ("a.toml", format!("[{}a]", "a.".repeat(deep))),
         ("a.toml", format!("x = {{ {}a = 1 }}", "a.".repeat(deep))),
+        ("a.json", "[".repeat(deep)),
+        ("a.json", "{\"a\":".repeat(deep)),
+        ("a.json", "[".repeat(deep) + &"]".repeat(deep)),
         ("web.config", "<a>".repeat(deep)),
         ("web.config", "<a>".repeat(deep) + &"</a>".repeat(deep)),
         (
