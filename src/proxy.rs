@@ -18,6 +18,7 @@ pub use crate::forward::{
     grpc::is_call as is_grpc,
     request::Peer,
     thread::Thread,
+    tunnel::Tunnel,
 };
 use crate::{
     admit::{
@@ -71,7 +72,7 @@ pub async fn serve(
     if many && let Some(upload) = &upload {
         noted.bytes += upload.window();
     }
-    let mut plan = Plan::new(head, upload);
+    let mut plan = Plan::new(head, upload, noted.websocket);
     let mut once = !plan.is_idempotent();
     loop {
         let permit = match admit(&thread, &view, &client, &plan, noted).await {

@@ -1,6 +1,12 @@
 //! Serves one client connection with a deadline for each of its phases.
 
-use std::{io, net::IpAddr, pin::pin, rc::Rc, time::Duration};
+use std::{
+    io,
+    net::IpAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    time::Duration,
+};
 
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::{body::Incoming, server::conn::http1};
@@ -93,12 +99,18 @@ pub async fn serve<S, E>(
         inner: stack(client),
         shared: shared.clone(),
     });
-    let serving = http1::Builder::new()
+    let mut serving = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(limits.head.max(8192))
         .max_headers(limits.fields)
         .serve_connection(TokioIo::new(ClientIo(shared.clone())), service);
-    let ended = until_end(serving, &shared, &progress, &thread, &deadlines).await;
+    let ended = until_end(&mut serving, &shared, &progress, &thread, &deadlines).await;
+    let tunnel = shared.tunnel.take();
+    if let (Ended::Done, Some(tunnel)) = (&ended, tunnel) {
+        let early = serving.into_parts().read_buf;
+        shared.phase.set(Phase::Tunnel);
+        return tunnel.run(ClientIo(shared), early).await;
+    }
     let code = match ended {
         Ended::Late(code) => Some(code),
         // An answer broke off whose end would have been the connection's.
@@ -161,7 +173,7 @@ enum Ended {
 
 /// Lets hyper serve until the connection ends, its patience does, or autoheal's.
 async fn until_end<S, E>(
-    serving: Serving<S>,
+    serving: &mut Serving<S>,
     shared: &Shared,
     progress: &Progress,
     thread: &Thread,
@@ -172,7 +184,7 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let shortest = deadlines.shortest();
-    let mut serving = pin!(serving);
+    let mut serving = Pin::new(serving);
     let mut sleep = pin!(tokio::time::sleep(shortest));
     let mut closing = false;
     loop {
@@ -220,6 +232,7 @@ fn due(shared: &Shared, progress: &Progress, deadlines: &Deadlines) -> Due {
         Phase::Busy => (body(), Some(Code::BodyTimeout)),
         Phase::Answering => (body(), None),
         Phase::Idle(since) => (since + deadlines.idle, None),
+        Phase::Tunnel => (MonoTime::NEVER, None),
     };
     match shared.write_stalled.get() {
         Some(since) if since + deadlines.write < at => Due {
@@ -318,14 +331,17 @@ where
     type Output = Result<Response<InPhase>, E>;
 
     fn poll(
-        self: std::pin::Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Self::Output> {
         let me = self.project();
-        me.inner.poll(cx).map_ok(|answer| {
+        me.inner.poll(cx).map_ok(|mut answer| {
             let shared = me.shared.take();
             if let Some(shared) = &shared {
                 shared.phase.set(Phase::Answering);
+                if let Some(tunnel) = answer.body_mut().take_tunnel() {
+                    shared.tunnel.replace(Some(tunnel));
+                }
             }
             answer.map(|inner| InPhase { inner, shared })
         })
@@ -343,10 +359,10 @@ impl hyper::body::Body for InPhase {
     type Error = <Download as hyper::body::Body>::Error;
 
     fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<hyper::body::Frame<bytes::Bytes>, Self::Error>>> {
-        std::pin::Pin::new(&mut self.inner).poll_frame(cx)
+        Pin::new(&mut self.inner).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -18,7 +18,10 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use crate::time::{self, MonoTime};
+use crate::{
+    proxy::Tunnel,
+    time::{self, MonoTime},
+};
 
 /// Either kind of client socket.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub enum Phase {
     Answering,
     /// The last answer was complete then; the next request is waited for.
     Idle(MonoTime),
+    /// Bytes pass as they are.
+    Tunnel,
 }
 
 /// What a client speaks.
@@ -68,6 +73,8 @@ pub struct Shared {
     pub old: Cell<bool>,
     /// hyper refused a head with this status. Its own answer has no code: it was not sent.
     pub refused: Cell<Option<u16>>,
+    /// What follows the answer that is on its way, if it is a tunnel.
+    pub tunnel: RefCell<Option<Box<Tunnel>>>,
     /// What was read to see which protocol it is; it is read once more by whoever serves it.
     first: RefCell<Bytes>,
 }
@@ -82,6 +89,7 @@ impl Shared {
             write_stalled: Cell::new(None),
             old: Cell::new(false),
             refused: Cell::new(None),
+            tunnel: RefCell::default(),
             first: RefCell::default(),
         })
     }
@@ -218,7 +226,10 @@ impl Shared {
 
     /// Whether these bytes are hyper's own answer to a head that it can't read.
     fn is_refusal(&self, bytes: &[u8]) -> bool {
-        if matches!(self.phase.get(), Phase::Busy | Phase::Answering) {
+        if matches!(
+            self.phase.get(),
+            Phase::Busy | Phase::Answering | Phase::Tunnel
+        ) {
             return false;
         }
         let refusal = REFUSALS.iter().find(|(_, head)| bytes.starts_with(head));
@@ -336,8 +347,11 @@ impl AsyncWrite for ClientIo {
         Poll::Ready(Ok(()))
     }
 
-    /// Left to [`Shared::linger`]: there may be last words.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// But for a tunnel left to [`Shared::linger`]: there may be last words.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.0.phase.get() {
+            Phase::Tunnel => self.0.poll_shutdown(cx),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 }

@@ -60,6 +60,8 @@ pub struct Request {
     pub age: Duration,
     /// Whether its response head was seen.
     pub answered: bool,
+    /// Whether its connection switched protocols.
+    pub tunnel: bool,
 }
 
 /// The mailboxes of all stewards.

@@ -74,6 +74,8 @@ fn forwarding(settings: &Settings) -> thread::Settings {
         response_timeout: Some(settings.timeouts.response),
         connect_timeout: CONNECT_TIMEOUT,
         keep_alive: worker.keep_alive,
+        tunnel_idle: settings.timeouts.tunnel,
+        tunnel_drain: settings.recycle.tunnel_timeout,
         idle_connections: worker.connections.unwrap_or(IDLE_CONNECTIONS) as usize,
         parking: admit::lot::Limits {
             requests: u64::from(parking.requests),

@@ -143,9 +143,13 @@ fn rule_line(rule: &RuleStatus) -> String {
 }
 
 fn ledger_line(ledger: &LedgerStatus) -> String {
+    let tunnels = match (ledger.tunnels, ledger.tunnels_moved) {
+        (0, _) => String::new(),
+        (tunnels, moved) => format!("; {tunnels} became WebSockets, {moved} of them were moved"),
+    };
     format!(
         "{} accepted: {} completed, {} refused, {} left by clients, {} failed, {} in flight; {} \
-         were parked, {} replayed",
+         were parked, {} replayed{tunnels}",
         ledger.accepted,
         ledger.completed,
         ledger.refused,

@@ -63,6 +63,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
                 path: "/".to_owned(),
                 status: None,
             },
+            tunnel_timeout: secs(10),
         },
         timeouts: Timeouts {
             response: secs(4 * 60),
@@ -70,6 +71,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
             idle: secs(75),
             body: secs(30),
             write: secs(30),
+            tunnel: secs(10 * 60),
         },
         limits: Limits {
             target: ByteSize::kib(16),

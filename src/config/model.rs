@@ -180,6 +180,8 @@ pub struct Recycle {
     pub strategy: StrategyChoice,
     /// When a new worker counts as ready.
     pub ready: Ready,
+    /// Tunnels of a worker that goes end politely within this time, each at another moment.
+    pub tunnel_timeout: Duration,
 }
 
 /// Which order of a recycle was asked for.
@@ -220,6 +222,8 @@ pub struct Timeouts {
     pub body: Duration,
     /// A client, without reading anything of its answer.
     pub write: Duration,
+    /// A tunnel, without a byte in either direction.
+    pub tunnel: Duration,
 }
 
 /// What a client may ask for.

@@ -145,6 +145,8 @@ fn recycle(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
         fields.read(report, "drain_timeout", &mut to.drain_timeout, most_hour());
         fields.read(report, "stop_timeout", &mut to.stop_timeout, most_hour());
         fields.read(report, "slow_start", &mut to.slow_start, most_hour());
+        let tunnels = &mut settings.recycle.tunnel_timeout;
+        fields.read(report, "tunnel_timeout", tunnels, most_hour());
     }
     let fixed = matches!(port, Port::Fixed(_));
     settings.policy.recycle.strategy = match settings.recycle.strategy {
@@ -222,6 +224,7 @@ fn clients(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
         fields.read(report, "idle", &mut to.idle, usual());
         fields.read(report, "body", &mut to.body, usual());
         fields.read(report, "write", &mut to.write, usual());
+        fields.read(report, "tunnel", &mut to.tunnel, usual());
     }
     if let Some(fields) = top.section("limits", report) {
         let to = &mut settings.limits;

@@ -281,6 +281,8 @@ impl Control {
             in_flight: sums.in_flight(),
             parked: sums.parked,
             replayed: sums.replayed,
+            tunnels: sums.tunnels,
+            tunnels_moved: sums.tunnels_moved,
             by_code: by_code.collect(),
         }
     }
@@ -292,7 +294,12 @@ fn request(one: crate::act::Request) -> order::Request {
         method: one.method,
         path: one.path,
         generation: one.generation.0,
-        state: if one.answered { "answering" } else { "sent" }.to_owned(),
+        state: match (one.tunnel, one.answered) {
+            (true, _) => "tunnel",
+            (false, true) => "answering",
+            (false, false) => "sent",
+        }
+        .to_owned(),
     }
 }
 

@@ -241,6 +241,10 @@ pub struct LedgerStatus {
     pub parked: u64,
     /// Of all: were sent a second time.
     pub replayed: u64,
+    /// Of all: became tunnels (WebSockets).
+    pub tunnels: u64,
+    /// Of these: ended with a word to their client that their worker goes away.
+    pub tunnels_moved: u64,
     /// Refused and failed, by code.
     pub by_code: Vec<CodeCount>,
 }

@@ -93,6 +93,9 @@ codes! {
     WorkerUnreachable = 502_105, destination_unavailable;
     /// The worker's answer broke off. Only counted and logged: its head had been sent.
     AnswerTruncated = 502_106, http_response_incomplete;
+    /// A tunnel was cut: its worker had to go, and it was not between two frames in time. Only
+    /// counted and logged.
+    TunnelCut = 502_107, connection_terminated;
     /// No worker became ready while the request was parked.
     ParkedTooLong = 503_101, destination_unavailable;
     /// No place is left to wait in.
@@ -170,7 +173,7 @@ impl Code {
         self.number() % 1000 < 200
             && !matches!(
                 self,
-                Self::BadProxyHeader | Self::ClientClosed | Self::AnswerTruncated
+                Self::BadProxyHeader | Self::ClientClosed | Self::AnswerTruncated | Self::TunnelCut
             )
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Response,
+    HeaderValue, Response, StatusCode,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use hyper::body::Incoming;
@@ -16,10 +16,11 @@ use hyper::body::Incoming;
 use super::{
     body::{Download, Exchange},
     failure::Failure,
-    pool::{Connection, Fresh, Upstream},
+    pool::{Connection, Fresh, Upstream, WorkerEnd},
     replay::{Failed, Plan},
     response,
     thread::{Seat, Thread, View},
+    tunnel::{Stay, Tunnel},
 };
 use crate::{
     admit::gate::Permit,
@@ -71,7 +72,7 @@ pub async fn attempt(
     let (outcome, result) = match exchange(thread, view, &seat.upstream, plan, key).await {
         Ok((mut answer, connection)) => {
             let (mut head, incoming) = answer.into_parts();
-            match response::prepare(&mut head, thread.is_closing()) {
+            match response::prepare(&mut head, thread.is_closing(), plan.websocket) {
                 Ok(()) => {
                     answer = Response::from_parts(head, incoming);
                     (
@@ -96,9 +97,17 @@ pub async fn attempt(
             .finished(&view.rules, mask, slow, outcome, taken);
     }
     let (answer, connection) = result?;
-    guard.armed = false;
     seat.upstream.local.answered();
     thread.release();
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let worker = switched(connection).await?;
+        guard.armed = false;
+        let (thread, view) = (thread.clone(), view.clone());
+        let stay = Stay::new(thread, view, seat.upstream.clone(), key, permit);
+        let tunnel = Box::new(Tunnel { worker, stay });
+        return Ok(answer.map(|_| Download::Tunnel(Some(tunnel))));
+    }
+    guard.armed = false;
     let exchange = Exchange {
         thread: thread.clone(),
         view: view.clone(),
@@ -109,6 +118,14 @@ pub async fn attempt(
         upload: plan.upload().cloned(),
     };
     Ok(answer.map(|incoming| Download::worker(incoming, exchange)))
+}
+
+/// What is left of a connection whose worker switched protocols.
+async fn switched(connection: Connection) -> Result<WorkerEnd, Failed> {
+    connection.switched().await.ok_or(Failed {
+        failure: Failure::Closed,
+        sent: true,
+    })
 }
 
 /// Gets a connection, sends, and waits for the response head or for the attempt to be cut.
@@ -142,6 +159,9 @@ async fn exchange(
             .headers_mut()
             .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         request.headers_mut().remove(CONTENT_LENGTH);
+    }
+    if plan.websocket {
+        connection.may_switch();
     }
     let written = connection.written().clone();
     let before = written.get();

@@ -14,6 +14,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use super::{
     pool::{Connection, Upstream},
     thread::{Thread, View},
+    tunnel::Tunnel,
 };
 use crate::{
     admit::gate::Permit,
@@ -265,6 +266,8 @@ pub enum Download {
     Own(Option<Bytes>),
     /// The worker's.
     Worker(WorkerBody),
+    /// None: from the head on, bytes pass as they are.
+    Tunnel(Option<Box<Tunnel>>),
 }
 
 /// The worker's response body. Dropped before its end: the client left.
@@ -286,6 +289,16 @@ impl Download {
             body.end(End::Completed);
         }
         Self::Worker(body)
+    }
+}
+
+impl Download {
+    /// The tunnel that follows the head, for whoever has the client's connection.
+    pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        match self {
+            Self::Tunnel(tunnel) => tunnel.take(),
+            Self::Own(_) | Self::Worker(_) => None,
+        }
     }
 }
 
@@ -355,6 +368,7 @@ impl Body for Download {
         match &mut *self {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Self::Worker(body) => body.poll_frame(cx),
+            Self::Tunnel(_) => Poll::Ready(None),
         }
     }
 
@@ -362,6 +376,7 @@ impl Body for Download {
         match self {
             Self::Own(bytes) => bytes.is_none(),
             Self::Worker(body) => body.incoming.is_end_stream(),
+            Self::Tunnel(_) => true,
         }
     }
 
@@ -369,6 +384,7 @@ impl Body for Download {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Self::Worker(body) => body.incoming.size_hint(),
+            Self::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
 }

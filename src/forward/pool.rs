@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    io,
+    fmt, io,
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -11,11 +11,13 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
+    sync::{Notify, oneshot},
 };
 
 use super::{
@@ -47,6 +49,8 @@ pub struct Upstream {
     habits: Rc<Habits>,
     suspect_until: Cell<MonoTime>,
     closed: Cell<bool>,
+    /// Who looks out for its leaving the roster.
+    leaving: Notify,
 }
 
 /// Which connections will do for a request.
@@ -66,6 +70,9 @@ pub struct Connection {
     sender: SendRequest<Outgoing>,
     /// Bytes written to the worker on it so far.
     written: Rc<Cell<u64>>,
+    /// Whether its task leaves us the socket, should the worker switch protocols.
+    may_switch: Rc<Cell<bool>>,
+    switched: oneshot::Receiver<WorkerEnd>,
     /// Since when it has been idle.
     idle_since: MonoTime,
     /// Whether it has carried a request before.
@@ -76,6 +83,16 @@ impl Connection {
     /// Sends a request.
     pub fn sender(&mut self) -> &mut SendRequest<Outgoing> {
         &mut self.sender
+    }
+
+    /// The next request asks the worker to switch protocols.
+    pub fn may_switch(&self) {
+        self.may_switch.set(true);
+    }
+
+    /// The worker's end of a connection that switched protocols. `None`: it has ended.
+    pub async fn switched(self) -> Option<WorkerEnd> {
+        self.switched.await.ok()
     }
 
     /// Bytes written to the worker on this connection so far.
@@ -107,6 +124,7 @@ impl Upstream {
             habits,
             suspect_until: Cell::default(),
             closed: Cell::new(false),
+            leaving: Notify::new(),
         }
     }
 
@@ -192,6 +210,7 @@ impl Upstream {
             return;
         }
         (connection.idle_since, connection.reused) = (now, true);
+        connection.may_switch.set(false);
         let mut idle = self.idle.borrow_mut();
         let share = settings
             .idle_connections
@@ -221,6 +240,18 @@ impl Upstream {
     pub fn close(&self) {
         self.closed.set(true);
         self.idle.borrow_mut().clear();
+        self.leaving.notify_waiters();
+    }
+
+    /// Whether the worker has left the roster.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Waits for the worker to leave the roster.
+    pub async fn left(&self) {
+        self.leaving.notified().await;
     }
 }
 
@@ -249,20 +280,49 @@ async fn connect(member: &Arc<Member>, thread: usize) -> Result<Connection, Fail
         .await
         .map_err(|_| Failure::Unreachable)?;
     let open = Open::new(member.clone(), thread);
+    let may_switch = Rc::new(Cell::new(false));
+    let (leave, switched) = oneshot::channel();
+    let switches = may_switch.clone();
     tokio::task::spawn_local(async move {
+        let mut connection = connection;
         // How it ends shows in the exchange that it carried, if any.
-        drop(connection.await);
-        drop(open);
+        drop((&mut connection).await);
+        if switches.get() {
+            let parts = connection.into_parts();
+            let end = WorkerEnd {
+                io: parts.io.into_inner(),
+                early: parts.read_buf,
+                _open: open,
+            };
+            // Dropped where nobody wants it any more.
+            drop(leave.send(end));
+        }
     });
     Ok(Connection {
         sender,
         written,
+        may_switch,
+        switched,
         idle_since: MonoTime::ZERO,
         reused: false,
     })
 }
 
-/// Counts a connection for as long as its task lives.
+/// The worker's end of a connection that speaks HTTP no longer.
+pub struct WorkerEnd {
+    pub(super) io: WorkerIo,
+    /// What the worker has said already.
+    pub(super) early: Bytes,
+    _open: Open,
+}
+
+impl fmt::Debug for WorkerEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a worker's end")
+    }
+}
+
+/// Counts a connection for as long as its task, or its tunnel, lives.
 struct Open {
     member: Arc<Member>,
     thread: usize,
@@ -287,7 +347,7 @@ enum Stream {
 }
 
 /// The worker's socket; counts what was written to it, which proves what was never sent.
-struct WorkerIo {
+pub(super) struct WorkerIo {
     stream: Stream,
     written: Rc<Cell<u64>>,
 }

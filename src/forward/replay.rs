@@ -20,6 +20,8 @@ pub struct Plan {
     pub method: Method,
     /// Its target in origin form.
     pub uri: Uri,
+    /// Whether it asks for a WebSocket.
+    pub websocket: bool,
     headers: HeaderMap,
     upload: Option<Rc<Upload>>,
     tried: Tried,
@@ -46,7 +48,7 @@ pub struct Failed {
 impl Plan {
     /// A prepared head and, if it has one, its body.
     #[must_use]
-    pub fn new(head: Parts, upload: Option<Rc<Upload>>) -> Self {
+    pub fn new(head: Parts, upload: Option<Rc<Upload>>, websocket: bool) -> Self {
         let Parts {
             method,
             uri,
@@ -56,6 +58,7 @@ impl Plan {
         Self {
             method,
             uri,
+            websocket,
             headers,
             upload,
             tried: Tried::default(),

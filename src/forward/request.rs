@@ -43,6 +43,8 @@ pub struct Noted {
     pub came_back: bool,
     /// About so many bytes: what parking it costs.
     pub bytes: u64,
+    /// It asks for a WebSocket.
+    pub websocket: bool,
 }
 
 /// Which fields that need care the head has.
@@ -55,6 +57,7 @@ struct Seen {
     hop_by_hop: bool,
     te: bool,
     expect: bool,
+    upgrade: bool,
     forwarded: bool,
     via: bool,
     request_id: bool,
@@ -78,6 +81,7 @@ impl Seen {
                 "connection" => seen.connection = true,
                 "te" => seen.te = true,
                 "expect" => seen.expect = true,
+                "upgrade" => (seen.upgrade, seen.hop_by_hop) = (true, true),
                 "via" => seen.via = true,
                 "cookie" => seen.cookies += 1,
                 "x-request-id" => seen.request_id = true,
@@ -86,7 +90,6 @@ impl Seen {
                 }
                 "keep-alive"
                 | "proxy-connection"
-                | "upgrade"
                 | "http2-settings"
                 | "proxy-authorization"
                 | "proxy-authenticate" => seen.hop_by_hop = true,
@@ -133,8 +136,12 @@ pub fn prepare(
     let noted = Noted {
         came_back: seen.via && came_back(&head.headers, &settings.via)?,
         bytes,
+        websocket: seen.upgrade && asks_for_websocket(head),
     };
     remove_hop_by_hop(&mut head.headers, &seen);
+    if noted.websocket {
+        switch(&mut head.headers);
+    }
     let trusted = peer
         .ip
         .is_none_or(|ip| (seen.forwarded || seen.request_id) && (settings.trusted)(ip));
@@ -169,6 +176,32 @@ fn of_http2(head: &mut Parts, seen: &Seen) -> Result<(), Code> {
             .insert(COOKIE, whole.map_err(|_| Code::BadField)?);
     }
     Ok(())
+}
+
+/// RFC 6455 section 4.1. Other protocols are not for a reverse proxy to switch to: a request that
+/// asks for them is answered as if it did not (RFC 9110 section 7.8).
+fn asks_for_websocket(head: &Parts) -> bool {
+    let names = |name: HeaderName, wanted: &[u8]| {
+        let values = head.headers.get_all(name).iter();
+        let mut tokens = values.flat_map(|value| value.as_bytes().split(|b| *b == b','));
+        tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(wanted))
+    };
+    let bodiless = !head.headers.contains_key(TRANSFER_ENCODING)
+        && head
+            .headers
+            .get(CONTENT_LENGTH)
+            .is_none_or(|length| length == "0");
+    head.method == Method::GET
+        && head.version == Version::HTTP_11
+        && bodiless
+        && names(CONNECTION, b"upgrade")
+        && names(UPGRADE, b"websocket")
+}
+
+/// Says that the connection switches to a WebSocket, or is asked to.
+pub(super) fn switch(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
 /// RFC 9112 section 6: a length that could be read in two ways is refused.

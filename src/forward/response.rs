@@ -6,17 +6,28 @@ use http::{
     response::Parts,
 };
 
-use super::{failure::Failure, request::remove_nominated};
+use super::{
+    failure::Failure,
+    request::{remove_nominated, switch},
+};
 
 /// Makes a worker's response head the one that the client gets. `closing`: tell the client that the
-/// connection ends here.
+/// connection ends here. `websocket`: the request asked for one.
 ///
 /// # Errors
-/// When the worker switched protocols, which nobody asked for, or its answer's length can't be
+/// When the worker switched to a protocol that nobody asked for, or its answer's length can't be
 /// relied on.
-pub fn prepare(head: &mut Parts, closing: bool) -> Result<(), Failure> {
+pub fn prepare(head: &mut Parts, closing: bool, websocket: bool) -> Result<(), Failure> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Failure::BadResponse);
+        if !(websocket && switches_to_websocket(&head.headers)) {
+            return Err(Failure::BadResponse);
+        }
+        remove_hop_by_hop(head)?;
+        // RFC 9110 section 15.2: no answer's head has a length before the switch.
+        head.headers.remove(CONTENT_LENGTH);
+        switch(&mut head.headers);
+        head.version = Version::HTTP_11;
+        return Ok(());
     }
     remove_hop_by_hop(head)?;
     if closing {
@@ -25,6 +36,13 @@ pub fn prepare(head: &mut Parts, closing: bool) -> Result<(), Failure> {
     }
     head.version = Version::HTTP_11;
     Ok(())
+}
+
+fn switches_to_websocket(headers: &HeaderMap) -> bool {
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    let first = protocols.next().map(|value| value.as_bytes().trim_ascii());
+    first.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+        && protocols.next().is_none()
 }
 
 /// RFC 9112 section 6: another coding than chunked would be lost with the field that names it, and
@@ -127,7 +145,7 @@ mod tests {
             ("set-cookie", "a=1"),
             ("set-cookie", "b=2"),
         ]);
-        prepare(&mut head, false).unwrap();
+        prepare(&mut head, false, false).unwrap();
         let left: Vec<_> = head
             .headers
             .iter()
@@ -141,13 +159,40 @@ mod tests {
     fn a_switch_that_nobody_asked_for_is_a_bad_response() {
         let mut head = head(&[("upgrade", "websocket")]);
         head.status = StatusCode::SWITCHING_PROTOCOLS;
-        assert_eq!(prepare(&mut head, false), Err(Failure::BadResponse));
+        assert_eq!(prepare(&mut head, false, false), Err(Failure::BadResponse));
+    }
+
+    #[test]
+    fn a_switch_that_was_asked_for_says_what_it_switches_to() {
+        let mut head = head(&[
+            ("upgrade", "WebSocket"),
+            ("connection", "Upgrade, x-a"),
+            ("x-a", "1"),
+        ]);
+        head.status = StatusCode::SWITCHING_PROTOCOLS;
+        prepare(&mut head, true, true).unwrap();
+        assert_eq!(head.headers[UPGRADE], "websocket");
+        assert_eq!(head.headers[CONNECTION], "upgrade");
+        assert_eq!(head.headers.len(), 2);
+    }
+
+    #[test]
+    fn a_switch_to_something_else_is_a_bad_response() {
+        for lines in [
+            &[("upgrade", "h2c")][..],
+            &[],
+            &[("upgrade", "websocket, h2c")],
+        ] {
+            let mut head = head(lines);
+            head.status = StatusCode::SWITCHING_PROTOCOLS;
+            assert_eq!(prepare(&mut head, false, true), Err(Failure::BadResponse));
+        }
     }
 
     #[test]
     fn a_stopping_proxy_says_that_the_connection_ends() {
         let mut head = head(&[]);
-        prepare(&mut head, true).unwrap();
+        prepare(&mut head, true, false).unwrap();
         assert_eq!(head.headers[CONNECTION], "close");
     }
 }

@@ -39,6 +39,10 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// Longest idle time of a connection to the worker.
     pub keep_alive: Duration,
+    /// Longest silence of a tunnel.
+    pub tunnel_idle: Duration,
+    /// Tunnels of a worker that goes end within this time.
+    pub tunnel_drain: Duration,
     /// Most idle connections to the worker, over all data threads.
     pub idle_connections: usize,
     /// How much may wait.

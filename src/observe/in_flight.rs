@@ -43,6 +43,8 @@ pub struct Listed {
     pub since: MonoTime,
     /// Whether its response head was seen.
     pub answered: bool,
+    /// Whether its connection switched protocols.
+    pub tunnel: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ struct Entry {
     mask: u64,
     slow: u64,
     answered: bool,
+    tunnel: bool,
     replayable: bool,
     cut: Option<Cut>,
     waker: Option<Waker>,
@@ -155,6 +158,7 @@ impl InFlight {
             mask,
             slow: 0,
             answered: false,
+            tunnel: false,
             replayable,
             cut: None,
             waker: None,
@@ -185,6 +189,13 @@ impl InFlight {
                 (entry.mask, entry.slow, now.since(entry.since))
             }
             None => (0, 0, Duration::ZERO),
+        }
+    }
+
+    /// Its connection switched protocols: it lasts for as long as its sides want.
+    pub fn tunneled(&mut self, key: Key) {
+        if let Some(entry) = self.entry_mut(key) {
+            entry.tunnel = true;
         }
     }
 
@@ -282,13 +293,14 @@ impl InFlight {
         count
     }
 
-    /// Since when the oldest attempt on this worker is in flight, answered or not.
+    /// Since when the oldest attempt on this worker is in flight, answered or not; tunnels aside,
+    /// which would be waited for in vain.
     #[must_use]
     pub fn oldest(&self, generation: Generation) -> Option<MonoTime> {
         let of = self
             .entries
             .iter()
-            .filter(|(_, entry)| entry.generation == generation);
+            .filter(|(_, entry)| entry.generation == generation && !entry.tunnel);
         of.map(|(_, entry)| entry.start).min()
     }
 
@@ -304,6 +316,7 @@ impl InFlight {
             uri: entry.uri.clone(),
             since: entry.start,
             answered: entry.answered,
+            tunnel: entry.tunnel,
         });
         list.collect()
     }

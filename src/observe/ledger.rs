@@ -32,6 +32,8 @@ pub struct Ledger {
     failed: AtomicU64,
     parked: AtomicU64,
     replayed: AtomicU64,
+    tunnels: AtomicU64,
+    tunnels_moved: AtomicU64,
     /// Refused and failed, one for each code in the order of [`Code::all`].
     codes: Box<[AtomicU64]>,
 }
@@ -53,6 +55,10 @@ pub struct Sums {
     pub parked: u64,
     /// Sent to a worker once more.
     pub replayed: u64,
+    /// Became tunnels.
+    pub tunnels: u64,
+    /// Of these: ended politely, because their worker was about to go.
+    pub tunnels_moved: u64,
     /// Refused and failed, by code.
     pub codes: BTreeMap<Code, u64>,
 }
@@ -80,6 +86,8 @@ impl Default for Ledger {
             failed: AtomicU64::default(),
             parked: AtomicU64::default(),
             replayed: AtomicU64::default(),
+            tunnels: AtomicU64::default(),
+            tunnels_moved: AtomicU64::default(),
             codes: Code::all().iter().map(|_| AtomicU64::default()).collect(),
         }
     }
@@ -99,6 +107,16 @@ impl Ledger {
     /// A request was sent to a worker once more.
     pub fn replayed(&self) {
         bump(&self.replayed);
+    }
+
+    /// A request became a tunnel.
+    pub fn tunneled(&self) {
+        bump(&self.tunnels);
+    }
+
+    /// A tunnel ended politely, because its worker was about to go.
+    pub fn moved(&self) {
+        bump(&self.tunnels_moved);
     }
 
     /// A request ended.
@@ -129,6 +147,8 @@ impl Ledger {
         sums.failed += self.failed.load(Relaxed);
         sums.parked += self.parked.load(Relaxed);
         sums.replayed += self.replayed.load(Relaxed);
+        sums.tunnels += self.tunnels.load(Relaxed);
+        sums.tunnels_moved += self.tunnels_moved.load(Relaxed);
         sums.accepted += self.accepted.load(Relaxed);
         for (code, counter) in Code::all().iter().zip(&self.codes) {
             let count = counter.load(Relaxed);

@@ -120,6 +120,8 @@ mod tests {
             response_timeout: None,
             connect_timeout: Duration::ZERO,
             keep_alive: Duration::ZERO,
+            tunnel_idle: Duration::ZERO,
+            tunnel_drain: Duration::ZERO,
             idle_connections: 0,
             parking: Limits {
                 requests: 0,

@@ -205,6 +205,7 @@ fn answer(thread: &Thread, letter: Letter) {
                     path: one.uri.path().to_owned(),
                     age: now.since(one.since),
                     answered: one.answered,
+                    tunnel: one.tunnel,
                 });
             ignore(reply.send(list.collect()));
         }

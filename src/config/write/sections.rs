@@ -250,7 +250,11 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
 }
 
 fn of_recycle(recycle: &Recycle, policy: &policy::Recycle, default: &Settings) -> Section {
-    let Recycle { strategy, ready } = recycle;
+    let Recycle {
+        strategy,
+        ready,
+        tunnel_timeout,
+    } = recycle;
     let mut to = Section::new("recycle");
     let usual = &default.recycle;
     to.put("strategy", strategy, &usual.strategy, |strategy| {
@@ -267,6 +271,8 @@ fn of_recycle(recycle: &Recycle, policy: &policy::Recycle, default: &Settings) -
             .maybe("status", status.as_ref().map(display))
             .written(),
     });
+    let tunnels = &usual.tunnel_timeout;
+    to.put("tunnel_timeout", tunnel_timeout, tunnels, duration);
     let policy::Recycle {
         // These two follow from what was asked for and from the port.
         strategy: _,
@@ -301,6 +307,7 @@ fn of_timeouts(timeouts: &Timeouts, usual: &Timeouts) -> Section {
         idle,
         body,
         write,
+        tunnel,
     } = timeouts;
     let mut to = Section::new("timeouts");
     to.put("response", response, &usual.response, duration);
@@ -308,6 +315,7 @@ fn of_timeouts(timeouts: &Timeouts, usual: &Timeouts) -> Section {
     to.put("idle", idle, &usual.idle, duration);
     to.put("body", body, &usual.body, duration);
     to.put("write", write, &usual.write, duration);
+    to.put("tunnel", tunnel, &usual.tunnel, duration);
     to
 }
 

@@ -104,6 +104,17 @@ pub(super) fn of(code: Code) -> Cures {
                 "mend the app; `curl -v` shows both numbers",
             ),
         ],
+        Code::TunnelCut => &[
+            (
+                "`recycle.drain_timeout` is shorter than `recycle.tunnel_timeout`",
+                "raise `recycle.drain_timeout`, or lower `recycle.tunnel_timeout`",
+            ),
+            (
+                "the worker sends one frame that takes longer than the drain, such as a large \
+                 file",
+                "let the app send large messages in fragments",
+            ),
+        ],
         Code::ParkedTooLong => &[
             (
                 "the worker takes longer to start than `[parking] wait`",

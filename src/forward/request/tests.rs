@@ -27,6 +27,8 @@ fn settings(trust: bool) -> Settings {
         mode: crate::words::Mode::Heal,
         response_timeout: None,
         connect_timeout: Duration::ZERO,
+        tunnel_idle: Duration::ZERO,
+        tunnel_drain: Duration::ZERO,
         keep_alive: Duration::ZERO,
         idle_connections: 0,
         parking: crate::admit::lot::Limits {

@@ -12,4 +12,5 @@ mod proxy_protocol;
 mod replay;
 mod shutdown;
 mod upstream;
+mod websocket;
 pub(crate) mod wire;

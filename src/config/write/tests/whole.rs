@@ -66,11 +66,12 @@ fn recycle(port: Port) -> BoxedStrategy<(Recycle, policy::Recycle)> {
         time(0, HOUR),
         time(0, HOUR),
         time(0, HOUR),
+        time(0, HOUR),
     );
     (select(choices), ready(), times)
         .prop_map(move |(strategy, ready, times)| {
             let fixed = matches!(port, Port::Fixed(_));
-            let (start_timeout, drain_timeout, stop_timeout, slow_start) = times;
+            let (start_timeout, drain_timeout, stop_timeout, slow_start, tunnel_timeout) = times;
             let followed = policy::Recycle {
                 strategy: match strategy {
                     StrategyChoice::InPlace => Order::InPlace,
@@ -83,24 +84,30 @@ fn recycle(port: Port) -> BoxedStrategy<(Recycle, policy::Recycle)> {
                 stop_timeout,
                 slow_start,
             };
-            (Recycle { strategy, ready }, followed)
+            let asked = Recycle {
+                strategy,
+                ready,
+                tunnel_timeout,
+            };
+            (asked, followed)
         })
         .boxed()
 }
 
 fn clients() -> BoxedStrategy<(Timeouts, Limits)> {
     let usual = || time(1000, DAY);
-    let times = (time(100, DAY), usual(), usual(), usual(), usual());
+    let times = (time(100, DAY), usual(), usual(), usual(), usual(), usual());
     let sizes = (size(1024, 1 << 20), size(4096, 1 << 20));
     (times, sizes, 10u32..=1000, 1u32..=1_000_000)
         .prop_map(
-            |((response, head, idle, body, write), (target, most), fields, connections)| {
+            |((response, head, idle, body, write, tunnel), (target, most), fields, connections)| {
                 let timeouts = Timeouts {
                     response,
                     head,
                     idle,
                     body,
                     write,
+                    tunnel,
                 };
                 let limits = Limits {
                     target: target.min(most),
