@@ -115,7 +115,7 @@ impl Place {
     }
 
     /// The lines of the place, at most three, so that rendering costs the same in any file.
-    fn excerpt(&self) -> Excerpt<'_> {
+    fn excerpt(&self) -> Excerpt {
         const MOST_LINES: usize = 3;
         const MOST_BYTES: usize = 300;
         let text = &self.source.text;
@@ -129,10 +129,14 @@ impl Place {
         let line_start = start;
         let start = floor(text, start.max(range.start.saturating_sub(MOST_BYTES)));
         let end = floor(text, end.min(range.start + MOST_BYTES));
+        // Windows ends lines with two characters; a blank is as wide as the first of them.
+        let shown = text[start..end].replace('\r', " ");
+        let marked = range.end.min(end) - start;
+        let whole = marked + shown[marked..].trim_end().len();
         Excerpt {
-            text: &text[start..end],
+            text: shown[..whole].to_owned(),
             from_line_start: start == line_start,
-            range: range.start - start..range.end.min(end) - start,
+            range: range.start - start..marked,
         }
     }
 
@@ -143,8 +147,8 @@ impl Place {
     }
 }
 
-struct Excerpt<'a> {
-    text: &'a str,
+struct Excerpt {
+    text: String,
     /// It begins where its line does, so that its columns are the file's.
     from_line_start: bool,
     range: Range<usize>,

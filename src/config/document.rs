@@ -108,6 +108,18 @@ impl Table {
         }
     }
 
+    /// Adds an item to the list of a key, which is made where it is missing.
+    pub(super) fn append(&mut self, key: &str, item: Node) {
+        let list = self.0.iter_mut().find(|entry| entry.key == key);
+        match list.map(|entry| &mut entry.node.value) {
+            Some(Value::List(items)) => items.push(item),
+            _ => {
+                let span = item.span;
+                self.set(key, Node::list(vec![item], span));
+            }
+        }
+    }
+
     /// The table at `path`, made where it is missing; what is no table on the way is replaced.
     pub(super) fn at(&mut self, path: &[&str], span: Span) -> &mut Self {
         let mut table = self;

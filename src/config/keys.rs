@@ -184,9 +184,47 @@ pub(super) fn later(table: &str, key: &str) -> Option<&'static str> {
         .map(|(_, _, cure)| *cure)
 }
 
+/// Names of web.config and ARM, and what autoheal.toml calls the same.
+const FOREIGN: [(&str, &str); 15] = [
+    ("timeInterval", "write window = \"2min\""),
+    ("timeTaken", "write time_taken = \"30s\""),
+    ("statusCode", STATUS),
+    ("statusCodes", STATUS),
+    ("statusCodesRange", STATUS),
+    ("slowRequests", SLOW),
+    ("slowRequestsWithPath", SLOW),
+    (
+        "privateBytesInKB",
+        "write when.memory = { private_bytes = \"800MiB\" }",
+    ),
+    (
+        "triggers",
+        "write a [[rule]] for each trigger, with when.status, when.slow, ...",
+    ),
+    ("actions", DO),
+    ("actionType", DO),
+    (
+        "customAction",
+        "write do = [{ run = [\"PROGRAM\", \"ARG\"] }]",
+    ),
+    ("minProcessExecutionTime", "write min_uptime = \"1min\""),
+    ("processPath", "write command = [\"PROGRAM\", \"ARG\"]"),
+    (
+        "autoHealRules",
+        "write a [[rule]] for each trigger, with when.status, when.slow, ...",
+    ),
+];
+const STATUS: &str = "write when.status = { codes = \"500-599\", count = 10, window = \"30s\" }";
+const SLOW: &str = "write when.slow = { time_taken = \"30s\", count = 5, window = \"2min\" }";
+const DO: &str = "write do = [\"recycle\"]";
+
 /// What to do about an unknown key of a table.
 pub(super) fn cure(table: &str, key: &str) -> String {
     let known = of(table);
+    let mut foreign = FOREIGN.iter();
+    if let Some((_, cure)) = foreign.find(|(name, _)| name.eq_ignore_ascii_case(key)) {
+        return (*cure).to_owned();
+    }
     if let Some(near) = nearest(key, known) {
         return format!("did you mean {near}?");
     }

@@ -17,6 +17,18 @@ pub(in crate::config) fn parse(name: &str, text: &str) -> Result<Duration, (Stri
     })
 }
 
+/// Reads `d.hh:mm:ss` too, as IIS writes more than a day.
+pub(in crate::config) fn parse_with_days(
+    name: &str,
+    text: &str,
+) -> Result<Duration, (String, String)> {
+    let days = text.trim().split_once('.').and_then(|(days, rest)| {
+        let days = days.parse::<u64>().ok().filter(|days| *days <= 400)?;
+        Some(Duration::from_secs(days * 24 * 3600) + exact(rest)?)
+    });
+    days.map_or_else(|| parse(name, text), Ok)
+}
+
 fn exact(text: &str) -> Option<Duration> {
     let parts: Vec<_> = text.split(':').collect();
     let [hours, minutes, seconds] = parts[..] else {
@@ -61,6 +73,14 @@ mod tests {
         assert_eq!(secs("00:00:45"), Ok(45));
         assert_eq!(secs("29:00:00"), Ok(29 * 3600));
         assert_eq!(secs(" 00:05:00 "), Ok(300));
+    }
+
+    #[test]
+    fn iis_writes_days_before_a_dot() {
+        let secs = |text| parse_with_days("time", text).map(|d| d.as_secs());
+        assert_eq!(secs("1.05:00:00"), Ok(29 * 3600));
+        assert_eq!(secs("05:00:00"), Ok(5 * 3600));
+        assert!(secs("1.5").is_err() && secs("99999.00:00:00").is_err());
     }
 
     #[test]

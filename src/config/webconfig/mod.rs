@@ -3,8 +3,12 @@
 //! The result is the document that an autoheal.toml of the same meaning would make. Sections that
 //! are not ours are passed over; what is wrong inside ours is said in the file's own words.
 
+mod candidates;
 mod iis_only;
 mod launcher;
+mod malformed;
+mod pool_shapes;
+mod pools;
 #[cfg(test)]
 mod tests;
 mod triggers;
@@ -22,6 +26,13 @@ use super::{
 
 /// Our sections of `system.webServer`.
 const OURS: [&str; 3] = ["monitoring", "httpPlatform", "aspNetCore"];
+/// Elements of an application pool, which people put into a web.config.
+const OF_POOLS: [&str; 4] = [
+    "applicationPools",
+    "recycling",
+    "periodicRestart",
+    "processModel",
+];
 
 /// Reads a file's text, which the report knows as `source`.
 pub(super) fn read(
@@ -39,6 +50,15 @@ pub(super) fn read(
             return table;
         }
     };
+    if let Some(range) = xml::transform(&parsed) {
+        report.partial = true;
+        report.error(
+            Span::new(source, range),
+            "this is a transform (XDT): it changes another web.config and is none itself",
+            "give what it makes: dotnet publish writes the whole web.config into its folder",
+        );
+        return table;
+    }
     let root = Element::new(parsed.root_element(), source);
     if root.name() != "configuration" {
         misplaced_root(&root, report);
@@ -48,32 +68,97 @@ pub(super) fn read(
         around,
         root: report.dir(root.span()).to_path_buf(),
     };
-    let mut sections = Vec::new();
     let found_before = report.found();
-    for child in root.children() {
-        match child.name() {
-            "system.webServer" => collect(&child, &mut sections, report),
-            "location" if is_whole_site(&child) => {
-                for inner in child.children() {
-                    match inner.name() {
-                        "system.webServer" => collect(&inner, &mut sections, report),
-                        _ => misplaced(&inner, report),
-                    }
-                }
-            }
-            "location" => passed_over(&child, report),
-            _ => misplaced(&child, report),
-        }
+    let mut found = Found::default();
+    let host = root.children_named("system.applicationHost").next();
+    found.look(&root, host.is_some(), report);
+    candidates::choose(&mut found.sections, &found.handlers, report);
+    sections_into(&mut table, &found.sections, &context, report);
+    if let Some(host) = host {
+        pools::read(&host, &mut table, report);
+    } else {
+        candidates::commented(&parsed, &found.sections, source, report);
     }
-    if sections.is_empty() && report.found() == found_before {
+    if table.0.is_empty() && found.sections.is_empty() && report.found() == found_before {
         report.warning(
             root.span(),
             "nothing in this web.config is for autoheal",
             "add <monitoring>, <httpPlatform> or <aspNetCore> to <system.webServer>",
         );
     }
-    sections_into(&mut table, &sections, &context, report);
     table
+}
+
+/// What a file has for us.
+#[derive(Default)]
+struct Found<'a, 'i> {
+    sections: Vec<Element<'a, 'i>>,
+    handlers: Vec<Element<'a, 'i>>,
+}
+
+impl<'a, 'i> Found<'a, 'i> {
+    /// In an applicationHost.config (`is_host`) a location is a site: the only one is ours.
+    fn look(&mut self, root: &Element<'a, 'i>, is_host: bool, report: &mut Report) {
+        let mut elsewhere = Vec::new();
+        for child in root.children() {
+            match child.name() {
+                "system.webServer" => self.collect(&child, report),
+                "location" if is_whole_site(&child) => self.location(&child, report),
+                "location" => elsewhere.push(child),
+                "system.applicationHost" => {}
+                _ => misplaced(&child, report),
+            }
+        }
+        elsewhere.retain(|location| of_location(location).next().is_some());
+        match elsewhere[..] {
+            [site] if is_host && self.sections.is_empty() => self.location(&site, report),
+            _ => elsewhere
+                .iter()
+                .for_each(|other| passed_over(other, report)),
+        }
+    }
+
+    fn location(&mut self, location: &Element<'a, 'i>, report: &mut Report) {
+        for inner in location.children() {
+            match inner.name() {
+                "system.webServer" => self.collect(&inner, report),
+                _ => misplaced(&inner, report),
+            }
+        }
+    }
+
+    /// Our sections of one `system.webServer`; what may be one of them misspelt is reported.
+    fn collect(&mut self, server: &Element<'a, 'i>, report: &mut Report) {
+        for child in server.children() {
+            let name = child.name();
+            if OURS.contains(&name) {
+                self.sections.push(child);
+            } else if name == "handlers" {
+                self.handlers.push(child);
+            } else if OF_POOLS.contains(&name) {
+                of_a_pool(&child, report);
+            } else if ["autoHealRules", "autoHeal"].contains(&name) {
+                report.error(
+                    child.span(),
+                    format!("<{name}> is no section of web.config: ARM calls it so"),
+                    "write <monitoring><triggers> ... </triggers><actions value=\"Recycle\" />\
+                     </monitoring>",
+                );
+            } else if let Some(near) = keys::nearest(name, &OURS) {
+                report.error(
+                    child.span(),
+                    format!("unknown section <{name}>"),
+                    format!("did you mean <{near}>?"),
+                );
+            } else if ["triggers", "actions"].contains(&name) {
+                report.error(
+                    child.span(),
+                    format!("<{name}> stands outside of <monitoring>"),
+                    "put <monitoring> ... </monitoring> around <triggers> and <actions>",
+                );
+            }
+        }
+    }
 }
 
 fn sections_into(
@@ -85,52 +170,18 @@ fn sections_into(
     let mut seen: Vec<&str> = Vec::new();
     for section in sections {
         let name = section.name();
-        let starts_worker = name != "monitoring";
         if seen.contains(&name) {
             report.error(
                 section.span(),
                 format!("a second <{name}>"),
                 "keep one; the other may stand in a comment: <!-- ... -->",
             );
-        } else if starts_worker && seen.iter().any(|seen| *seen != "monitoring") {
-            report.error(
-                section.span(),
-                "<httpPlatform> and <aspNetCore> both start a worker",
-                "keep the one whose processPath starts your app",
-            );
-        } else if starts_worker {
-            launcher::read(section, table, context, report);
-        } else {
+        } else if name == "monitoring" {
             triggers::read(section, table, context, report);
+        } else {
+            launcher::read(section, table, context, report);
         }
         seen.push(name);
-    }
-}
-
-/// Our sections of one `system.webServer`; what may be one of them misspelt is reported.
-fn collect<'a, 'i>(
-    server: &Element<'a, 'i>,
-    sections: &mut Vec<Element<'a, 'i>>,
-    report: &mut Report,
-) {
-    for child in server.children() {
-        if OURS.contains(&child.name()) {
-            sections.push(child);
-            continue;
-        }
-        if let Some(near) = keys::nearest(child.name(), &OURS) {
-            report.error(
-                child.span(),
-                format!("unknown section <{}>", child.name()),
-                format!("did you mean <{near}>?"),
-            );
-        } else if ["triggers", "actions"].contains(&child.name()) {
-            report.error(
-                child.span(),
-                format!("<{}> stands outside of <monitoring>", child.name()),
-                "put <monitoring> ... </monitoring> around <triggers> and <actions>",
-            );
-        }
     }
 }
 
@@ -141,12 +192,15 @@ fn is_whole_site(location: &Element<'_, '_>) -> bool {
         .is_none_or(|path| matches!(path.text.trim(), "" | "."))
 }
 
+/// Our sections in a location.
+fn of_location<'a, 'i>(location: &Element<'a, 'i>) -> impl Iterator<Item = Element<'a, 'i>> {
+    let servers = location.children_named("system.webServer");
+    let sections = servers.flat_map(|server| server.children());
+    sections.filter(|section| OURS.contains(&section.name()))
+}
+
 fn passed_over(location: &Element<'_, '_>, report: &mut Report) {
-    let inner = location.children().flat_map(|server| {
-        let sections: Vec<_> = server.children().collect();
-        sections
-    });
-    for section in inner.filter(|section| OURS.contains(&section.name())) {
+    for section in of_location(location) {
         report.warning(
             section.span(),
             format!(
@@ -159,9 +213,24 @@ fn passed_over(location: &Element<'_, '_>, report: &mut Report) {
     }
 }
 
+fn of_a_pool(element: &Element<'_, '_>, report: &mut Report) {
+    let name = element.name();
+    let around = match name {
+        "applicationPools" => "<configuration><system.applicationHost>",
+        _ => "<configuration><system.applicationHost><applicationPools><add name=\"POOL\">",
+    };
+    report.error(
+        element.span(),
+        format!("<{name}> is a part of applicationHost.config, not of web.config"),
+        format!("put it into {around}, or give IIS's applicationHost.config"),
+    );
+}
+
 fn misplaced(element: &Element<'_, '_>, report: &mut Report) {
     let name = element.name();
-    if OURS.contains(&name) {
+    if OF_POOLS.contains(&name) {
+        of_a_pool(element, report);
+    } else if OURS.contains(&name) {
         report.error(
             element.span(),
             format!("<{name}> stands outside of <system.webServer>"),

@@ -59,7 +59,7 @@ const SLOW: Shape = Shape {
 };
 const STATUS: Shape = Shape {
     attributes: &[],
-    children: &["add", "clear"],
+    children: &["add", "clear", "remove"],
     wrong: &[
         ("statusCode", STATUS_CURE),
         ("status", STATUS_CURE),
@@ -87,12 +87,17 @@ const STATUS_ADD: Shape = Shape {
         ("interval", "write timeInterval"),
     ],
 };
+const REMOVE: Shape = Shape {
+    attributes: &["statusCode", "subStatusCode", "win32StatusCode"],
+    children: &[],
+    wrong: &[],
+};
 const MEMORY: Shape = Shape {
     attributes: &["privateBytesInKB"],
     children: &[],
     wrong: &[ADD, ("count", "remove it: memory is no count")],
 };
-const MEMORY_CURE: &str = "write <memory privateBytesInKB=\"819200\" /> for 800 MiB";
+const MEMORY_CURE: &str = "it is an attribute: write <memory privateBytesInKB=\"{KB}\" />";
 const RANGE_CURE: &str = "that is the ARM name; write <add statusCode=\"500\" .../> for each \
                           status, or a [[rule]] with codes = \"500-599\" in autoheal.toml";
 const STATUS_CURE: &str =
@@ -200,7 +205,7 @@ fn read_trigger(trigger: &Element<'_, '_>, rules: &mut Rules, report: &mut Repor
         }
         "statusCode" => {
             trigger.check(&STATUS, report);
-            for add in trigger.children_named("add").take(rules.room()) {
+            for add in left(trigger, report).into_iter().take(rules.room()) {
                 add.check(&STATUS_ADD, report);
                 warn_of_range(&add, report);
                 warn_of_path(&add, report);
@@ -213,6 +218,33 @@ fn read_trigger(trigger: &Element<'_, '_>, rules: &mut Rules, report: &mut Repor
         }
         _ => {}
     }
+}
+
+/// The statuses that the list leaves: `<clear />` and `<remove>` take earlier ones.
+fn left<'a, 'i>(list: &Element<'a, 'i>, report: &mut Report) -> Vec<Element<'a, 'i>> {
+    let mut adds = Vec::new();
+    for child in list.entries(report) {
+        match child.name() {
+            "add" => adds.push(child),
+            "clear" => adds.clear(),
+            "remove" => {
+                child.check(&REMOVE, report);
+                let text = |element: &Element<'_, '_>, name: &str| {
+                    let written = element.attribute(name);
+                    written.map_or("", |written| written.text).trim().to_owned()
+                };
+                let same = |add: &Element<'_, '_>| {
+                    let of = |name| text(add, name) == text(&child, name);
+                    of("statusCode") && of("subStatusCode")
+                };
+                if child.need("statusCode", "500", report).is_some() {
+                    adds.retain(|add| !same(add));
+                }
+            }
+            _ => {}
+        }
+    }
+    adds
 }
 
 fn warn_of_range(add: &Element<'_, '_>, report: &mut Report) {

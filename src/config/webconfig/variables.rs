@@ -7,7 +7,7 @@ use super::{
         document::{Entry, Node, Table, Value},
     },
     launcher::tell,
-    xml::{Element, Shape},
+    xml::{self, Element, Shape},
 };
 
 const VARIABLES: Shape = Shape {
@@ -46,7 +46,7 @@ pub(super) fn read(launcher: &Element<'_, '_>, report: &mut Report) -> Vec<Own> 
     let mut own: Vec<Own> = Vec::new();
     for list in launcher.children_named("environmentVariables") {
         list.check(&VARIABLES, report);
-        for child in list.children() {
+        for child in list.entries(report) {
             match child.name() {
                 "clear" => own.clear(),
                 "remove" => {
@@ -97,6 +97,7 @@ pub(super) fn set(
         let expanded = variables.expand_own(&variable.name, &variable.value);
         tell(&expanded, variable.value_span, report);
         fixed_port(variable, table, report);
+        windows_path(variable, report);
         let env = table.at(&["worker", "env"], span);
         env.0.retain(|entry| entry.key != variable.name);
         env.0.push(Entry {
@@ -116,6 +117,21 @@ pub(super) fn set(
             let env = table.at(&["worker", "env"], span);
             env.set(name, Node::text(value, span));
         }
+    }
+}
+
+/// On Windows folders are separated by another sign.
+fn windows_path(variable: &Own, report: &mut Report) {
+    let is_path = variable.name.to_ascii_uppercase().ends_with("PATH");
+    if is_path && variable.value.contains(';') {
+        report.warning(
+            variable.value_span,
+            "a semicolon separates no folders here: it is a part of their names",
+            format!(
+                "write value=\"{}\"",
+                xml::escape(&variable.value.replace(';', ":"))
+            ),
+        );
     }
 }
 

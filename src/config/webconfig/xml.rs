@@ -2,16 +2,24 @@
 
 use std::ops::Range;
 
-use super::super::{
-    app_service::{Part, Written},
-    diagnostic::{Report, Span},
-    keys,
+use super::{
+    super::{
+        app_service::{Part, Written},
+        diagnostic::{Report, Span},
+        keys,
+    },
+    malformed,
 };
 
+/// A file that declares more namespaces is refused: each element may repeat all of them.
+const MOST_NAMESPACES: usize = 1000;
 /// Deeper files are refused; web.config needs seven levels.
 const DEEPEST: usize = 200;
 /// An element with more is refused: telling its attributes apart takes the square of their number.
 const MOST_ATTRIBUTES: usize = 500;
+
+/// A list of more entries is refused.
+const MOST_ENTRIES: usize = 1000;
 
 /// An element of the file.
 #[derive(Clone, Copy)]
@@ -53,6 +61,20 @@ impl<'a, 'i> Element<'a, 'i> {
         elements.map(move |node| Self { node, source })
     }
 
+    /// The entries of a list, where `<remove>` is looked for among all that came before it.
+    pub(super) fn entries(&self, report: &mut Report) -> Vec<Self> {
+        let mut entries: Vec<_> = self.children().take(MOST_ENTRIES + 1).collect();
+        if let Some(more) = entries.get(MOST_ENTRIES) {
+            report.error(
+                more.span(),
+                format!("<{}> has more than {MOST_ENTRIES} entries", self.name()),
+                "remove those that mean the same",
+            );
+            entries.pop();
+        }
+        entries
+    }
+
     pub(super) fn children_named(
         &self,
         name: &'static str,
@@ -86,10 +108,13 @@ impl<'a, 'i> Element<'a, 'i> {
             }
             Some(found) => Some(found),
             None => {
-                // A misspelt one is reported as what it is.
+                // A misspelt one is reported as what it is, and so is ARM's shorter name.
+                let name_lower = name.to_lowercase();
+                let most = (name.len() / 5).max(2);
                 let misspelt = |written: &str| {
-                    let (written, name) = (written.to_lowercase(), name.to_lowercase());
-                    strsim::damerau_levenshtein(&written, &name) <= 2
+                    let written = written.to_lowercase();
+                    let distance = strsim::damerau_levenshtein(&written, &name_lower);
+                    distance <= most || (written.len() > 4 && name_lower.starts_with(&written))
                 };
                 if !self.node.attributes().any(|a| misspelt(a.name())) {
                     report.error(
@@ -103,21 +128,18 @@ impl<'a, 'i> Element<'a, 'i> {
         }
     }
 
+    /// The first text in it, without the blanks around it.
+    pub(super) fn text(&self) -> &'a str {
+        self.node.text().unwrap_or_default().trim()
+    }
+
     /// Reports whatever the element may not hold.
     pub(super) fn check(&self, shape: &Shape, report: &mut Report) {
         let element = self.name();
         for attribute in self.node.attributes() {
             let name = attribute.name();
             let span = Span::new(self.source, attribute.range_qname());
-            if let Some(namespace) = attribute.namespace() {
-                if namespace.contains("XML-Document-Transform") {
-                    report.error(
-                        span,
-                        "this is a transform file: it changes another web.config",
-                        "give the web.config that it was applied to",
-                    );
-                }
-            } else if !shape.attributes.contains(&name) {
+            if attribute.namespace().is_none() && !shape.attributes.contains(&name) {
                 let what = format!("<{element}> has no attribute {name}");
                 report.error(span, what, self.cure(name, shape.attributes, shape));
             }
@@ -136,12 +158,17 @@ impl<'a, 'i> Element<'a, 'i> {
             let written = text.text().unwrap_or_default();
             if let Some(at) = written.find(|c: char| !c.is_whitespace()) {
                 let start = text.range().start + at;
-                let length = written[at..].lines().next().unwrap_or_default().len();
-                report.error(
-                    Span::new(self.source, start..start + length),
-                    format!("text in <{element}> means nothing"),
-                    "remove it; a comment is written <!-- ... -->",
-                );
+                let line = written[at..].lines().next().unwrap_or_default();
+                let range = start..start + line.len();
+                let wrong = match line.starts_with("//") || line.starts_with('#') {
+                    true => malformed::not_a_comment(range, line),
+                    false => Unreadable {
+                        range,
+                        what: format!("text in <{element}> means nothing"),
+                        cure: "remove it; a comment is written <!-- ... -->".to_owned(),
+                    },
+                };
+                report.error(Span::new(self.source, wrong.range), wrong.what, wrong.cure);
             }
         }
     }
@@ -149,7 +176,10 @@ impl<'a, 'i> Element<'a, 'i> {
     fn cure(&self, name: &str, known: &[&str], shape: &Shape) -> String {
         let wrong = shape.wrong.iter().find(|(wrong, _)| *wrong == name);
         match (wrong, keys::nearest(name, known)) {
-            (Some((_, cure)), _) => (*cure).to_owned(),
+            (Some((_, cure)), _) => {
+                let number = Some(self.text()).filter(|text| text.parse::<u64>().is_ok());
+                cure.replace("{KB}", number.unwrap_or("819200"))
+            }
             (None, Some(near)) => format!("did you mean {near}?"),
             (None, None) if known.is_empty() => "remove it".to_owned(),
             (None, None) => format!("remove it, or use one of: {}", known.join(", ")),
@@ -192,6 +222,40 @@ pub(super) fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
+/// The first thing that makes a file a transform (XDT) of another one.
+pub(super) fn transform(document: &roxmltree::Document<'_>) -> Option<Range<usize>> {
+    let mut attributes = document.descendants().flat_map(|node| node.attributes());
+    let is_transform = |attribute: &roxmltree::Attribute<'_, '_>| {
+        attribute
+            .namespace()
+            .is_some_and(|namespace| namespace.contains("XML-Document-Transform"))
+    };
+    attributes
+        .find(is_transform)
+        .map(|found| found.range_qname())
+}
+
+/// Where one of these elements stands in a comment.
+pub(super) fn commented(
+    document: &roxmltree::Document<'_>,
+    names: &[&'static str],
+) -> Option<(&'static str, Range<usize>)> {
+    let comments = document.descendants().filter(roxmltree::Node::is_comment);
+    comments.into_iter().find_map(|comment| {
+        let range = comment.range();
+        let text = &document.input_text()[range.clone()];
+        names.iter().find_map(|name| {
+            let open = format!("<{name}");
+            let at = text.find(&open).filter(|at| {
+                let rest = &text[at + open.len()..];
+                rest.starts_with(|c: char| c.is_whitespace() || c == '>' || c == '/')
+            })?;
+            let start = range.start + at;
+            Some((*name, start..start + open.len()))
+        })
+    })
+}
+
 /// Why a file is not XML that we read.
 pub(super) struct Unreadable {
     pub(super) range: Range<usize>,
@@ -208,114 +272,93 @@ pub(super) fn parse(text: &str) -> Result<roxmltree::Document<'_>, Unreadable> {
             cure: "give the app's web.config: its first element is <configuration>".to_owned(),
         });
     }
-    if let Some((at, what)) = excessive(text) {
+    if let Some((at, what, cure)) = excessive(text) {
         return Err(Unreadable {
             range: at..at + 1,
             what,
-            cure: "close the elements: each <name> needs a </name>, or ends in />".to_owned(),
+            cure: cure.to_owned(),
         });
     }
-    roxmltree::Document::parse(text).map_err(|error| explain(&error, text))
+    roxmltree::Document::parse(text).map_err(|error| malformed::explain(&error, text))
 }
 
 /// Where the file has more than it can mean, so much that parsing it could take minutes or the
-/// stack. Counted without regard to comments.
-fn excessive(text: &str) -> Option<(usize, String)> {
-    let mut depth = 0usize;
-    for (at, _) in text.match_indices('<') {
-        let rest = &text[at + 1..];
-        let tag = &rest[..rest.find(['>', '<']).unwrap_or(rest.len())];
-        if tag.bytes().filter(|byte| *byte == b'=').count() > MOST_ATTRIBUTES {
-            let what = format!("an element has more than {MOST_ATTRIBUTES} attributes");
-            return Some((at, what));
+/// stack.
+fn excessive(text: &str) -> Option<(usize, String, &'static str)> {
+    let close = "close the elements: each <name> needs a </name>, or ends in />";
+    if let Some((at, _)) = text.match_indices("xmlns").nth(MOST_NAMESPACES) {
+        let what = format!("more than {MOST_NAMESPACES} namespaces (xmlns) are declared");
+        return Some((at, what, "give the app's web.config; it needs none"));
+    }
+    let (mut depth, mut at) = (0usize, 0);
+    while let Some(start) = text[at..].find('<').map(|found| at + found) {
+        let rest = &text[start..];
+        if let Some(end) = passed_over(rest) {
+            at = start + end;
+            continue;
         }
-        match rest.as_bytes().first() {
-            Some(b'/') => depth = depth.saturating_sub(1),
-            Some(b'!' | b'?') => {}
-            _ if tag.ends_with('/') => {}
-            _ => depth += 1,
+        let tag = Tag::of(rest);
+        if tag.attributes > MOST_ATTRIBUTES {
+            let what = format!("an element has more than {MOST_ATTRIBUTES} attributes");
+            return Some((start, what, close));
+        }
+        let inner = &rest[1..tag.length];
+        if inner.starts_with('/') {
+            depth = depth.saturating_sub(1);
+        } else if !inner.starts_with(['!', '?']) && !inner.trim_end_matches('>').ends_with('/') {
+            depth += 1;
         }
         if depth > DEEPEST {
             let what = format!("elements are nested more than {DEEPEST} deep");
-            return Some((at, what));
+            return Some((start, what, close));
         }
+        at = start + tag.length;
     }
     None
 }
 
-fn explain(error: &roxmltree::Error, text: &str) -> Unreadable {
-    use roxmltree::Error as E;
-    let position = error.pos();
-    let mut at = offset(text, position);
-    let (what, cure) = match error {
-        E::DtdDetected => {
-            at = text.find("<!DOCTYPE").unwrap_or(0);
-            (
-                "a DTD is not read: it could make a small file endless".to_owned(),
-                "remove the <!DOCTYPE ...> part; web.config has none".to_owned(),
-            )
-        }
-        E::UnexpectedCloseTag(expected, found, _) => (
-            format!("</{found}> closes <{expected}>"),
-            format!("write </{expected}> first, or close <{expected} .../> where it begins"),
-        ),
-        E::UnclosedRootNode | E::UnexpectedEndOfStream => {
-            at = text.trim_end().len();
-            (
-                "the file ends before its elements do".to_owned(),
-                "close every element: each <name> needs a </name>, or ends in />".to_owned(),
-            )
-        }
-        E::DuplicatedAttribute(name, _) => (
-            format!("the attribute {name} stands twice in one element"),
-            "keep one of them".to_owned(),
-        ),
-        E::MalformedEntityReference(_) | E::UnknownEntityReference(..) => (
-            "a bare & is not allowed in XML".to_owned(),
-            "write &amp; for &, &lt; for < and &quot; for a quote".to_owned(),
-        ),
-        E::InvalidAttributeValue(_) => (
-            "a < is not allowed in an attribute".to_owned(),
-            "write &lt; for <, or close the quote before it".to_owned(),
-        ),
-        E::UnknownNamespace(prefix, _) => (
-            format!("the prefix {prefix}: is not declared"),
-            format!("remove {prefix}:, or declare it with xmlns:{prefix}=\"...\""),
-        ),
-        E::InvalidComment(_) => (
-            "-- is not allowed inside a comment".to_owned(),
-            "take the -- out; a comment is written <!-- ... -->".to_owned(),
-        ),
-        _ => (
-            "this is not well-formed XML".to_owned(),
-            "write <name attribute=\"value\" />: a space before each attribute, = and quotes \
-             around each value"
-                .to_owned(),
-        ),
-    };
-    let length = text[at..]
-        .find(|c: char| c.is_whitespace() || c == '>')
-        .unwrap_or(0)
-        .clamp(0, 60);
-    Unreadable {
-        range: at..at + length,
-        what,
-        cure,
-    }
+/// The length of a comment or of character data; all of the rest if it does not end.
+fn passed_over(rest: &str) -> Option<usize> {
+    let kinds = [("<!--", "-->"), ("<![CDATA[", "]]>")];
+    let (_, end) = kinds.iter().find(|(begin, _)| rest.starts_with(begin))?;
+    Some(rest.find(end).map_or(rest.len(), |at| at + end.len()))
 }
 
-fn offset(text: &str, position: roxmltree::TextPos) -> usize {
-    let row = usize::try_from(position.row).unwrap_or(1).saturating_sub(1);
-    let column = usize::try_from(position.col).unwrap_or(1).saturating_sub(1);
-    let line_start = match row {
-        0 => 0,
-        _ => text
-            .match_indices('\n')
-            .nth(row - 1)
-            .map_or(text.len(), |(at, _)| at + 1),
-    };
-    text[line_start..]
-        .char_indices()
-        .nth(column)
-        .map_or(text.len(), |(at, _)| line_start + at)
+/// A tag, as far as the parser would read it.
+struct Tag {
+    length: usize,
+    attributes: usize,
+}
+
+impl Tag {
+    fn of(rest: &str) -> Self {
+        let mut attributes = 0;
+        let mut quote = None;
+        for (i, byte) in rest.bytes().enumerate().skip(1) {
+            match (quote, byte) {
+                // The parser stops here: it is not allowed in a tag.
+                (_, b'<') => {
+                    return Self {
+                        length: i,
+                        attributes,
+                    };
+                }
+                (Some(open), _) if open == byte => quote = None,
+                (Some(_), _) => {}
+                (None, b'>') => {
+                    return Self {
+                        length: i + 1,
+                        attributes,
+                    };
+                }
+                (None, b'"' | b'\'') => quote = Some(byte),
+                (None, b'=') => attributes += 1,
+                (None, _) => {}
+            }
+        }
+        Self {
+            length: rest.len(),
+            attributes,
+        }
+    }
 }

@@ -1,0 +1,232 @@
+//! `<system.applicationHost>`: how IIS recycles an application pool becomes rules and limits.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        app_service::{Written, timespan},
+        diagnostic::{Report, Span},
+        document::{Node, Table, Value},
+    },
+    pool_shapes::{self, SECTIONS, Say},
+    xml::Element,
+};
+use crate::units::format_duration;
+
+/// One pool: what it says itself, else what the defaults of all pools say.
+struct Pool<'a, 'i> {
+    layers: Vec<Element<'a, 'i>>,
+}
+
+/// Reads the pool into the rules and limits of `table`.
+pub(super) fn read(host: &Element<'_, '_>, table: &mut Table, report: &mut Report) {
+    let lists: Vec<_> = host.children_named("applicationPools").collect();
+    let Some(list) = lists.first() else {
+        return;
+    };
+    list.check(&pool_shapes::POOLS, report);
+    let mut pools = Vec::new();
+    for child in list.entries(report) {
+        match child.name() {
+            "clear" => pools.clear(),
+            "remove" => pools.retain(|pool| name(pool) != name(&child)),
+            "add" => pools.push(child),
+            _ => {}
+        }
+    }
+    if let [_, _, ..] = pools[..] {
+        let names: Vec<_> = pools.iter().take(20).map(|pool| name(pool)).collect();
+        report.error(
+            list.span(),
+            format!(
+                "{} application pools: {}; autoheal stands before one",
+                pools.len(),
+                names.join(", ")
+            ),
+            "keep the <add> of your app's pool alone, in a copy of this file",
+        );
+        return;
+    }
+    let defaults = list.children_named("applicationPoolDefaults");
+    let pool = Pool {
+        layers: pools.into_iter().chain(defaults).collect(),
+    };
+    pool.check(report);
+    pool.limits(table, report);
+    pool.rules(table, report);
+    pool.schedule(report);
+    pool.say(report);
+}
+
+fn name<'a>(pool: &Element<'a, '_>) -> &'a str {
+    pool.attribute("name").map_or("", |name| name.text.trim())
+}
+
+impl<'a, 'i> Pool<'a, 'i> {
+    /// The elements at a path like `recycling/periodicRestart`, the pool's own before the defaults.
+    fn sections(&self, path: &'static str) -> Vec<Element<'a, 'i>> {
+        let mut found = self.layers.clone();
+        for step in path.split('/').filter(|step| !step.is_empty()) {
+            let inner = found
+                .iter()
+                .flat_map(|element| element.children_named(step));
+            found = inner.collect();
+        }
+        found
+    }
+
+    fn check(&self, report: &mut Report) {
+        for (path, shape) in &SECTIONS {
+            for element in self.sections(path) {
+                element.check(shape, report);
+            }
+        }
+    }
+
+    /// An attribute that is written and not blank.
+    fn written(&self, path: &'static str, name: &str) -> Option<Written<'a>> {
+        let sections = self.sections(path);
+        let found = sections.iter().find_map(|element| element.attribute(name));
+        found.filter(|written| !written.text.trim().is_empty())
+    }
+
+    /// Whether an attribute says `word`.
+    fn is(&self, path: &'static str, name: &str, word: &str) -> Option<Span> {
+        let written = self.written(path, name)?;
+        let same = written.text.trim().eq_ignore_ascii_case(word);
+        same.then_some(written.span)
+    }
+
+    /// A number above 0, which means off.
+    fn number(&self, path: &'static str, name: &'static str, report: &mut Report) -> Option<Node> {
+        let written = self.written(path, name)?;
+        let Ok(number) = written.text.trim().parse::<u32>() else {
+            report.error(
+                written.span,
+                format!(
+                    "{name} wants a whole number, not \"{}\"",
+                    written.text.trim()
+                ),
+                format!("write {name}=\"NUMBER\", digits only; 0 means off"),
+            );
+            return None;
+        };
+        let node = Node::new(Value::Integer(number.into()), written.span);
+        (number > 0).then(|| node.named(name))
+    }
+
+    /// A time above 0, which means off.
+    fn time(&self, path: &'static str, name: &'static str, report: &mut Report) -> Option<Node> {
+        let written = self.written(path, name)?;
+        let read = timespan::parse_with_days(name, written.text);
+        match read {
+            Ok(Duration::ZERO) => None,
+            Ok(time) => Some(Node::text(format_duration(time), written.span).named(name)),
+            Err((what, cure)) => {
+                report.error(written.span, what, cure);
+                None
+            }
+        }
+    }
+
+    /// What means the same here.
+    fn limits(&self, table: &mut Table, report: &mut Report) {
+        if let Some(span) = self.is("recycling", "disallowOverlappingRotation", "true") {
+            let recycle = table.at(&["recycle"], span);
+            recycle.set("strategy", Node::text("in-place", span));
+        }
+        for (node, section, key) in [
+            (
+                self.time("processModel", "startupTimeLimit", report),
+                "recycle",
+                "start_timeout",
+            ),
+            // It covers what is in flight and the exit: the first takes the time.
+            (
+                self.time("processModel", "shutdownTimeLimit", report),
+                "recycle",
+                "drain_timeout",
+            ),
+            (
+                self.number("", "queueLength", report),
+                "parking",
+                "requests",
+            ),
+        ] {
+            if let Some(node) = node {
+                table.at(&[section], node.span).set(key, node);
+            }
+        }
+    }
+
+    fn rules(&self, table: &mut Table, report: &mut Report) {
+        const RESTART: &str = "recycling/periodicRestart";
+        let requests = self.number(RESTART, "requests", report);
+        push(
+            table,
+            "periodicRestart requests",
+            "requests",
+            "count",
+            requests,
+        );
+        let memory = self.number(RESTART, "privateMemory", report).map(|node| {
+            let kib = match node.value {
+                Value::Integer(kib) => format!("{kib}KiB"),
+                _ => String::new(),
+            };
+            Node::text(kib, node.span).named("privateMemory")
+        });
+        push(
+            table,
+            "periodicRestart privateMemory",
+            "memory",
+            "private_bytes",
+            memory,
+        );
+    }
+
+    fn schedule(&self, report: &mut Report) {
+        for list in self.sections("recycling/periodicRestart/schedule") {
+            for add in list.children_named("add").take(1) {
+                report.warning(
+                    add.span(),
+                    "no rule has a schedule in this version of autoheal",
+                    "let cron call autoheal recycle",
+                );
+            }
+        }
+    }
+
+    /// What has no meaning here, each with the nearest thing.
+    fn say(&self, report: &mut Report) {
+        let mut said = Vec::new();
+        for Say {
+            path,
+            names,
+            unless,
+            what,
+            cure,
+        } in &pool_shapes::SAY
+        {
+            let written = names.iter().find_map(|name| self.written(path, name));
+            let Some(written) = written else { continue };
+            let text = written.text.trim();
+            if unless.iter().any(|word| word.eq_ignore_ascii_case(text)) || said.contains(what) {
+                continue;
+            }
+            said.push(what);
+            report.warning(written.span, *what, *cure);
+        }
+    }
+}
+
+/// One more rule that recycles when `condition` has `key` at the node's value.
+fn push(table: &mut Table, name: &str, condition: &str, key: &str, node: Option<Node>) {
+    let Some(node) = node else { return };
+    let span = node.span;
+    let mut rule = Table::default();
+    rule.set("name", Node::text(name, span));
+    rule.at(&["when", condition], span).set(key, node);
+    rule.set("do", Node::list(vec![Node::text("recycle", span)], span));
+    table.append("rule", Node::new(Value::Table(rule), span));
+}
