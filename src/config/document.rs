@@ -120,6 +120,14 @@ impl Table {
         }
     }
 
+    /// Adds the items of a list to the list of a key.
+    pub(super) fn extend(&mut self, key: &str, list: Node) {
+        match list.value {
+            Value::List(items) => items.into_iter().for_each(|item| self.append(key, item)),
+            _ => self.append(key, list),
+        }
+    }
+
     /// The table at `path`, made where it is missing; what is no table on the way is replaced.
     pub(super) fn at(&mut self, path: &[&str], span: Span) -> &mut Self {
         let mut table = self;

@@ -34,7 +34,11 @@ pub(super) fn warn(launcher: &Element<'_, '_>, report: &mut Report) {
         if let Some(span) = present(name) {
             report.warning(
                 span,
-                format!("{name} means nothing here: crashes back off from 1 s to 60 s"),
+                format!(
+                    "{name} has no meaning here: crashes have autoheal's own limits (3 restarts at \
+                     once a minute, then after 1 s doubling to 60 s; after ten in a row 503, and a \
+                     try every 5 min)"
+                ),
                 remove(name),
             );
         }
@@ -73,23 +77,12 @@ pub(super) fn warn(launcher: &Element<'_, '_>, report: &mut Report) {
 }
 
 fn children(launcher: &Element<'_, '_>, report: &mut Report) {
-    for (name, why) in [
-        (
-            "recycleOnFileChange",
-            "files are not watched by this version of autoheal",
-        ),
-        (
-            "handlerSettings",
+    for child in launcher.children_named("handlerSettings") {
+        report.warning(
+            child.span(),
             "handler settings mean nothing outside of IIS",
-        ),
-    ] {
-        for child in launcher.children_named(name) {
-            report.warning(
-                child.span(),
-                why,
-                format!("remove <{name}>, or leave it for IIS"),
-            );
-        }
+            "remove <handlerSettings>, or leave it for IIS",
+        );
     }
 }
 

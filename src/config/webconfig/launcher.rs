@@ -14,7 +14,7 @@ use super::{
         document::{Node, Table},
         resolve::window,
     },
-    iis_only, variables,
+    file_change, iis_only, variables,
     xml::{self, Element, Shape},
 };
 use crate::units::format_duration;
@@ -91,6 +91,7 @@ pub(super) fn read(
     }
     variables::set(asp, &own, &variables, span, table, report);
     limits(launcher, table, report);
+    file_change::read(launcher, &variables, table, report);
     iis_only::check_words(launcher, report);
     iis_only::warn(launcher, report);
 }

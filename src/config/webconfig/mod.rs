@@ -4,6 +4,7 @@
 //! are not ours are passed over; what is wrong inside ours is said in the file's own words.
 
 mod candidates;
+mod file_change;
 mod iis_only;
 mod launcher;
 mod malformed;

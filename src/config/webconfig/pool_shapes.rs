@@ -151,6 +151,12 @@ pub(super) const SECTIONS: [(&str, Shape); 7] = [
 ];
 const RESTART: &str = "put it into <periodicRestart>, inside <recycling>";
 
+pub(super) const TIME: Shape = Shape {
+    attributes: &["value"],
+    children: &[],
+    wrong: &[("time", "write value=\"03:00:00\"")],
+};
+
 /// What is said of an attribute that has no meaning here.
 pub(super) struct Say {
     pub(super) path: &'static str,
@@ -181,20 +187,13 @@ const fn say(
 const OFF: &[&str] = &["0", "00:00:00"];
 
 /// Each with the nearest thing that autoheal has.
-pub(super) const SAY: [Say; 13] = [
+pub(super) const SAY: [Say; 12] = [
     say(
         "",
         &["autoStart"],
         &["true"],
         "the worker starts when autoheal does, also with autoStart=\"false\"",
         "remove autoStart, or leave it for IIS; autoheal stop leaves the worker stopped",
-    ),
-    say(
-        "recycling/periodicRestart",
-        &["time"],
-        OFF,
-        "no rule has an age in this version of autoheal",
-        "let cron call autoheal recycle, or write requests=\"NUMBER\"",
     ),
     say(
         "recycling/periodicRestart",

@@ -54,7 +54,6 @@ pub(super) fn read(host: &Element<'_, '_>, table: &mut Table, report: &mut Repor
     pool.check(report);
     pool.limits(table, report);
     pool.rules(table, report);
-    pool.schedule(report);
     pool.say(report);
 }
 
@@ -161,6 +160,10 @@ impl<'a, 'i> Pool<'a, 'i> {
 
     fn rules(&self, table: &mut Table, report: &mut Report) {
         const RESTART: &str = "recycling/periodicRestart";
+        let time = self.time(RESTART, "time", report);
+        push(table, "periodicRestart time", "age", "over", time);
+        let times = self.schedule(report);
+        push(table, "periodicRestart schedule", "schedule", "at", times);
         let requests = self.number(RESTART, "requests", report);
         push(
             table,
@@ -185,16 +188,28 @@ impl<'a, 'i> Pool<'a, 'i> {
         );
     }
 
-    fn schedule(&self, report: &mut Report) {
-        for list in self.sections("recycling/periodicRestart/schedule") {
-            for add in list.children_named("add").take(1) {
-                report.warning(
-                    add.span(),
-                    "no rule has a schedule in this version of autoheal",
-                    "let cron call autoheal recycle",
-                );
+    /// The times of day of the first layer that has a schedule.
+    fn schedule(&self, report: &mut Report) -> Option<Node> {
+        let lists = self.sections("recycling/periodicRestart/schedule");
+        let list = lists.first()?;
+        let mut times: Vec<(&str, Node)> = Vec::new();
+        for child in list.entries(report) {
+            if child.name() == "clear" {
+                times.clear();
+                continue;
+            }
+            child.check(&pool_shapes::TIME, report);
+            let Some(written) = child.need("value", "03:00:00", report) else {
+                continue;
+            };
+            let text = written.text.trim();
+            match child.name() {
+                "remove" => times.retain(|(time, _)| *time != text),
+                _ => times.push((text, Node::text(text, written.span).named("value"))),
             }
         }
+        let times: Vec<_> = times.into_iter().map(|(_, node)| node).collect();
+        (!times.is_empty()).then(|| Node::list(times, list.span()).named("schedule"))
     }
 
     /// What has no meaning here, each with the nearest thing.

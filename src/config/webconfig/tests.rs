@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod launching;
+mod pooling;
 
 fn read(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
     let source = Source {

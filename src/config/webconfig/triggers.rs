@@ -167,7 +167,7 @@ pub(super) fn read(
         (Some(actions), Some(action), false) => {
             let min_uptime = actions::min_uptime(actions, report);
             let rules = rules.into_node(&action, &min_uptime, monitoring.span());
-            table.set("rule", rules);
+            table.extend("rule", rules);
         }
         (_, None, false) if !report.has_errors() => report.warning(
             actions.map_or_else(|| monitoring.span(), |actions| actions.span()),
