@@ -369,6 +369,14 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_windows_ended_look_as_others_do() {
+        let shown = at("a = 1\r\nb = 2\r\n", 7..12).render(false);
+        assert!(shown.contains("b = 2\n"), "{shown}");
+        let shown = at("a = 1\r\nb = 2\r\n", 4..8).render(false);
+        assert!(!shown.contains(['\r', '\u{240d}']), "{shown}");
+    }
+
+    #[test]
     fn there_is_colour_only_when_it_is_asked_for() {
         let found = at("a = 1", 0..1);
         assert!(!found.render(false).contains('\u{1b}'));

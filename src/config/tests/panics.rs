@@ -5,10 +5,18 @@ use proptest::prelude::*;
 use super::*;
 
 fn swallow(name: &str, text: &str) {
+    swallow_bytes(name, text.as_bytes().to_vec());
+}
+
+fn swallow_bytes(name: &str, bytes: Vec<u8>) {
+    let source = Source {
+        bytes,
+        ..source(name, "")
+    };
     let env = |_: &str| Some("%A%".to_owned());
     let is_file = |path: &Path| path.as_os_str().len().is_multiple_of(2);
     let around = around(&env, &is_file);
-    match load(&[source(name, text)], &Overrides::default(), &around) {
+    match load(&[source], &Overrides::default(), &around) {
         Ok(loaded) => drop(describe(&loaded.settings)),
         Err(found) => found.iter().for_each(|found| drop(found.render(true))),
     }
@@ -94,6 +102,27 @@ const XML: &[&str] = &[
     "<!-- -->",
     "<!--",
     "<!DOCTYPE a>",
+    "<system.applicationHost>",
+    "</system.applicationHost>",
+    "<applicationPools>",
+    "</applicationPools>",
+    "<applicationPoolDefaults>",
+    "<recycling>",
+    "<periodicRestart time='1.05:00:00' requests='5' >",
+    "<schedule>",
+    "<add value='03:00' />",
+    "<remove ",
+    "<clear />",
+    "<recycleOnFileChange><file path='a' />",
+    "<environmentVariables>",
+    "<environmentVariable name='A' value='%A%;' />",
+    "<location path='.'>",
+    "<?xml version='1.0'?>",
+    "xmlns:xdt='http://schemas.microsoft.com/XML-Document-Transform' ",
+    "xdt:Transform='x' ",
+    "//",
+    "# a",
+    "“",
     "x",
     "=\"",
     "\n",
@@ -161,6 +190,21 @@ proptest! {
     #[test]
     fn no_xml_makes_the_reader_panic(text in pieces(XML)) {
         swallow("web.config", &text);
+    }
+
+    #[test]
+    fn no_bytes_make_the_readers_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for name in ["a.toml", "web.config", "a.txt", "a.json"] {
+            swallow_bytes(name, bytes.clone());
+        }
+    }
+
+    #[test]
+    fn no_utf_16_makes_the_reader_panic(text in pieces(XML), cut in 0usize..3) {
+        let units = text.encode_utf16().flat_map(u16::to_le_bytes);
+        let mut bytes: Vec<u8> = [0xff, 0xfe].into_iter().chain(units).collect();
+        bytes.truncate(bytes.len() - cut);
+        swallow_bytes("web.config", bytes);
     }
 
     #[test]

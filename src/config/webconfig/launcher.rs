@@ -85,6 +85,15 @@ pub(super) fn read(
         env: context.around.env,
     };
     let span = launcher.span();
+    let offline = context.root.join("app_offline.htm");
+    if (context.around.is_file)(&offline) {
+        report.warning(
+            span,
+            "app_offline.htm stands beside this file: IIS would answer 503 with it, autoheal runs \
+             the app",
+            "remove it; while the app is replaced, autoheal hold parks the requests",
+        );
+    }
     match command(launcher, &variables, context, report) {
         Some(command) => table.at(&["worker"], span).set("command", command),
         None => report.partial = true,

@@ -134,3 +134,36 @@ fn a_path_with_arguments_in_it_is_told_apart() {
     let loaded = launched("processPath=\"my app\"", "");
     assert_eq!(loaded.settings.worker.command, ["/site/my app"]);
 }
+
+#[test]
+fn an_app_that_is_offline_is_said_to_run() {
+    let source = Source {
+        name: "web.config".to_owned(),
+        dir: PathBuf::from("/site"),
+        bytes: b"<configuration><system.webServer><httpPlatform processPath='node' />\
+                 </system.webServer></configuration>"
+            .to_vec(),
+    };
+    let around = Surroundings {
+        env: &|_| None,
+        is_file: &|path| path == Path::new("/site/app_offline.htm"),
+        cwd: PathBuf::from("/here"),
+        machine: Machine::default(),
+    };
+    let loaded = load(&[source], &Overrides::default(), &around).unwrap();
+    assert!(
+        loaded.warnings[0]
+            .what
+            .starts_with("app_offline.htm stands beside")
+    );
+}
+
+#[test]
+fn folders_separated_as_on_windows_are_told() {
+    let variable = "<environmentVariables>\
+        <environmentVariable name=\"PythonPath\" value=\"a;b\" />\
+        <environmentVariable name=\"LIST\" value=\"a;b\" /></environmentVariables>";
+    let warnings = launched("processPath=\"node\"", variable).warnings;
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].cure, "write value=\"a:b\"");
+}
