@@ -60,6 +60,10 @@ pub async fn serve(
         Ok(noted) => noted,
         Err(code) => return Ok(account.refuse(&head.headers, &view, code, None, true)),
     };
+    if noted.websocket && !view.rules.may_tunnel(head.method.as_str(), head.uri.path()) {
+        request::stay(&mut head.headers);
+        noted.websocket = false;
+    }
     let keep = settings.mode != Mode::Relay;
     let upload = (!body.is_end_stream()).then(|| {
         Rc::new(Upload::new(

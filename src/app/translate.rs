@@ -15,7 +15,10 @@ use crate::{
     config::{self, Settings},
     control::{Health, Reloaded},
     forward::thread,
-    observe::tally::Rules,
+    observe::{
+        route::{Limit, Route, Routes},
+        tally::Rules,
+    },
     proxy::steward,
     sense::probe::Question,
     telemetry::log,
@@ -46,7 +49,8 @@ pub(super) fn all(
     pass: &Pass,
     open_files: Option<u64>,
 ) -> Translated {
-    let rules = Arc::new(Rules::new(epoch, settings.policy.conditions()));
+    let rules = Rules::new(epoch, settings.policy.conditions()).with(routes(settings));
+    let rules = Arc::new(rules);
     let data = steward::Config {
         settings: Arc::new(forwarding(settings)),
         rules: rules.clone(),
@@ -89,6 +93,20 @@ fn forwarding(settings: &Settings) -> thread::Settings {
         trusted: Box::new(move |ip| trust.contains(ip)),
         via: [via("1.1"), via("2.0")],
     }
+}
+
+fn routes(settings: &Settings) -> Routes {
+    let routes = settings.routes.iter().map(|one| Route {
+        filter: one.filter.clone(),
+        response: match one.response {
+            config::RouteLimit::Usual => Limit::Usual,
+            config::RouteLimit::None => Limit::None,
+            config::RouteLimit::After(limit) => Limit::After(limit),
+        },
+        slow: one.slow,
+        websocket: one.websocket,
+    });
+    Routes::new(routes.collect())
 }
 
 /// A pseudonym that no other autoheal on the way has.

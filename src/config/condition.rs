@@ -199,7 +199,8 @@ fn memory(node: &Node, report: &mut Report) -> Option<Trigger> {
     })
 }
 
-fn filter(fields: &Fields<'_>, report: &mut Report) -> Option<Filter> {
+/// Reads which requests: `path`, `except`, `methods`.
+pub(super) fn filter(fields: &Fields<'_>, report: &mut Report) -> Option<Filter> {
     let pattern = |report: &mut Report, name: &str, node: &Node| match node.as_text() {
         Some(text) => unit(report, node, text.parse()),
         None => unwanted(

@@ -73,6 +73,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
             write: secs(30),
             tunnel: secs(10 * 60),
         },
+        routes: Vec::new(),
         limits: Limits {
             target: ByteSize::kib(16),
             head: ByteSize::kib(64),

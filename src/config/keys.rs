@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 19] = [
+pub(super) const KEYS: [(&str, &[&str]); 20] = [
     (
         "",
         &[
@@ -22,6 +22,7 @@ pub(super) const KEYS: [(&str, &[&str]); 19] = [
             "budget",
             "journal",
             "log",
+            "route",
             "rule",
         ],
     ),
@@ -68,6 +69,10 @@ pub(super) const KEYS: [(&str, &[&str]); 19] = [
     ("journal", &["segment", "segments"]),
     ("log", &["format", "level"]),
     (
+        "route",
+        &["path", "except", "methods", "response", "slow", "websocket"],
+    ),
+    (
         "rule",
         &["name", "when", "do", "min_uptime", "cooldown", "mode"],
     ),
@@ -111,7 +116,7 @@ const RULE_KEYS: [(&str, &[&str]); 4] = [
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 19] = [
+const LATER: [(&str, &str, &str); 18] = [
     (
         "",
         "tls",
@@ -123,7 +128,6 @@ const LATER: [(&str, &str, &str); 19] = [
         "attach",
         "write [worker] with the command that starts the app",
     ),
-    ("", "route", "remove it; [timeouts] holds for every path"),
     (
         "",
         "dependency",

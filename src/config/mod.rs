@@ -23,6 +23,7 @@ mod model;
 mod options;
 mod reader;
 mod resolve;
+mod routes;
 mod rules;
 mod sentence;
 mod source;
@@ -39,7 +40,8 @@ pub use self::{
     diagnostic::{Diagnostic, Place, Severity, SourceText},
     model::{
         Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking,
-        Port, Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
+        Port, Ready, Recycle, Route, RouteLimit, Settings, StopTo, StrategyChoice, Threads,
+        Timeouts, Worker,
     },
     options::Overrides,
     sentence::{describe, rule_sentence},

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{
-    decide::policy::Policy,
+    decide::{policy::Policy, trigger::Filter},
     units::{ByteSize, Networks, StatusSet},
 };
 
@@ -26,6 +26,8 @@ pub struct Settings {
     pub recycle: Recycle,
     /// How long each side may take.
     pub timeouts: Timeouts,
+    /// What holds for some paths alone; the first that matches holds.
+    pub routes: Vec<Route>,
     /// What a client may ask for.
     pub limits: Limits,
     /// The probe of a ready worker; `None`: none.
@@ -224,6 +226,30 @@ pub struct Timeouts {
     pub write: Duration,
     /// A tunnel, without a byte in either direction.
     pub tunnel: Duration,
+}
+
+/// What holds for the requests of some paths alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Which requests.
+    pub filter: Filter,
+    /// The worker, from a request's dispatch to its response head.
+    pub response: RouteLimit,
+    /// Whether they count as slow.
+    pub slow: bool,
+    /// Whether they may become WebSockets.
+    pub websocket: bool,
+}
+
+/// How long a request of a route may take to its response head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteLimit {
+    /// As long as any.
+    Usual,
+    /// As long as it likes.
+    None,
+    /// So long.
+    After(Duration),
 }
 
 /// What a client may ask for.

@@ -10,7 +10,7 @@ use super::{
     judge::judge,
     model::{Listen, LogFormat, LogLevel, Port, Ready, Settings, StrategyChoice, Threads},
     reader::{Fields, count, duration, flag, one_or_more, size, text, unit, unwanted, word},
-    rules, worker,
+    routes, rules, worker,
 };
 use crate::{
     decide::policy::{self, Strategy},
@@ -35,6 +35,7 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
     parking(&top, &mut settings, report);
     guards(&top, &mut settings, report);
     records(&top, &mut settings, report);
+    routes::read(&top, &mut settings, report);
     rules::read(&top, &mut settings, report);
     worker::check(&top, &settings, report);
     judge(&top, &settings, &around.machine, report);

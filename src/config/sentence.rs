@@ -2,8 +2,8 @@
 
 mod condition;
 
-use self::condition::condition;
-use super::model::{Admin, Listen, Port, Ready, Settings};
+use self::condition::{condition, scope};
+use super::model::{Admin, Listen, Port, Ready, Route, RouteLimit, Settings};
 use crate::{
     decide::policy::{Action, Rule, Strategy},
     units::format_duration,
@@ -37,6 +37,7 @@ pub fn describe(settings: &Settings) -> Vec<String> {
             health.failures
         ));
     }
+    lines.extend(settings.routes.iter().map(route));
     let budget = settings.policy.budget;
     lines.push(format!(
         "Rules recycle at most {} times in {} and {} times a day.",
@@ -55,6 +56,21 @@ fn listen(listen: &Listen) -> String {
         true => format!("{listen} (behind the PROXY protocol)"),
         false => listen.to_string(),
     }
+}
+
+fn route(route: &Route) -> String {
+    let response = match route.response {
+        RouteLimit::Usual => None,
+        RouteLimit::None => Some("may take any time to their answer's head".to_owned()),
+        RouteLimit::After(limit) => {
+            let limit = format_duration(limit);
+            Some(format!("may take {limit} to their answer's head"))
+        }
+    };
+    let slow = (!route.slow).then(|| "never count as slow".to_owned());
+    let plain = (!route.websocket).then(|| "become no WebSockets".to_owned());
+    let all: Vec<_> = [response, slow, plain].into_iter().flatten().collect();
+    format!("Requests{} {}.", scope(&route.filter), all.join(", "))
 }
 
 fn worker(settings: &Settings) -> String {

@@ -8,6 +8,7 @@ mod cures;
 mod effort;
 mod elements;
 mod panics;
+mod routes;
 
 pub(super) fn source(name: &str, text: &str) -> Source {
     Source {
@@ -113,7 +114,9 @@ fn the_shipped_file_names_every_key() {
                 // Keys of inline tables stand behind others.
                 Some(_) => shipped.contains(&format!("{key} = ")),
                 None if table == "listen" => shipped.contains(&format!("{key} = ")),
-                None if matches!(table, "rule") => shipped.contains(&format!("\n# {key}")),
+                None if matches!(table, "rule" | "route") => {
+                    shipped.contains(&format!("\n# {key}"))
+                }
                 None if table == "when" => shipped.contains(&format!("\n# when.{key} = ")),
                 None => {
                     named.iter().any(|(at, name)| *at == table && name == key)

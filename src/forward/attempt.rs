@@ -55,11 +55,12 @@ pub async fn attempt(
     plan: &Plan,
 ) -> Result<Response<Download>, Failed> {
     let start = crate::time::now();
-    let mask = view.rules.matching(plan.method.as_str(), plan.uri.path());
+    let response = view.settings.response_timeout;
+    let look = (view.rules).look(plan.method.as_str(), plan.uri.path(), response);
     let key = thread.enter(
         start,
         &permit,
-        mask,
+        look,
         &plan.method,
         &plan.uri,
         plan.is_replayable(),

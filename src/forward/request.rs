@@ -204,6 +204,12 @@ pub(super) fn switch(headers: &mut HeaderMap) {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
+/// Takes the wish for another protocol out of a prepared request.
+pub fn stay(headers: &mut HeaderMap) {
+    headers.remove(CONNECTION);
+    headers.remove(UPGRADE);
+}
+
 /// RFC 9112 section 6: a length that could be read in two ways is refused.
 fn check_framing(head: &mut Parts, seen: &Seen) -> Result<(), Code> {
     if seen.codings > 0 {

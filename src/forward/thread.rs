@@ -23,6 +23,7 @@ use crate::{
     observe::{
         in_flight::{InFlight, Key},
         ledger::{End, Ledger},
+        route::Look,
         tally::{Counters, Rules},
     },
     time::MonoTime,
@@ -271,14 +272,14 @@ impl Thread {
         &self,
         now: MonoTime,
         permit: &Permit,
-        mask: u64,
+        look: Look,
         method: &Method,
         uri: &Uri,
         replayable: bool,
     ) -> Key {
         let generation = permit.local().member.generation;
         let mut in_flight = self.in_flight.borrow_mut();
-        let key = in_flight.enter(now, generation, mask, method, uri, replayable);
+        let key = in_flight.enter(now, generation, look, method, uri, replayable);
         if let Some(shortest) = in_flight.shortest() {
             self.arm(now + shortest);
         }

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, task::Waker, time::Duration};
 use http::{Method, Uri};
 use slab::Slab;
 
-use super::tally::Rules;
+use super::{route::Look, tally::Rules};
 use crate::{time::MonoTime, words::Generation};
 
 /// Where a request stands in the table of its thread.
@@ -57,6 +57,8 @@ struct Entry {
     /// From here on the worker is measured; `NEVER` while we wait for the client's body.
     since: MonoTime,
     mask: u64,
+    /// Its limit to the response head.
+    response: Option<Duration>,
     slow: u64,
     answered: bool,
     tunnel: bool,
@@ -98,8 +100,8 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// Takes new limits into force: those of the slow rules, and that of the response. What is in
-    /// flight keeps no limit but the response's, since its rules are gone.
+    /// Takes new limits into force: those of the slow rules, and those to the response head. What
+    /// is in flight keeps its own limit to the response head alone, since its rules are gone.
     pub fn set_limits(&mut self, rules: &Rules, response: Option<Duration>) {
         self.queues.clear();
         for (index, time) in rules.slow() {
@@ -109,25 +111,23 @@ impl InFlight {
                 waiting: VecDeque::new(),
             });
         }
-        let mut live: Vec<(Key, MonoTime)> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| !entry.answered)
-            .map(|(index, entry)| {
-                (
-                    Key {
-                        index,
-                        serial: entry.serial,
-                    },
-                    entry.start,
-                )
-            })
-            .collect();
-        live.sort_by_key(|(_, start)| *start);
         for (_, entry) in &mut self.entries {
             (entry.mask, entry.slow) = (0, 0);
         }
-        if let Some(time) = response {
+        let live = self.entries.iter().filter_map(|(_, entry)| entry.response);
+        let mut times: Vec<Duration> = rules.limits().chain(response).chain(live).collect();
+        times.sort_unstable();
+        times.dedup();
+        for time in times {
+            let of = |entry: &Entry| !entry.answered && entry.response == Some(time);
+            let live = self.entries.iter().filter(|(_, entry)| of(entry));
+            let mut live: Vec<(Key, MonoTime)> = live
+                .map(|(index, entry)| {
+                    let serial = entry.serial;
+                    (Key { index, serial }, entry.start)
+                })
+                .collect();
+            live.sort_by_key(|(_, start)| *start);
             self.queues.push(Queue {
                 limit: Limit::Response,
                 time,
@@ -136,12 +136,13 @@ impl InFlight {
         }
     }
 
-    /// An attempt begins: a worker has this request from `now` on. `mask`: the rules that count it.
+    /// An attempt begins: a worker has this request from `now` on. `look`: what its method and path
+    /// mean for it.
     pub fn enter(
         &mut self,
         now: MonoTime,
         generation: Generation,
-        mask: u64,
+        look: Look,
         method: &Method,
         uri: &Uri,
         replayable: bool,
@@ -155,7 +156,8 @@ impl InFlight {
             uri: uri.clone(),
             start: now,
             since: now,
-            mask,
+            mask: look.rules,
+            response: look.response,
             slow: 0,
             answered: false,
             tunnel: false,
@@ -165,7 +167,7 @@ impl InFlight {
         });
         let key = Key { index, serial };
         for queue in &mut self.queues {
-            if queue.takes(mask) {
+            if queue.takes(look) {
                 queue.push(key, now, &self.entries);
             }
         }
@@ -350,10 +352,10 @@ impl Entry {
 }
 
 impl Queue {
-    fn takes(&self, mask: u64) -> bool {
+    fn takes(&self, look: Look) -> bool {
         match self.limit {
-            Limit::Rule(rule) => mask >> rule & 1 == 1,
-            Limit::Response => true,
+            Limit::Rule(rule) => look.rules >> rule & 1 == 1,
+            Limit::Response => look.response == Some(self.time),
         }
     }
 

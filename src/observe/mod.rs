@@ -5,4 +5,5 @@
 
 pub mod in_flight;
 pub mod ledger;
+pub mod route;
 pub mod tally;

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use super::route::{Look, Routes};
 use crate::{
     decide::trigger::{Filter, Trigger},
     units::StatusSet,
@@ -20,16 +21,20 @@ pub struct Rules {
     /// Tells one configuration's counters from another's.
     epoch: u64,
     /// One for each condition of the policy's rules, in order.
-    looks: Vec<Look>,
+    looks: Vec<Looks>,
     /// The rules that look at requests at all, and at every request alike.
     any: u64,
     /// The rules that look at some requests.
     filtered: Vec<(usize, Filter)>,
+    /// The rules that look at slow requests.
+    slow: u64,
+    /// What holds for some requests alone.
+    routes: Routes,
 }
 
 /// What one rule looks at on the request path.
 #[derive(Debug)]
-enum Look {
+enum Looks {
     Nothing,
     Requests,
     Status(StatusSet),
@@ -46,14 +51,15 @@ impl Rules {
         };
         for (index, trigger) in triggers.enumerate() {
             rules.looks.push(match trigger {
-                Trigger::Requests { .. } => Look::Requests,
-                Trigger::Status { codes, .. } => Look::Status(codes.clone()),
-                Trigger::Slow { time_taken, .. } => Look::Slow(*time_taken),
+                Trigger::Requests { .. } => Looks::Requests,
+                Trigger::Status { codes, .. } => Looks::Status(codes.clone()),
+                Trigger::Slow { time_taken, .. } => Looks::Slow(*time_taken),
                 Trigger::Age { .. }
                 | Trigger::File { .. }
                 | Trigger::Memory { .. }
-                | Trigger::Schedule { .. } => Look::Nothing,
+                | Trigger::Schedule { .. } => Looks::Nothing,
             });
+            rules.slow |= u64::from(matches!(trigger, Trigger::Slow { .. })) << index;
             match trigger.filter() {
                 Some(filter) if filter.is_any() => rules.any |= 1 << index,
                 Some(filter) => rules.filtered.push((index, filter.clone())),
@@ -61,6 +67,37 @@ impl Rules {
             }
         }
         rules
+    }
+
+    /// With routes, of the same configuration.
+    #[must_use]
+    pub fn with(mut self, routes: Routes) -> Self {
+        self.routes = routes;
+        self
+    }
+
+    /// What a request's method and path mean for it, `response` being every request's limit to
+    /// the response head.
+    #[must_use]
+    pub fn look(&self, method: &str, path: &str, response: Option<Duration>) -> Look {
+        let look = Look {
+            rules: self.matching(method, path),
+            response,
+        };
+        let route = self.routes.of(method, path);
+        route.map_or(look, |route| route.narrow(look, self.slow))
+    }
+
+    /// Whether a request may become a WebSocket.
+    #[must_use]
+    pub fn may_tunnel(&self, method: &str, path: &str) -> bool {
+        let route = self.routes.of(method, path);
+        route.is_none_or(|route| route.websocket)
+    }
+
+    /// The limits to the response head that some requests have of their own.
+    pub fn limits(&self) -> impl Iterator<Item = Duration> {
+        self.routes.limits()
     }
 
     /// Which configuration these belong to.
@@ -85,7 +122,7 @@ impl Rules {
             .iter()
             .enumerate()
             .filter_map(|(index, look)| match look {
-                Look::Slow(taken) => Some((index, *taken)),
+                Looks::Slow(taken) => Some((index, *taken)),
                 _ => None,
             })
     }
@@ -140,12 +177,12 @@ impl Counters {
                 return;
             };
             let matching = match look {
-                Look::Nothing => return,
-                Look::Requests => true,
-                Look::Status(codes) => codes.contains(outcome),
-                Look::Slow(_) if slow >> index & 1 == 1 => return,
+                Looks::Nothing => return,
+                Looks::Requests => true,
+                Looks::Status(codes) => codes.contains(outcome),
+                Looks::Slow(_) if slow >> index & 1 == 1 => return,
                 // It became slow after the steward last looked.
-                Look::Slow(limit) => taken >= *limit,
+                Looks::Slow(limit) => taken >= *limit,
             };
             bump(&cell.total);
             if matching {

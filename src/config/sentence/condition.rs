@@ -100,7 +100,8 @@ fn at_least(share: Option<Share>) -> String {
     share.map_or_else(String::new, |share| format!(" (at least {share} of all)"))
 }
 
-fn scope(filter: &Filter) -> String {
+/// Which requests, as the end of a clause.
+pub(super) fn scope(filter: &Filter) -> String {
     let paths = |paths: &[crate::units::PathPattern]| {
         let texts: Vec<_> = paths.iter().map(ToString::to_string).collect();
         texts.join(" or ")

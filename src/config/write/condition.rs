@@ -91,19 +91,30 @@ fn schedule(calendar: &Calendar, spread: Duration) -> Inline {
         )
 }
 
-fn filtered(inline: Inline, filter: &Filter) -> Inline {
+/// Which requests, as keys and values; what does not narrow is left out.
+pub(super) fn filter_lines(filter: &Filter) -> Vec<(&'static str, String)> {
     let Filter {
         path,
         except,
         methods,
     } = filter;
-    let some = |texts: Vec<String>| (!texts.is_empty()).then(|| one_or_list(texts));
     let paths = |patterns: &[crate::units::PathPattern]| {
         let texts = patterns.iter().map(|pattern| quoted(pattern.as_str()));
-        some(texts.collect())
+        texts.collect()
     };
-    inline
-        .maybe("path", paths(path))
-        .maybe("except", paths(except))
-        .maybe("methods", some(methods.iter().map(|m| quoted(m)).collect()))
+    let methods = methods.iter().map(|method| quoted(method)).collect();
+    let all: [(_, Vec<String>); 3] = [
+        ("path", paths(path)),
+        ("except", paths(except)),
+        ("methods", methods),
+    ];
+    let some = all.into_iter().filter(|(_, texts)| !texts.is_empty());
+    some.map(|(key, texts)| (key, one_or_list(texts))).collect()
+}
+
+fn filtered(inline: Inline, filter: &Filter) -> Inline {
+    let lines = filter_lines(filter);
+    lines
+        .into_iter()
+        .fold(inline, |inline, (key, value)| inline.with(key, value))
 }

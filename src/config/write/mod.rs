@@ -5,6 +5,7 @@
 //! until it can be written: everything is taken apart without a rest.
 
 mod condition;
+mod routes;
 mod rules;
 mod sections;
 #[cfg(test)]

@@ -60,6 +60,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         worker,
         recycle,
         timeouts,
+        routes: _,
         limits,
         health,
         parking,

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{super::model::Settings, Origin, rules::rule, sections::sections};
+use super::{super::model::Settings, Origin, routes::route, rules::rule, sections::sections};
 use crate::words::one_line;
 
 /// The whole file.
@@ -19,6 +19,12 @@ pub(super) fn file(settings: &Settings, origin: &Origin) -> String {
             line(&mut text, format_args!("[{}]", section.name));
         }
         for (key, value) in section.lines {
+            line(&mut text, format_args!("{key} = {value}"));
+        }
+    }
+    for own in &settings.routes {
+        text.push_str("\n[[route]]\n");
+        for (key, value) in route(own) {
             line(&mut text, format_args!("{key} = {value}"));
         }
     }

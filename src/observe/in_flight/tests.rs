@@ -32,7 +32,7 @@ fn enter(table: &mut InFlight, ms: u64) -> Key {
     table.enter(
         at(ms),
         G,
-        u64::MAX,
+        look(u64::MAX, Some(10_000)),
         &Method::GET,
         &Uri::from_static("/"),
         true,
@@ -123,4 +123,11 @@ fn queues_stay_as_short_as_what_is_in_flight() {
     }
     assert!(table.queues.iter().all(|queue| queue.waiting.len() < 100));
     assert_eq!(table.entries.len(), 1);
+}
+
+fn look(rules: u64, response_ms: Option<u64>) -> Look {
+    Look {
+        rules,
+        response: response_ms.map(Duration::from_millis),
+    }
 }

@@ -10,6 +10,7 @@ mod parking;
 pub(crate) mod proxy;
 mod proxy_protocol;
 mod replay;
+mod routes;
 mod shutdown;
 mod upstream;
 mod websocket;

@@ -12,7 +12,7 @@ use proptest::{
 use crate::{
     config::{
         defaults,
-        model::{Address, Listen, Output, Port, StopTo, Worker},
+        model::{Address, Listen, Output, Port, Route, RouteLimit, StopTo, Worker},
     },
     decide::{
         policy::{Action, Command, Rule, Strategy as Order},
@@ -203,6 +203,24 @@ pub(super) fn statuses() -> BoxedStrategy<StatusSet> {
         ]),
     ];
     vec(item, 1..4).prop_map(StatusSet::new).boxed()
+}
+
+pub(super) fn routes() -> BoxedStrategy<Vec<Route>> {
+    let limits = prop_oneof![
+        Just(RouteLimit::Usual),
+        Just(RouteLimit::None),
+        time(100, DAY).prop_map(RouteLimit::After),
+    ];
+    let one = (filter(), limits, any::<bool>(), any::<bool>()).prop_map(
+        |(filter, response, slow, websocket)| Route {
+            filter,
+            response,
+            slow,
+            websocket,
+        },
+    );
+    let one = one.prop_filter("pathless", |route| !route.filter.path.is_empty());
+    vec(one, 0..3).boxed()
 }
 
 fn share() -> BoxedStrategy<Share> {

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use proptest::{option, prelude::*, sample::select};
 
 use super::any::{
-    DAY, GIB, HOME, HOUR, absolute, is_readable, listen, rules, size, statuses, target, time,
-    trust, worker,
+    DAY, GIB, HOME, HOUR, absolute, is_readable, listen, routes, rules, size, statuses, target,
+    time, trust, worker,
 };
 use crate::{
     config::{
         defaults,
         model::{
             Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Parking, Port, Ready,
-            Recycle, Settings, StrategyChoice, Threads, Timeouts, Worker,
+            Recycle, Route, Settings, StrategyChoice, Threads, Timeouts, Worker,
         },
     },
     decide::policy::{
@@ -94,13 +94,19 @@ fn recycle(port: Port) -> BoxedStrategy<(Recycle, policy::Recycle)> {
         .boxed()
 }
 
-fn clients() -> BoxedStrategy<(Timeouts, Limits)> {
+fn clients() -> BoxedStrategy<(Timeouts, Limits, Vec<Route>)> {
     let usual = || time(1000, DAY);
     let times = (time(100, DAY), usual(), usual(), usual(), usual(), usual());
     let sizes = (size(1024, 1 << 20), size(4096, 1 << 20));
-    (times, sizes, 10u32..=1000, 1u32..=1_000_000)
+    (times, sizes, 10u32..=1000, 1u32..=1_000_000, routes())
         .prop_map(
-            |((response, head, idle, body, write, tunnel), (target, most), fields, connections)| {
+            |(
+                (response, head, idle, body, write, tunnel),
+                (target, most),
+                fields,
+                connections,
+                routes,
+            )| {
                 let timeouts = Timeouts {
                     response,
                     head,
@@ -115,7 +121,7 @@ fn clients() -> BoxedStrategy<(Timeouts, Limits)> {
                     fields,
                     connections,
                 };
-                (timeouts, limits)
+                (timeouts, limits, routes)
             },
         )
         .boxed()
@@ -201,7 +207,7 @@ pub(super) fn settings() -> BoxedStrategy<Settings> {
 type Parts = (
     Front,
     (Recycle, policy::Recycle),
-    (Timeouts, Limits),
+    (Timeouts, Limits, Vec<Route>),
     (Option<Health>, Parking, Budget, Shutdown),
     (Journal, Log),
     Restart,
@@ -213,7 +219,8 @@ fn put_together(
     rules: Vec<policy::Rule>,
     said: [bool; 5],
 ) -> Settings {
-    let (front, (recycle, order), (timeouts, limits), guards, (journal, log), restart) = parts;
+    let (front, (recycle, order), (timeouts, limits, routes), guards, (journal, log), restart) =
+        parts;
     let (listen, admin, state_dir, threads, trust, mode) = front;
     let (health, parking, budget, shutdown) = guards;
     let mut whole = Settings {
@@ -225,6 +232,7 @@ fn put_together(
         worker,
         recycle,
         timeouts,
+        routes,
         limits,
         parking: parking.clone(),
         journal,
@@ -251,6 +259,7 @@ fn put_together(
     }
     if !clients {
         (whole.timeouts, whole.limits) = (usual.timeouts, usual.limits);
+        whole.routes = usual.routes;
     }
     if !parking {
         whole.parking = usual.parking;
