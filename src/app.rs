@@ -97,11 +97,7 @@ impl Ground {
         Ok(Self {
             started: time::now(),
             open_files: raise_open_files(),
-            bound: settings
-                .listen
-                .iter()
-                .map(listen_on)
-                .collect::<Result<_, _>>()?,
+            bound: listen_on_all(settings)?,
             admin: admin(settings)?,
             journal: open_journal(settings)?,
             pass: Pass::to_stdout()?,
@@ -210,13 +206,19 @@ async fn heal(
     Ok(Control::new(parts, first, fastrand::u64(..)).run().await)
 }
 
-fn listen_on(listen: &config::Listen) -> Result<Listening, Error> {
+fn listen_on_all(settings: &Settings) -> Result<Vec<Listening>, Error> {
+    let bound: Result<Vec<_>, _> = settings.listen.iter().map(listen_on).collect();
+    Ok(bound?.into_iter().flatten().collect())
+}
+
+fn listen_on(listen: &config::Listen) -> Result<Vec<Listening>, Error> {
     let entry = Entry {
         proxy_protocol: listen.proxy_protocol,
     };
     let bound = match &listen.address {
-        config::Address::Tcp(address) => Listening::tcp(*address, entry),
-        config::Address::Unix(path) => Listening::unix(path, entry),
+        config::Address::Tcp(address) => Listening::tcp(*address, entry).map(|one| vec![one]),
+        config::Address::Unix(path) => Listening::unix(path, entry).map(|one| vec![one]),
+        config::Address::Systemd => Listening::inherited(entry),
     };
     bound.map_err(|source| Error::Listen {
         address: listen.to_string(),

@@ -3,9 +3,12 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream},
-    os::unix::{
-        fs::FileTypeExt,
-        net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::FileTypeExt,
+            net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
+        },
     },
     path::{Path, PathBuf},
     sync::Arc,
@@ -29,6 +32,21 @@ const BACKLOG: i32 = 4096;
 /// How many accepted sockets may be on their way to another data thread.
 const DEALT_MAX: usize = 1024;
 
+/// Makes an inherited socket ours alone: no worker may have it too.
+fn take_over(socket: OwnedFd) -> io::Result<Bound> {
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    let raw = RawSocket::from(socket);
+    if !raw.is_listener()? || raw.r#type()? != Type::STREAM {
+        let what = "one of the sockets that systemd passed is not a listening stream";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    raw.set_nonblocking(true)?;
+    Ok(match raw.domain()? {
+        Domain::UNIX => Bound::Unix(OwnedFd::from(raw).into(), None),
+        _ => Bound::Tcp(raw.into()),
+    })
+}
+
 /// What holds for the connections of one entry of `listen`.
 #[derive(Debug, Default)]
 pub struct Entry {
@@ -46,8 +64,8 @@ pub struct Listening {
 #[derive(Debug)]
 enum Bound {
     Tcp(StdTcpListener),
-    /// Its file is removed at the end.
-    Unix(StdUnixListener, PathBuf),
+    /// With the file that is removed at the end.
+    Unix(StdUnixListener, Option<PathBuf>),
 }
 
 impl Listening {
@@ -82,7 +100,28 @@ impl Listening {
         }
         let listener = StdUnixListener::bind(path)?;
         listener.set_nonblocking(true)?;
-        Ok(Self::new(Bound::Unix(listener, path.to_owned()), entry))
+        let file = Some(path.to_owned());
+        Ok(Self::new(Bound::Unix(listener, file), entry))
+    }
+
+    /// Takes over the sockets that systemd listens on for us.
+    ///
+    /// # Errors
+    /// When there is none, or one of them is not a listening stream socket.
+    pub fn inherited(entry: Entry) -> io::Result<Vec<Self>> {
+        let entry = Arc::new(entry);
+        let passed = sd_listen_fds::get().map_err(io::Error::other)?;
+        if passed.is_empty() {
+            let what = "systemd passed no socket (LISTEN_FDS); start it by a .socket unit";
+            return Err(io::Error::new(io::ErrorKind::NotFound, what));
+        }
+        let sockets = passed.into_iter().map(|(_, socket)| {
+            Ok(Self {
+                bound: take_over(socket.into_std())?,
+                entry: entry.clone(),
+            })
+        });
+        sockets.collect()
     }
 
     fn new(bound: Bound, entry: Entry) -> Self {
@@ -99,13 +138,20 @@ impl Listening {
             Bound::Tcp(listener) => listener
                 .local_addr()
                 .map_or_else(|e| e.to_string(), |a| a.to_string()),
-            Bound::Unix(_, path) => format!("unix:{}", path.display()),
+            Bound::Unix(listener, _) => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                path.map_or_else(
+                    || "a unix socket without a name".to_owned(),
+                    |path| format!("unix:{}", path.display()),
+                )
+            }
         }
     }
 
     /// Removes a unix socket's file, at the end.
     pub fn remove_file(&self) {
-        if let Bound::Unix(_, path) = &self.bound {
+        if let Bound::Unix(_, Some(path)) = &self.bound {
             // Somebody may have removed it before us.
             drop(std::fs::remove_file(path));
         }
@@ -193,12 +239,19 @@ pub async fn accept(
         Bound::Unix(listener, _) => Ears::Unix(UnixListener::from_std(listener)?),
     };
     let mut pause = PAUSE_MIN;
+    let mut reserve = spare();
     loop {
         let (socket, ip) = match one(&ears).await {
             Ok(accepted) => accepted,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
-                // No descriptor left, most likely: what waits keeps waiting in the kernel.
+                // No descriptor left, most likely: one who waits is told, with the one that we
+                // kept for this, and the others keep waiting in the kernel.
+                drop(reserve.take());
+                if let Ok(Ok((socket, _))) = tokio::time::timeout(PAUSE_MIN, one(&ears)).await {
+                    refuse(&socket);
+                }
+                reserve = spare();
                 tracing::warn!(%error, retry_in = ?pause, "cannot accept connections");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
@@ -226,6 +279,11 @@ pub async fn accept(
 
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// A descriptor that can be given up when there is no other.
+fn spare() -> Option<std::fs::File> {
+    std::fs::File::open("/dev/null").ok()
+}
 
 async fn one(ears: &Ears) -> io::Result<(Socket, Option<IpAddr>)> {
     match ears {

@@ -35,6 +35,9 @@ fn address(report: &mut Report, name: &str, node: &Node) -> Option<Address> {
         }
         _ => return unwanted(report, name, node, "an address", "write \"0.0.0.0:8080\""),
     };
+    if text == "systemd" {
+        return Some(Address::Systemd);
+    }
     if let Some(path) = text.strip_prefix("unix:") {
         return unix_path(report, node, path).map(Address::Unix);
     }

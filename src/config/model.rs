@@ -69,6 +69,8 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
+    /// The sockets that systemd listens on for us (`LISTEN_FDS`).
+    Systemd,
 }
 
 impl fmt::Display for Address {
@@ -76,6 +78,7 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd => f.write_str("systemd"),
         }
     }
 }

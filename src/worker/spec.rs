@@ -107,7 +107,10 @@ pub(super) const INCIDENT_VARIABLE: &str = "AUTOHEAL_INCIDENT";
 /// were told to listen on.
 pub(super) fn is_ours(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    matches!(&*name, "PORT" | "HTTP_PLATFORM_PORT" | INCIDENT_VARIABLE)
+    // Sockets that were passed to us are not the worker's.
+    let passed = matches!(&*name, "LISTEN_FDS" | "LISTEN_FDNAMES" | "LISTEN_PID");
+    passed
+        || matches!(&*name, "PORT" | "HTTP_PLATFORM_PORT" | INCIDENT_VARIABLE)
         || (name.starts_with("AUTOHEAL_") && name.contains("TOKEN"))
 }
 
@@ -208,6 +211,7 @@ mod tests {
     fn tokens_and_our_own_port_are_kept_from_the_worker() {
         assert!(is_ours(OsStr::new("AUTOHEAL_ADMIN_TOKEN")));
         assert!(is_ours(OsStr::new("PORT")));
+        assert!(is_ours(OsStr::new("LISTEN_FDS")));
         assert!(!is_ours(OsStr::new("AUTOHEAL_CONFIG")));
         assert!(!is_ours(OsStr::new("GITHUB_TOKEN")));
     }

@@ -12,6 +12,7 @@ mod h2;
 mod held;
 mod http;
 mod journal;
+mod listening;
 mod operate;
 mod recycle;
 mod rules;

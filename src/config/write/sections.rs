@@ -103,6 +103,7 @@ fn listen(listen: &Listen, home: &Path) -> String {
     let address = match &listen.address {
         Address::Tcp(address) => display(address),
         Address::Unix(socket) => quoted(&format!("unix:{}", path(socket, home))),
+        Address::Systemd => quoted("systemd"),
     };
     if *listen == Listen::at(listen.address.clone()) {
         return address;

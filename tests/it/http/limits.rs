@@ -290,3 +290,30 @@ fn two_thousand_connections_are_served() {
     let ledger = proxy.settled();
     assert_eq!((ledger.accepted, ledger.completed), (4000, 4000));
 }
+
+#[test]
+fn without_a_descriptor_left_some_are_told_and_service_goes_on() {
+    let (proxy, origin) = start(&["limits.connections=100"]);
+    let used = std::fs::read_dir(format!("/proc/{}/fd", proxy.pid()))
+        .unwrap()
+        .count() as u64;
+    let limit = rustix::process::Rlimit {
+        current: Some(used + 6),
+        maximum: Some(used + 6),
+    };
+    let pid = rustix::process::Pid::from_raw(i32::try_from(proxy.pid()).unwrap());
+    rustix::process::prlimit(pid, rustix::process::Resource::Nofile, limit).unwrap();
+    let mut crowd: Vec<Wire> = (0..20).map(|_| proxy.client()).collect();
+    let told = |client: &mut Wire| {
+        let (said, _) = client.rest(Duration::from_millis(20));
+        String::from_utf8_lossy(&said).contains("details=\"503109\"")
+    };
+    wait_until("one is told", || crowd.iter_mut().any(told));
+    drop(crowd);
+    let mut client = proxy.says("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    let mut worker = origin.accept();
+    worker.head();
+    worker.send(OK);
+    assert_eq!(client.answer().status, 200);
+    assert!(proxy.log().contains("cannot accept connections"));
+}

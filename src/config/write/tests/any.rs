@@ -101,6 +101,7 @@ pub(super) fn listen() -> BoxedStrategy<Vec<Listen>> {
         (any::<[u8; 4]>(), port.clone()).prop_map(|at| Address::Tcp(SocketAddr::from(at))),
         (any::<[u16; 8]>(), port).prop_map(|at| Address::Tcp(SocketAddr::from(at))),
         absolute().prop_map(Address::Unix),
+        Just(Address::Systemd),
     ];
     let one = (address, any::<bool>()).prop_map(|(address, proxy_protocol)| Listen {
         address,
