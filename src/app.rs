@@ -2,6 +2,7 @@
 //!
 //! Nothing is served before everything is bound; a configuration that can't be used starts nothing.
 
+mod certificates;
 mod data;
 mod plane;
 mod signals;
@@ -11,7 +12,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use tokio::sync::{mpsc, watch};
 
-use self::{plane::Plane, translate::Translated};
+use self::{certificates::Certificates, plane::Plane, translate::Translated};
 use crate::{
     accept::{
         deal::THREADS_MAX,
@@ -66,6 +67,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A certificate, a key, or a root.
+    #[error("use TLS: {0}")]
+    Tls(String),
     /// The admin socket.
     #[error("{0}")]
     Admin(#[from] crate::admin::socket::BindError),
@@ -84,6 +88,7 @@ pub enum Error {
 struct Ground {
     started: MonoTime,
     bound: Vec<Listening>,
+    certificates: Certificates,
     admin: Option<Bound>,
     journal: Journal,
     pass: Pass,
@@ -94,10 +99,12 @@ struct Ground {
 impl Ground {
     fn take(settings: &Settings) -> Result<Self, Error> {
         log::init(translate::log(&settings.log))?;
+        let mut certificates = Certificates::default();
         Ok(Self {
             started: time::now(),
             open_files: raise_open_files(),
-            bound: listen_on_all(settings)?,
+            bound: listen_on_all(settings, &mut certificates)?,
+            certificates,
             admin: admin(settings)?,
             journal: open_journal(settings)?,
             pass: Pass::to_stdout()?,
@@ -156,6 +163,9 @@ async fn heal(
     let (change, changes) = mpsc::channel(CHANGES);
     let (orders, order_queue) = order::channel();
     let (to_control, signals) = mpsc::channel(SIGNALS);
+    let (tell, notices) = mpsc::channel(certificates::NEWS_MAX);
+    let _watch = ground.certificates.watch(tell)?;
+    let certificates = ground.certificates.clone();
     tokio::task::spawn_local(signals::listen(to_control)?);
     if let Some(admin) = &ground.admin {
         tokio::task::spawn_local(crate::admin::serve(admin.listener()?, orders));
@@ -169,6 +179,7 @@ async fn heal(
     let outlets = Outlets {
         config: plane.config,
         clients: plane.clients,
+        certificates: ground.certificates.clone(),
     };
     let waiting = occupancy.clone();
     let parts = Parts {
@@ -192,6 +203,8 @@ async fn heal(
         observations,
         samples,
         changes,
+        notices,
+        certificates: Box::new(move || certificates.status()),
         orders: order_queue,
         signals,
         about,
@@ -206,14 +219,24 @@ async fn heal(
     Ok(Control::new(parts, first, fastrand::u64(..)).run().await)
 }
 
-fn listen_on_all(settings: &Settings) -> Result<Vec<Listening>, Error> {
-    let bound: Result<Vec<_>, _> = settings.listen.iter().map(listen_on).collect();
-    Ok(bound?.into_iter().flatten().collect())
+fn listen_on_all(
+    settings: &Settings,
+    certificates: &mut Certificates,
+) -> Result<Vec<Listening>, Error> {
+    let mut bound = Vec::new();
+    for listen in &settings.listen {
+        bound.extend(listen_on(listen, certificates)?);
+    }
+    Ok(bound)
 }
 
-fn listen_on(listen: &config::Listen) -> Result<Vec<Listening>, Error> {
+fn listen_on(
+    listen: &config::Listen,
+    certificates: &mut Certificates,
+) -> Result<Vec<Listening>, Error> {
     let entry = Entry {
         proxy_protocol: listen.proxy_protocol,
+        tls: certificates.front(listen)?,
     };
     let bound = match &listen.address {
         config::Address::Tcp(address) => Listening::tcp(*address, entry).map(|one| vec![one]),
@@ -349,6 +372,7 @@ fn about(settings: &Settings, ground: &Ground, config: Vec<String>) -> About {
 struct Outlets {
     config: watch::Sender<steward::Config>,
     clients: watch::Sender<data::ClientRules>,
+    certificates: Certificates,
 }
 
 /// Puts a new configuration in force on the data threads and gives the control thread its part:
@@ -377,6 +401,9 @@ fn reloading(
             let what = format!("{later}: changed, in force after a restart of autoheal");
             control.warnings.push(what);
         }
+        control
+            .warnings
+            .extend(outlets.certificates.reload(&new.listen));
         outlets.config.send_replace(data);
         outlets.clients.send_replace(clients);
         current = new;

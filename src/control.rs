@@ -120,6 +120,10 @@ pub struct Parts {
     pub samples: mpsc::Receiver<MemorySample>,
     /// Files that changed.
     pub changes: mpsc::Receiver<Changed>,
+    /// What others have to tell operators.
+    pub notices: mpsc::Receiver<Event>,
+    /// The certificates in force, now.
+    pub certificates: Box<dyn Fn() -> Vec<order::CertificateStatus>>,
     /// What operators ask.
     pub orders: mpsc::Receiver<Order>,
     /// What signals ask.
@@ -135,6 +139,7 @@ enum Woken {
     Signal(Signal),
     Seen(Observation),
     Order(Order),
+    Notice(Event),
     Bell,
     Tick,
     Deadline,
@@ -205,6 +210,7 @@ impl Control {
                     Woken::Seen(Observation::FileChanged { path, since })
                 }
                 Some(order) = self.parts.orders.recv() => Woken::Order(order),
+                Some(event) = self.parts.notices.recv() => Woken::Notice(event),
                 () = self.parts.bell.notified() => Woken::Bell,
                 _ = tick.tick() => Woken::Tick,
                 () = tokio::time::sleep_until(Instant::from_std(deadline.to_instant())) => {
@@ -226,6 +232,7 @@ impl Control {
             Woken::Signal(signal) => self.signal(signal),
             Woken::Seen(seen) => self.see(seen),
             Woken::Order(order) => self.order(order),
+            Woken::Notice(event) => self.say(event),
             Woken::Bell => self.tally(),
             Woken::Tick => self.tick(),
             Woken::Deadline => self.engine.handle_timeout(now),

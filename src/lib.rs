@@ -57,6 +57,7 @@ pub mod proxy;
 pub mod sense;
 pub mod telemetry;
 pub mod time;
+pub mod tls;
 pub mod units;
 pub mod words;
 pub mod worker;

@@ -15,15 +15,17 @@ use tokio::time::Instant;
 use tower::Service;
 
 use super::{
-    io::{ClientIo, Phase, Protocol, Shared},
+    io::{ClientIo, Phase, Shared},
     listener::{Arrival, Entry},
     proxy_protocol::{self, Source},
     streams,
+    tls::shake_hands,
 };
 use crate::{
     explain::code::Code,
     proxy::{Client, Download, Peer, Progress, Thread},
     time::{self, MonoTime},
+    tls::front::Protocol,
 };
 
 /// How long a client may take for what is its part.
@@ -31,6 +33,8 @@ use crate::{
 pub struct Deadlines {
     /// For a request's head, from its first byte; also for a new connection's first byte.
     pub head: Duration,
+    /// For a TLS handshake.
+    pub handshake: Duration,
     /// Between two requests.
     pub idle: Duration,
     /// For the next piece of a request's body.
@@ -75,26 +79,47 @@ pub async fn serve<S, E>(
     let Ok(Some(ip)) = tokio::time::timeout(deadlines.head, source).await else {
         return;
     };
+    let (shared, scheme) = match &entry.tls {
+        None => (shared, "http"),
+        Some(front) => match shake_hands(shared, front, deadlines.handshake, &thread).await {
+            Some(shared) => (shared, "https"),
+            None => return,
+        },
+    };
+    let peer = peer(ip, scheme);
     // hyper's buffers cost more than all else: nothing is built before the first byte.
-    match tokio::time::timeout(deadlines.head, shared.protocol()).await {
-        Ok(Ok(Protocol::Http1)) => {}
+    let code = match tokio::time::timeout(deadlines.head, shared.protocol()).await {
+        Ok(Ok(_)) if shared.shakes_hands.get() => Code::TlsToPlain,
+        Ok(Ok(Protocol::Http1)) => {
+            return one_by_one(&shared, peer, thread, (deadlines, limits), stack).await;
+        }
         Ok(Ok(Protocol::Http2)) => {
-            let rules = (deadlines, limits);
-            streams::serve(&shared, peer(ip), thread, rules, stack).await;
+            streams::serve(&shared, peer, thread, (deadlines, limits), stack).await;
             return shared.linger().await;
         }
-        Ok(Err(_)) => return,
-        Err(_) if matches!(shared.phase.get(), Phase::Head(_)) => {
-            thread.refused(Code::HeadTimeout);
-            shared.last_words(&last_words(Code::HeadTimeout));
-            return shared.linger().await;
-        }
-        Err(_) => return,
-    }
+        Err(_) if matches!(shared.phase.get(), Phase::Head(_)) => Code::HeadTimeout,
+        Ok(Err(_)) | Err(_) => return,
+    };
+    thread.refused(code);
+    shared.last_words(&last_words(code));
+    shared.linger().await;
+}
+
+/// Serves the requests of an HTTP/1.1 connection, one after the other.
+async fn one_by_one<S, E>(
+    shared: &Rc<Shared>,
+    peer: Peer,
+    thread: Rc<Thread>,
+    (deadlines, limits): (Deadlines, Limits),
+    stack: impl Fn(Rc<Client>) -> S + 'static,
+) where
+    S: Service<Request<Incoming>, Response = Response<Download>, Error = E> + Clone + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+{
     let progress = Rc::new(Progress::default());
     let watched = shared.clone();
     let duplicate = Box::new(move || watched.duplicate());
-    let client = Rc::new(Client::new(peer(ip), progress.clone(), duplicate));
+    let client = Rc::new(Client::new(peer, progress.clone(), duplicate));
     let service = TowerToHyperService::new(Phased {
         inner: stack(client),
         shared: shared.clone(),
@@ -104,12 +129,12 @@ pub async fn serve<S, E>(
         .max_buf_size(limits.head.max(8192))
         .max_headers(limits.fields)
         .serve_connection(TokioIo::new(ClientIo(shared.clone())), service);
-    let ended = until_end(&mut serving, &shared, &progress, &thread, &deadlines).await;
+    let ended = until_end(&mut serving, shared, &progress, &thread, &deadlines).await;
     let tunnel = shared.tunnel.take();
     if let (Ended::Done, Some(tunnel)) = (&ended, tunnel) {
         let early = serving.into_parts().read_buf;
         shared.phase.set(Phase::Tunnel);
-        return tunnel.run(ClientIo(shared), early).await;
+        return tunnel.run(ClientIo(shared.clone()), early).await;
     }
     let code = match ended {
         Ended::Late(code) => Some(code),
@@ -258,7 +283,8 @@ fn refusal(error: &hyper::Error, status: Option<u16>) -> Option<Code> {
     })
 }
 
-fn last_words(code: Code) -> Vec<u8> {
+/// An answer to a client that hyper has none for.
+pub(super) fn last_words(code: Code) -> Vec<u8> {
     let body = format!("{} {}\n{}\n", code.number(), code.name(), code.meaning());
     let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST);
     format!(
@@ -272,14 +298,14 @@ fn last_words(code: Code) -> Vec<u8> {
     .into_bytes()
 }
 
-fn peer(ip: Option<IpAddr>) -> Peer {
+fn peer(ip: Option<IpAddr>, scheme: &'static str) -> Peer {
     // An IPv4 client of a dual-stack socket is an IPv4 client.
     let ip = ip.map(|ip| ip.to_canonical());
     let value = ip.and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok());
     Peer {
         ip,
         value: value.unwrap_or_else(|| HeaderValue::from_static("unknown")),
-        scheme: HeaderValue::from_static("http"),
+        scheme: HeaderValue::from_static(scheme),
     }
 }
 

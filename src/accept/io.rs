@@ -21,6 +21,7 @@ use tokio::{
 use crate::{
     proxy::Tunnel,
     time::{self, MonoTime},
+    tls::{front::Protocol, stream::Stream},
 };
 
 /// Either kind of client socket.
@@ -30,6 +31,8 @@ pub enum Socket {
     Tcp(TcpStream),
     /// A unix socket.
     Unix(UnixStream),
+    /// TLS over TCP.
+    Tls(Box<Stream>),
 }
 
 /// What a connection is doing, for its deadlines.
@@ -49,15 +52,6 @@ pub enum Phase {
     Tunnel,
 }
 
-/// What a client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1 or older.
-    Http1,
-    /// HTTP/2, as its client knew before (RFC 9113 section 3.3).
-    Http2,
-}
-
 /// How every HTTP/2 connection begins (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -71,6 +65,8 @@ pub struct Shared {
     pub write_stalled: Cell<Option<MonoTime>>,
     /// The client speaks HTTP/1.0: the end of its connection may be the end of an answer.
     pub old: Cell<bool>,
+    /// What came first was the beginning of a TLS handshake.
+    pub shakes_hands: Cell<bool>,
     /// hyper refused a head with this status. Its own answer has no code: it was not sent.
     pub refused: Cell<Option<u16>>,
     /// What follows the answer that is on its way, if it is a tunnel.
@@ -88,10 +84,17 @@ impl Shared {
             phase: Cell::new(Phase::New(now)),
             write_stalled: Cell::new(None),
             old: Cell::new(false),
+            shakes_hands: Cell::new(false),
             refused: Cell::new(None),
             tunnel: RefCell::default(),
             first: RefCell::default(),
         })
+    }
+
+    /// The socket, at the end of what this was for.
+    #[must_use]
+    pub fn into_socket(self) -> Socket {
+        self.socket.into_inner()
     }
 
     /// A second descriptor of the socket.
@@ -101,15 +104,20 @@ impl Shared {
     pub fn duplicate(&self) -> io::Result<StdTcpStream> {
         match &*self.socket.borrow() {
             Socket::Tcp(stream) => Ok(stream.as_fd().try_clone_to_owned()?.into()),
+            Socket::Tls(stream) => Ok(stream.tcp().as_fd().try_clone_to_owned()?.into()),
             Socket::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    /// Waits for the client's first bytes, and tells by them which protocol it speaks.
+    /// What was agreed to be spoken, or else what the client's first bytes are of: they are waited
+    /// for.
     ///
     /// # Errors
     /// When it left without a byte.
     pub async fn protocol(&self) -> io::Result<Protocol> {
+        if let Socket::Tls(stream) = &*self.socket.borrow() {
+            return Ok(stream.protocol());
+        }
         let mut said = Vec::new();
         let mut ended = false;
         while !ended {
@@ -127,6 +135,7 @@ impl Shared {
         } else {
             Protocol::Http1
         };
+        self.shakes_hands.set(said[0] == HANDSHAKE);
         self.first.replace(said.into());
         Ok(protocol)
     }
@@ -156,15 +165,17 @@ impl Shared {
         std::future::poll_fn(|cx| match &*self.socket.borrow() {
             Socket::Tcp(stream) => stream.poll_read_ready(cx),
             Socket::Unix(stream) => stream.poll_read_ready(cx),
+            Socket::Tls(stream) => stream.tcp().poll_read_ready(cx),
         })
         .await
     }
 
     /// Writes what fits at once, when the connection ends and hyper has nothing to say.
     pub fn last_words(&self, words: &[u8]) {
-        let written = match &*self.socket.borrow() {
-            Socket::Tcp(stream) => stream.try_write(words),
-            Socket::Unix(stream) => stream.try_write(words),
+        let written = match &mut *self.socket.borrow_mut() {
+            Socket::Tcp(stream) => stream.try_write(words).map(drop),
+            Socket::Unix(stream) => stream.try_write(words).map(drop),
+            Socket::Tls(stream) => stream.last_words(words),
         };
         // Who does not read them has left.
         drop(written);
@@ -180,6 +191,7 @@ impl Shared {
     pub fn reset(&self) {
         let done = match &*self.socket.borrow() {
             Socket::Tcp(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+            Socket::Tls(stream) => SockRef::from(stream.tcp()).set_linger(Some(Duration::ZERO)),
             // Unix sockets have no reset.
             Socket::Unix(_) => Ok(()),
         };
@@ -214,6 +226,8 @@ impl Shared {
         match &*self.socket.borrow() {
             Socket::Tcp(stream) => stream.try_read(piece),
             Socket::Unix(stream) => stream.try_read(piece),
+            // It is thrown away: nothing need be deciphered.
+            Socket::Tls(stream) => stream.tcp().try_read(piece),
         }
     }
 
@@ -221,6 +235,7 @@ impl Shared {
         match &mut *self.socket.borrow_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 
@@ -240,6 +255,8 @@ impl Shared {
     }
 }
 
+/// With this byte every TLS handshake begins, and no request (RFC 8446 section 5.1).
+pub(super) const HANDSHAKE: u8 = 0x16;
 /// So long a client may take to read our last words.
 const LINGER: Duration = Duration::from_secs(2);
 /// So much of what it still sends is read meanwhile.
@@ -283,6 +300,7 @@ impl AsyncRead for ClientIo {
         let poll = match &mut *self.0.socket.borrow_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Socket::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         };
         ready!(poll)?;
         if buffer.filled().len() > before
@@ -295,7 +313,7 @@ impl AsyncRead for ClientIo {
 }
 
 impl ClientIo {
-    fn wrote(&self, poll: &Poll<io::Result<usize>>) {
+    fn wrote<T>(&self, poll: &Poll<io::Result<T>>) {
         match poll {
             Poll::Ready(_) => self.0.write_stalled.set(None),
             Poll::Pending if self.0.write_stalled.get().is_none() => {
@@ -318,6 +336,7 @@ impl AsyncWrite for ClientIo {
         let poll = match &mut *self.0.socket.borrow_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Socket::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         };
         self.wrote(&poll);
         poll
@@ -334,6 +353,7 @@ impl AsyncWrite for ClientIo {
         let poll = match &mut *self.0.socket.borrow_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
             Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Socket::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
         };
         self.wrote(&poll);
         poll
@@ -343,8 +363,13 @@ impl AsyncWrite for ClientIo {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = match &mut *self.0.socket.borrow_mut() {
+            Socket::Tcp(_) | Socket::Unix(_) => return Poll::Ready(Ok(())),
+            Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        };
+        self.wrote(&poll);
+        poll
     }
 
     /// But for a tunnel left to [`Shared::linger`]: there may be last words.

@@ -25,6 +25,7 @@ use super::{
     deal::{Dealer, Place},
     io::Socket,
 };
+use crate::tls::front::Front;
 
 /// How many connections may wait in the kernel for us to accept them.
 const BACKLOG: i32 = 4096;
@@ -52,6 +53,8 @@ fn take_over(socket: OwnedFd) -> io::Result<Bound> {
 pub struct Entry {
     /// Each begins with a header of the PROXY protocol.
     pub proxy_protocol: bool,
+    /// Each speaks TLS.
+    pub tls: Option<Arc<Front>>,
 }
 
 /// A listening socket, bound before anything is served.
@@ -109,6 +112,7 @@ impl Listening {
     /// # Errors
     /// When there is none, or one of them is not a listening stream socket.
     pub fn inherited(entry: Entry) -> io::Result<Vec<Self>> {
+        let plain = Arc::new(Entry { tls: None, ..entry });
         let entry = Arc::new(entry);
         let passed = sd_listen_fds::get().map_err(io::Error::other)?;
         if passed.is_empty() {
@@ -116,10 +120,13 @@ impl Listening {
             return Err(io::Error::new(io::ErrorKind::NotFound, what));
         }
         let sockets = passed.into_iter().map(|(_, socket)| {
-            Ok(Self {
-                bound: take_over(socket.into_std())?,
-                entry: entry.clone(),
-            })
+            let bound = take_over(socket.into_std())?;
+            let entry = match bound {
+                Bound::Tcp(_) => entry.clone(),
+                // A Unix socket does not speak TLS.
+                Bound::Unix(..) => plain.clone(),
+            };
+            Ok(Self { bound, entry })
         });
         sockets.collect()
     }
@@ -260,7 +267,9 @@ pub async fn accept(
         };
         pause = PAUSE_MIN;
         let Some(place) = tables.dealer.take(me) else {
-            refuse(&socket);
+            if entry.tls.is_none() {
+                refuse(&socket);
+            }
             continue;
         };
         let arrival = Arrival {
@@ -314,6 +323,8 @@ fn hand_over(arrival: Arrival, tables: &Tables, serve: &impl Fn(Arrival)) {
     let accepted = match arrival.socket {
         Socket::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
         Socket::Unix(stream) => stream.into_std().map(Accepted::Unix),
+        // Nothing is TLS before it has been served.
+        Socket::Tls(_) => return,
     };
     let Ok(socket) = accepted else { return };
     let dealt = Dealt {
@@ -362,6 +373,7 @@ fn refuse(socket: &Socket) {
     let written = match socket {
         Socket::Tcp(stream) => stream.try_write(words.as_bytes()),
         Socket::Unix(stream) => stream.try_write(words.as_bytes()),
+        Socket::Tls(_) => return,
     };
     // Who does not read them has left.
     drop(written);

@@ -6,3 +6,4 @@ pub mod io;
 pub mod listener;
 pub mod proxy_protocol;
 mod streams;
+mod tls;

@@ -119,6 +119,7 @@ fn clients(settings: &Settings) -> ClientRules {
     let (timeouts, limits) = (&settings.timeouts, &settings.limits);
     let deadlines = Deadlines {
         head: timeouts.head,
+        handshake: timeouts.handshake,
         idle: timeouts.idle,
         body: timeouts.body,
         write: timeouts.write,

@@ -102,6 +102,7 @@ mod tests {
         let around = Surroundings {
             env: &env,
             is_file: &is_file,
+            flaws: &|_| Vec::new(),
             cwd: root.clone(),
             machine: Machine {
                 memory: Some(ByteSize::mib(16 * 1024)),

@@ -101,6 +101,7 @@ fn convert(
     let at_home = Surroundings {
         env: &env,
         is_file: around.is_file,
+        flaws: &|_| Vec::new(),
         cwd: origin.home.clone(),
         machine: around.machine,
     };
@@ -175,6 +176,7 @@ mod tests {
         let around = Surroundings {
             env: &env,
             is_file: &|path| path.is_file(),
+            flaws: &|_| Vec::new(),
             cwd: dir.to_path_buf(),
             machine: Machine::default(),
         };

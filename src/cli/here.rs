@@ -5,6 +5,7 @@ use std::{env, io, process};
 use crate::{
     config::{Machine, Surroundings},
     os::{cgroup::Cgroup, procfs::Proc},
+    time, tls,
 };
 
 /// This process's environment, files, folder and machine.
@@ -17,6 +18,7 @@ pub(super) fn surroundings() -> io::Result<Surroundings<'static>> {
     Ok(Surroundings {
         env: &|name| env::var(name).ok(),
         is_file: &|path| path.is_file(),
+        flaws: &|asked| tls::flaws(asked, time::wall()),
         cwd: env::current_dir()?,
         machine: Machine {
             memory: proc.memory_total(),

@@ -7,7 +7,7 @@ use super::{
     exit,
 };
 use crate::{
-    control::order::{LedgerStatus, RuleStatus, Status, WorkerStatus},
+    control::order::{CertificateStatus, LedgerStatus, RuleStatus, Status, WorkerStatus},
     units::{ByteSize, format_duration},
     words::one_line,
 };
@@ -64,6 +64,9 @@ fn page(status: &Status) -> String {
     );
     row("listens", &status.listen.join(", "));
     row("config", &status.config.join(", "));
+    for certificate in &status.certificates {
+        row("tls", &certificate_line(certificate));
+    }
     for worker in &status.workers {
         row("worker", &worker_line(worker));
     }
@@ -107,6 +110,23 @@ fn page(status: &Status) -> String {
         &format!("{} connections", connections.join(" + ")),
     );
     page
+}
+
+fn certificate_line(one: &CertificateStatus) -> String {
+    let time = match u64::try_from(one.remaining_s) {
+        Ok(left) => format!("valid for {}", days(left)),
+        Err(_) => format!("expired {} ago", days(one.remaining_s.unsigned_abs())),
+    };
+    format!("{} for {}, {time}", one.certificate, one.names.join(", "))
+}
+
+/// Seconds, in days where that is enough.
+fn days(seconds: u64) -> String {
+    match seconds / (24 * 3600) {
+        0 => age(seconds * 1000),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
 }
 
 fn worker_line(worker: &WorkerStatus) -> String {
@@ -187,6 +207,12 @@ mod tests {
             state: "serving".to_owned(),
             listen: vec!["0.0.0.0:8080".to_owned()],
             config: vec!["/etc/autoheal.toml".to_owned()],
+            certificates: vec![CertificateStatus {
+                certificate: "/etc/site.pem".to_owned(),
+                names: vec!["a.test".to_owned(), "*.a.test".to_owned()],
+                remaining_s: 83 * 24 * 3600 + 5,
+                ..CertificateStatus::default()
+            }],
             workers: vec![WorkerStatus {
                 generation: 3,
                 state: "ready".to_owned(),
@@ -251,6 +277,7 @@ warning   a rule\\nis off
 autoheal  0.1.0, mode heal, pid 812, up 2h 3min
 listens   0.0.0.0:8080
 config    /etc/autoheal.toml
+tls       /etc/site.pem for a.test, *.a.test, valid for 83 days
 worker    generation 3 ready at 127.0.0.1:41233, up 1min 1s, 4 in flight, pid 990, 740 MiB private
 rule      \"stuck\" cooling for 1min 30s more: 2 of 5 slower than 30s in 2min; \
 held: cooldown; fired 1 times

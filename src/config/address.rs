@@ -3,27 +3,55 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{
+    Surroundings,
     diagnostic::Report,
     document::{Node, Value},
     keys,
     model::{Address, Admin, Listen},
     reader::{Fields, flag, one_or_more, unit, unwanted},
+    tls::{self, Tls},
 };
 use crate::units::Networks;
 
-/// Reads one place to listen at: an address, or a table of an address and its own settings.
-pub(super) fn listen(report: &mut Report, name: &str, node: &Node) -> Option<Listen> {
+/// Reads one place to listen at: an address, or a table of an address and its own settings. `tls`
+/// is what holds where an entry says nothing of it.
+pub(super) fn listen(
+    report: &mut Report,
+    name: &str,
+    node: &Node,
+    tls: Option<&Tls>,
+    around: &Surroundings<'_>,
+) -> Option<Listen> {
+    let usual = |address: Address| Listen {
+        tls: tls
+            .filter(|_| !matches!(address, Address::Unix(_)))
+            .cloned(),
+        ..Listen::at(address)
+    };
     if !matches!(node.value, Value::Table(_)) {
-        return address(report, name, node).map(Listen::at);
+        return address(report, name, node).map(usual);
     }
     let fields = Fields::of(node, "listen", report)?;
     let at = fields.need(report, "address", "\"0.0.0.0:8080\"", address);
     let mut proxy_protocol = false;
     fields.read(report, "proxy_protocol", &mut proxy_protocol, flag);
-    Some(Listen {
-        address: at?,
+    let own = fields.find(report, "tls", tls::tls(around));
+    let listen = Listen {
         proxy_protocol,
-    })
+        ..usual(at?)
+    };
+    match (own, &listen.address, fields.get("tls")) {
+        (Some(Some(_)), Address::Unix(_), Some(node)) => {
+            report.error(
+                node.span,
+                "a Unix socket does not speak TLS",
+                "remove tls: who may use the socket is a matter of its folder's permissions",
+            );
+            None
+        }
+        (Some(own), ..) => Some(Listen { tls: own, ..listen }),
+        (None, ..) => Some(listen),
+    }
 }
 
 fn address(report: &mut Report, name: &str, node: &Node) -> Option<Address> {

@@ -1,6 +1,6 @@
 //! What a new configuration changes while the old one is in force.
 
-use super::model::Settings;
+use super::model::{Listen, Settings};
 
 impl Settings {
     /// Why the worker must be replaced for `new` to hold, as a fragment for people; `None`: it
@@ -23,7 +23,7 @@ impl Settings {
     #[must_use]
     pub fn needs_restart(&self, new: &Self) -> String {
         names(&[
-            ("listen", self.listen != new.listen),
+            ("listen", !alike(&self.listen, &new.listen)),
             ("admin", self.admin != new.admin),
             ("state_dir", self.state_dir != new.state_dir),
             ("threads", self.threads != new.threads),
@@ -31,6 +31,10 @@ impl Settings {
             ("log", self.log != new.log),
         ])
     }
+}
+
+fn alike(old: &[Listen], new: &[Listen]) -> bool {
+    old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.is_like(new))
 }
 
 fn names(parts: &[(&str, bool)]) -> String {

@@ -68,6 +68,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
         timeouts: Timeouts {
             response: secs(4 * 60),
             head: secs(15),
+            handshake: secs(10),
             idle: secs(75),
             body: secs(30),
             write: secs(30),

@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 20] = [
+pub(super) const KEYS: [(&str, &[&str]); 22] = [
     (
         "",
         &[
@@ -11,6 +11,7 @@ pub(super) const KEYS: [(&str, &[&str]); 20] = [
             "mode",
             "threads",
             "trust",
+            "tls",
             "proactive",
             "worker",
             "recycle",
@@ -26,7 +27,9 @@ pub(super) const KEYS: [(&str, &[&str]); 20] = [
             "rule",
         ],
     ),
-    ("listen", &["address", "proxy_protocol"]),
+    ("listen", &["address", "proxy_protocol", "tls"]),
+    ("tls", &["certificate", "key", "client"]),
+    ("tls.client", &["roots", "required"]),
     (
         "worker",
         &[
@@ -59,7 +62,15 @@ pub(super) const KEYS: [(&str, &[&str]); 20] = [
     ("recycle.ready", &["path", "status"]),
     (
         "timeouts",
-        &["response", "head", "idle", "body", "write", "tunnel"],
+        &[
+            "response",
+            "head",
+            "handshake",
+            "idle",
+            "body",
+            "write",
+            "tunnel",
+        ],
     ),
     ("limits", &["target", "head", "fields", "connections"]),
     ("health", &["path", "interval", "timeout", "failures"]),
@@ -116,12 +127,7 @@ const RULE_KEYS: [(&str, &[&str]); 4] = [
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 18] = [
-    (
-        "",
-        "tls",
-        "remove it, and let what stands before autoheal speak TLS",
-    ),
+const LATER: [(&str, &str, &str); 16] = [
     ("", "probes", "remove it, and let probes ask the app itself"),
     (
         "",
@@ -138,11 +144,6 @@ const LATER: [(&str, &str, &str); 18] = [
         "",
         "proxy_protocol",
         "write listen = { address = \"0.0.0.0:8080\", proxy_protocol = true }",
-    ),
-    (
-        "listen",
-        "tls",
-        "remove it, and let what stands before autoheal speak TLS",
     ),
     (
         "worker",

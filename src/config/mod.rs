@@ -29,6 +29,7 @@ mod sentence;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod toml;
 mod webconfig;
 mod worker;
@@ -46,6 +47,7 @@ pub use self::{
     options::Overrides,
     sentence::{describe, rule_sentence},
     source::Source,
+    tls::Tls,
     write::{Origin, Target, Written, write},
 };
 use self::{
@@ -53,7 +55,10 @@ use self::{
     document::Table,
     source::Format,
 };
-use crate::units::ByteSize;
+use crate::{
+    tls::spec::{Asked, Flaw},
+    units::ByteSize,
+};
 
 /// What configuration may ask the world.
 #[derive(Clone)]
@@ -62,6 +67,8 @@ pub struct Surroundings<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Whether there is a file at this absolute path.
     pub is_file: &'a dyn Fn(&Path) -> bool,
+    /// What is wrong with certificates and keys.
+    pub flaws: &'a dyn Fn(Asked<'_>) -> Vec<Flaw>,
     /// The current folder; absolute.
     pub cwd: PathBuf,
     /// What it runs on.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use super::tls::Tls;
 use crate::{
     decide::{policy::Policy, trigger::Filter},
     units::{ByteSize, Networks, StatusSet},
@@ -49,6 +50,8 @@ pub struct Listen {
     pub address: Address,
     /// Each connection begins with a PROXY protocol header that says who the client is.
     pub proxy_protocol: bool,
+    /// Each connection speaks TLS; `None`: plain HTTP.
+    pub tls: Option<Tls>,
 }
 
 impl Listen {
@@ -58,7 +61,17 @@ impl Listen {
         Self {
             address,
             proxy_protocol: false,
+            tls: None,
         }
+    }
+
+    /// Whether its socket and what comes first on its connections are the same; certificates may
+    /// differ.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.address == other.address
+            && self.proxy_protocol == other.proxy_protocol
+            && self.tls.is_some() == other.tls.is_some()
     }
 }
 
@@ -221,6 +234,8 @@ pub struct Timeouts {
     pub response: Duration,
     /// A client, from a request's first byte to the end of its head.
     pub head: Duration,
+    /// A client, for its TLS handshake.
+    pub handshake: Duration,
     /// A client's connection between two requests.
     pub idle: Duration,
     /// A client, between two pieces of a request body.

@@ -10,7 +10,7 @@ use super::{
     judge::judge,
     model::{Listen, LogFormat, LogLevel, Port, Ready, Settings, StrategyChoice, Threads},
     reader::{Fields, count, duration, flag, one_or_more, size, text, unit, unwanted, word},
-    routes, rules, worker,
+    routes, rules, tls, worker,
 };
 use crate::{
     decide::policy::{self, Strategy},
@@ -27,7 +27,7 @@ const HOUR: Duration = secs(3600);
 pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Report) -> Settings {
     let mut settings = defaults::settings(around.cwd.clone());
     let top = Fields::top(table, report);
-    front(&top, &mut settings, report);
+    front(&top, &mut settings, around, report);
     worker::read(&top, &mut settings, report);
     recycle(&top, &mut settings, report);
     clients(&top, &mut settings, report);
@@ -43,13 +43,20 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
 }
 
 /// What stands before the first section.
-fn front(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
-    top.read(
-        report,
-        "listen",
-        &mut settings.listen,
-        one_or_more(address::listen),
-    );
+fn front(
+    top: &Fields<'_>,
+    settings: &mut Settings,
+    around: &Surroundings<'_>,
+    report: &mut Report,
+) {
+    let usual = top.find(report, "tls", tls::tls(around)).flatten();
+    for listen in &mut settings.listen {
+        listen.tls.clone_from(&usual);
+    }
+    let one = |report: &mut Report, name: &str, node: &Node| {
+        address::listen(report, name, node, usual.as_ref(), around)
+    };
+    top.read(report, "listen", &mut settings.listen, one_or_more(one));
     let listen = &mut settings.listen;
     if let (Some(node), true) = (top.get("listen"), listen.len() > MOST_LISTENERS) {
         report.error(
@@ -222,6 +229,7 @@ fn clients(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
         let response = duration(Duration::from_millis(100)..=DAY);
         fields.read(report, "response", &mut to.response, response);
         fields.read(report, "head", &mut to.head, usual());
+        fields.read(report, "handshake", &mut to.handshake, usual());
         fields.read(report, "idle", &mut to.idle, usual());
         fields.read(report, "body", &mut to.body, usual());
         fields.read(report, "write", &mut to.write, usual());

@@ -3,7 +3,10 @@
 mod condition;
 
 use self::condition::{condition, scope};
-use super::model::{Admin, Listen, Port, Ready, Route, RouteLimit, Settings};
+use super::{
+    model::{Admin, Listen, Port, Ready, Route, RouteLimit, Settings},
+    tls::Tls,
+};
 use crate::{
     decide::policy::{Action, Rule, Strategy},
     units::format_duration,
@@ -52,9 +55,19 @@ pub fn describe(settings: &Settings) -> Vec<String> {
 }
 
 fn listen(listen: &Listen) -> String {
-    match listen.proxy_protocol {
-        true => format!("{listen} (behind the PROXY protocol)"),
-        false => listen.to_string(),
+    let tls = match &listen.tls {
+        None => "",
+        Some(Tls { client: None, .. }) => "TLS",
+        Some(_) => "TLS with client certificates",
+    };
+    let proxy = match listen.proxy_protocol {
+        true => "behind the PROXY protocol",
+        false => "",
+    };
+    match (tls, proxy) {
+        ("", "") => listen.to_string(),
+        ("", what) | (what, "") => format!("{listen} ({what})"),
+        (tls, proxy) => format!("{listen} ({tls}, {proxy})"),
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn around<'a>(
     Surroundings {
         env,
         is_file,
+        flaws: &|_| Vec::new(),
         cwd: PathBuf::from("/here"),
         machine: Machine::default(),
     }
@@ -113,7 +114,7 @@ fn the_shipped_file_names_every_key() {
             let here = match table.split_once('.') {
                 // Keys of inline tables stand behind others.
                 Some(_) => shipped.contains(&format!("{key} = ")),
-                None if table == "listen" => shipped.contains(&format!("{key} = ")),
+                None if matches!(table, "listen" | "tls") => shipped.contains(&format!("{key} = ")),
                 None if matches!(table, "rule" | "route") => {
                     shipped.contains(&format!("\n# {key}"))
                 }

@@ -185,6 +185,7 @@ impl Control {
             state: state(&engine, requests),
             listen: about.listen.clone(),
             config: about.config.clone(),
+            certificates: (self.parts.certificates)(),
             workers: self.workers(&engine, now),
             rules: engine
                 .rules

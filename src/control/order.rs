@@ -140,6 +140,9 @@ pub struct Status {
     pub listen: Vec<String>,
     /// The configuration's files.
     pub config: Vec<String>,
+    /// The certificates that clients are shown.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
     /// The workers that exist, the oldest first.
     pub workers: Vec<WorkerStatus>,
     /// The rules in force.
@@ -154,6 +157,21 @@ pub struct Status {
     pub threads: Vec<ThreadStatus>,
     /// What an operator should know, a sentence each.
     pub warnings: Vec<String>,
+}
+
+/// One certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// Its file.
+    pub certificate: String,
+    /// The names that it is for.
+    pub names: Vec<String>,
+    /// It is valid from then on, RFC 3339.
+    pub not_before: String,
+    /// It is valid until then, RFC 3339.
+    pub not_after: String,
+    /// So long; negative: it has expired.
+    pub remaining_s: i64,
 }
 
 /// One generation.

@@ -86,6 +86,8 @@ pub enum Kind {
     ShuttingDown,
     /// The worker listens on another port than it was told to.
     ListensElsewhere,
+    /// A certificate was renewed, can't be, or expires.
+    Certificate,
     /// The journal's disk does not take records, or does again.
     RecordsLost,
 }
@@ -114,6 +116,7 @@ impl Kind {
             Self::Reloaded => "reloaded",
             Self::ShuttingDown => "shutting-down",
             Self::ListensElsewhere => "listens-elsewhere",
+            Self::Certificate => "certificate",
             Self::RecordsLost => "records-lost",
         }
     }

@@ -63,12 +63,20 @@ codes! {
     /// The connection did not begin with a PROXY protocol header of a trusted sender. Only counted
     /// and logged: it is closed.
     BadProxyHeader = 400_107, http_request_error;
+    /// Plain HTTP was sent to an address that speaks TLS.
+    PlainToTls = 400_108, http_request_error;
+    /// TLS was sent to an address that speaks plain HTTP.
+    TlsToPlain = 400_109, http_request_error;
+    /// A client's TLS handshake failed. Never sent, only counted and logged.
+    HandshakeFailed = 400_110, tls_protocol_error;
     /// CONNECT or TRACE.
     MethodNotForwarded = 405_101, http_request_denied;
     /// The client did not finish its request head in time.
     HeadTimeout = 408_101, http_request_error;
     /// The client did not send the next piece of its request's body in time.
     BodyTimeout = 408_102, http_request_error;
+    /// The client did not finish its TLS handshake in time. Never sent, only counted and logged.
+    HandshakeTimeout = 408_103, connection_timeout;
     /// The request target is longer than the limit.
     TargetTooLong = 414_101, http_request_error;
     /// An Expect other than 100-continue.
@@ -173,7 +181,12 @@ impl Code {
         self.number() % 1000 < 200
             && !matches!(
                 self,
-                Self::BadProxyHeader | Self::ClientClosed | Self::AnswerTruncated | Self::TunnelCut
+                Self::BadProxyHeader
+                    | Self::HandshakeFailed
+                    | Self::HandshakeTimeout
+                    | Self::ClientClosed
+                    | Self::AnswerTruncated
+                    | Self::TunnelCut
             )
     }
 
@@ -212,7 +225,7 @@ mod tests {
     use super::*;
 
     /// RFC 9209, section 2.3.
-    const TOKENS: [&str; 11] = [
+    const TOKENS: [&str; 12] = [
         "connection_limit_reached",
         "connection_refused",
         "connection_terminated",
@@ -224,6 +237,7 @@ mod tests {
         "http_response_incomplete",
         "http_response_timeout",
         "proxy_internal_error",
+        "tls_protocol_error",
     ];
 
     #[test]

@@ -17,4 +17,5 @@ mod operate;
 mod recycle;
 mod rules;
 mod support;
+mod tls;
 mod worker_faults;

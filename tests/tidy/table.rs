@@ -68,7 +68,10 @@ pub(crate) const TABLE: &[Row] = &[
     row("admit", &[], &[]),
     row("forward", &["admit", "observe"], &[]),
     row("proxy", &["admit", "forward", "observe"], &[]),
-    row("accept", &["proxy"], &[]),
+    // What TLS is told is plain data; its files are looked at through the surroundings.
+    row("tls::spec", &[], &["tokio", "rustls"]),
+    row("tls", &[], &["hyper", "hyper_util"]),
+    row("accept", &["proxy", "tls"], &[]),
     row("worker", &["os", "sense::probe"], &[]),
     // What hands are given and what they report; where a worker is probed is part of both.
     row(
@@ -92,7 +95,7 @@ pub(crate) const TABLE: &[Row] = &[
     ),
     row(
         "config",
-        &["decide::policy", "decide::trigger"],
+        &["decide::policy", "decide::trigger", "tls::spec"],
         &["tokio", "crate::time::now", "crate::time::wall"],
     ),
     row("journal", &["decide", "config"], RUNTIME),

@@ -19,6 +19,7 @@ fn read_all(sources: &[Source]) -> Result<Loaded, Vec<Diagnostic>> {
     let around = Surroundings {
         env: &|_| None,
         is_file: &|_| false,
+        flaws: &|_| Vec::new(),
         cwd: PathBuf::from("/here"),
         machine: Machine::default(),
     };

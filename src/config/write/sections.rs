@@ -9,6 +9,7 @@ use super::{
             Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, Output, Parking, Port,
             Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
         },
+        tls::Tls,
     },
     value::{Inline, command, key, list, one_or_list, path, quoted},
 };
@@ -112,7 +113,28 @@ fn listen(listen: &Listen, home: &Path) -> String {
     Inline::default()
         .with("address", address)
         .maybe("proxy_protocol", flag(listen.proxy_protocol))
+        .maybe("tls", listen.tls.as_ref().map(|it| tls(it, home)))
         .written()
+}
+
+fn tls(tls: &Tls, home: &Path) -> String {
+    let file = |file: &Path| quoted(&path(file, home));
+    let client = tls.client.as_ref().map(|client| {
+        Inline::default()
+            .with("roots", file(&client.roots))
+            .maybe("required", (!client.required).then(|| "false".to_owned()))
+            .written()
+    });
+    // It stands in one of them and holds for all.
+    let mut client = client.into_iter();
+    let pairs = tls.pairs.iter().map(|pair| {
+        Inline::default()
+            .with("certificate", file(&pair.certificate))
+            .with("key", file(&pair.key))
+            .maybe("client", client.next())
+            .written()
+    });
+    one_or_list(pairs.collect())
 }
 
 fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
@@ -306,6 +328,7 @@ fn of_timeouts(timeouts: &Timeouts, usual: &Timeouts) -> Section {
     let Timeouts {
         response,
         head,
+        handshake,
         idle,
         body,
         write,
@@ -314,6 +337,7 @@ fn of_timeouts(timeouts: &Timeouts, usual: &Timeouts) -> Section {
     let mut to = Section::new("timeouts");
     to.put("response", response, &usual.response, duration);
     to.put("head", head, &usual.head, duration);
+    to.put("handshake", handshake, &usual.handshake, duration);
     to.put("idle", idle, &usual.idle, duration);
     to.put("body", body, &usual.body, duration);
     to.put("write", write, &usual.write, duration);

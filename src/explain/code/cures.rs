@@ -1,6 +1,7 @@
 //! What usually causes each code, the likeliest first, and what to do about it.
 
 mod requests;
+mod tls;
 
 use super::Code;
 

@@ -147,6 +147,7 @@ fn an_app_that_is_offline_is_said_to_run() {
     let around = Surroundings {
         env: &|_| None,
         is_file: &|path| path == Path::new("/site/app_offline.htm"),
+        flaws: &|_| Vec::new(),
         cwd: PathBuf::from("/here"),
         machine: Machine::default(),
     };

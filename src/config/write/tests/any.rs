@@ -13,11 +13,13 @@ use crate::{
     config::{
         defaults,
         model::{Address, Listen, Output, Port, Route, RouteLimit, StopTo, Worker},
+        tls::Tls,
     },
     decide::{
         policy::{Action, Command, Rule, Strategy as Order},
         trigger::{Filter, MemoryLimit, Trigger},
     },
+    tls::spec::{Clients, Files},
     units::{ByteSize, Calendar, Network, Networks, Share, StatusItem, StatusSet, Times, Zone},
     words::Mode,
 };
@@ -103,7 +105,8 @@ pub(super) fn listen() -> BoxedStrategy<Vec<Listen>> {
         absolute().prop_map(Address::Unix),
         Just(Address::Systemd),
     ];
-    let one = (address, any::<bool>()).prop_map(|(address, proxy_protocol)| Listen {
+    let one = (address, any::<bool>(), tls()).prop_map(|(address, proxy_protocol, tls)| Listen {
+        tls: tls.filter(|_| matches!(address, Address::Tcp(_))),
         address,
         proxy_protocol,
     });
@@ -117,6 +120,15 @@ pub(super) fn listen() -> BoxedStrategy<Vec<Listen>> {
     });
     let usual = defaults::settings(PathBuf::new()).listen;
     prop_oneof![Just(usual), several].boxed()
+}
+
+fn tls() -> BoxedStrategy<Option<Tls>> {
+    let pair = (absolute(), absolute()).prop_map(|(certificate, key)| Files { certificate, key });
+    let clients =
+        (absolute(), any::<bool>()).prop_map(|(roots, required)| Clients { roots, required });
+    let tls =
+        (vec(pair, 1..3), option::of(clients)).prop_map(|(pairs, client)| Tls { pairs, client });
+    option::of(tls).boxed()
 }
 
 pub(super) fn trust() -> BoxedStrategy<Networks> {

@@ -96,12 +96,20 @@ fn recycle(port: Port) -> BoxedStrategy<(Recycle, policy::Recycle)> {
 
 fn clients() -> BoxedStrategy<(Timeouts, Limits, Vec<Route>)> {
     let usual = || time(1000, DAY);
-    let times = (time(100, DAY), usual(), usual(), usual(), usual(), usual());
+    let times = (
+        time(100, DAY),
+        usual(),
+        usual(),
+        usual(),
+        usual(),
+        usual(),
+        usual(),
+    );
     let sizes = (size(1024, 1 << 20), size(4096, 1 << 20));
     (times, sizes, 10u32..=1000, 1u32..=1_000_000, routes())
         .prop_map(
             |(
-                (response, head, idle, body, write, tunnel),
+                (response, head, handshake, idle, body, write, tunnel),
                 (target, most),
                 fields,
                 connections,
@@ -110,6 +118,7 @@ fn clients() -> BoxedStrategy<(Timeouts, Limits, Vec<Route>)> {
                 let timeouts = Timeouts {
                     response,
                     head,
+                    handshake,
                     idle,
                     body,
                     write,

@@ -1,6 +1,6 @@
 //! Causes and cures of what lies with the client: codes of status 400 to 499.
 
-use super::{Code, Cures};
+use super::{Code, Cures, tls};
 
 #[expect(
     clippy::too_many_lines,
@@ -71,6 +71,9 @@ pub(super) fn of(code: Code) -> Cures {
                 "add it: trust = [\"203.0.113.0/24\"]",
             ),
         ],
+        Code::PlainToTls => tls::PLAIN_TO_TLS,
+        Code::TlsToPlain => tls::TLS_TO_PLAIN,
+        Code::HandshakeFailed => tls::HANDSHAKE_FAILED,
         Code::MethodNotForwarded => &[
             (
                 "the client takes autoheal for a forward proxy (CONNECT)",
@@ -97,6 +100,7 @@ pub(super) fn of(code: Code) -> Cures {
             "the client's network broke off, or it makes its body slowly as it sends it",
             "for slow makers, raise timeouts.body above their longest pause",
         )],
+        Code::HandshakeTimeout => tls::HANDSHAKE_TIMEOUT,
         Code::TargetTooLong => &[(
             "a query string of more than 16 KiB, often of a form that should be a POST",
             "send the data as a request body",

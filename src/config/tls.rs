@@ -1,0 +1,131 @@
+//! Reads `tls`: pairs of certificate and key, and whether clients show certificates. The files are
+//! looked at, so that what can't be served is said before anything is.
+
+use std::path::PathBuf;
+
+use super::{
+    Surroundings,
+    diagnostic::Report,
+    document::{Node, Value},
+    reader::{Fields, flag, one_or_more, unwanted},
+    resolve::path,
+};
+use crate::tls::spec::{About, Asked, Clients, Files, Flaw};
+
+/// More pairs than one process serves.
+const MOST_PAIRS: usize = 1000;
+
+/// TLS of one place to listen at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// At least one; the first serves clients that ask for no known name.
+    pub pairs: Vec<Files>,
+    /// Whether clients show certificates of their own; `None`: they are not asked.
+    pub client: Option<Clients>,
+}
+
+/// Reads pairs, or that there is no TLS.
+pub(super) fn tls(
+    around: &Surroundings<'_>,
+) -> impl Fn(&mut Report, &str, &Node) -> Option<Option<Tls>> {
+    move |report, name, node| match &node.value {
+        Value::Text(text) if text == "off" => Some(None),
+        Value::Table(_) | Value::List(_) => {
+            let read = one_or_more(|report, name, node| pair(report, name, node, around));
+            let read = read(report, name, node)?;
+            let mut clients = read.iter().filter_map(|(_, client)| client.clone());
+            let client = clients.next();
+            if clients.next().is_some() {
+                report.error(
+                    node.span,
+                    "client stands in two of the pairs",
+                    "keep one of them: it holds for all pairs of the list",
+                );
+                return None;
+            }
+            if read.len() > MOST_PAIRS {
+                report.error(
+                    node.span,
+                    format!("{name} has more than {MOST_PAIRS} pairs"),
+                    "use certificates with several names, or with wildcards",
+                );
+                return None;
+            }
+            let pairs = read.into_iter().map(|(files, _)| files).collect();
+            Some(Some(Tls { pairs, client }))
+        }
+        _ => {
+            let cure =
+                "write { certificate = \"site.pem\", key = \"site.key\" }, or a list of such";
+            unwanted(
+                report,
+                name,
+                node,
+                "a table, a list of tables or \"off\"",
+                cure,
+            )
+        }
+    }
+}
+
+fn pair(
+    report: &mut Report,
+    _: &str,
+    node: &Node,
+    around: &Surroundings<'_>,
+) -> Option<(Files, Option<Clients>)> {
+    let fields = Fields::of(node, "tls", report)?;
+    let certificate = fields.need(report, "certificate", "\"site.pem\"", path);
+    let key = fields.need(report, "key", "\"site.key\"", path);
+    let mut client = Ok(None);
+    if let Some(node) = fields.get("client") {
+        client = clients(report, node, around).map(Some).ok_or(());
+    }
+    let files = Files {
+        certificate: certificate?,
+        key: key?,
+    };
+    let flaws = (around.flaws)(Asked::Pair(&files));
+    tell(report, &fields, flaws)?;
+    Some((files, client.ok()?))
+}
+
+fn clients(report: &mut Report, node: &Node, around: &Surroundings<'_>) -> Option<Clients> {
+    let fields = Fields::of(node, "tls.client", report)?;
+    let mut required = true;
+    fields.read(report, "required", &mut required, flag);
+    let roots = roots(report, &fields, around, "\"ca.pem\"")?;
+    Some(Clients { roots, required })
+}
+
+/// Reads the file of certificates that others are verified by, which must be named.
+fn roots(
+    report: &mut Report,
+    fields: &Fields<'_>,
+    around: &Surroundings<'_>,
+    example: &str,
+) -> Option<PathBuf> {
+    let roots = fields.need(report, "roots", example, path)?;
+    tell(report, fields, (around.flaws)(Asked::Roots(&roots)))?;
+    Some(roots)
+}
+
+/// Tells flaws where the file is named. `None`: one of them is fatal.
+fn tell(report: &mut Report, fields: &Fields<'_>, flaws: Vec<Flaw>) -> Option<()> {
+    let mut usable = Some(());
+    for flaw in flaws {
+        let key = match flaw.about {
+            About::Certificate => "certificate",
+            About::Key => "key",
+            About::Roots => "roots",
+        };
+        let span = fields.get(key).map_or(fields.span, |node| node.span);
+        if flaw.fatal {
+            report.error(span, flaw.what, flaw.cure);
+            usable = None;
+        } else {
+            report.warning(span, flaw.what, flaw.cure);
+        }
+    }
+    usable
+}

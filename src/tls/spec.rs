@@ -1,0 +1,81 @@
+//! What TLS is told, and what can be wrong with its files: plain data.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// Where a pair is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The certificate, then those that issued it, in PEM.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
+}
+
+/// Which file a flaw is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The certificate.
+    Certificate,
+    /// The private key.
+    Key,
+    /// Certificates that others are verified by.
+    Roots,
+}
+
+/// What is wrong with a file, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// Which file.
+    pub about: About,
+    /// It can't be used, rather than being doubtful.
+    pub fatal: bool,
+    /// What is wrong, as a fragment without a full stop.
+    pub what: String,
+    /// What to do.
+    pub cure: String,
+}
+
+impl Flaw {
+    pub(super) fn error(about: About, what: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self {
+            about,
+            fatal: true,
+            what: what.into(),
+            cure: cure.into(),
+        }
+    }
+
+    pub(super) fn warning(about: About, what: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self {
+            fatal: false,
+            ..Self::error(about, what, cure)
+        }
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.what, self.cure)
+    }
+}
+
+/// Whether clients show certificates of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clients {
+    /// Certificates in PEM that theirs must lead to.
+    pub roots: PathBuf,
+    /// Whether a client without one is refused.
+    pub required: bool,
+}
+
+/// Files to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked<'a> {
+    /// A certificate and its key.
+    Pair(&'a Files),
+    /// Certificates that others are verified by.
+    Roots(&'a Path),
+}
