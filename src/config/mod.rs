@@ -116,6 +116,9 @@ pub fn load(
     let mut given = arm::Given::default();
     let read = |source| document(source, around, &mut given, &mut report);
     let documents: Vec<_> = sources.iter().map(read).collect();
+    if !documents.iter().any(|one| matches!(one, Document::Arm(_))) {
+        given.warn_without_template(&mut report);
+    }
     for document in documents {
         merged.overlay(match document {
             Document::Arm(root) => arm::read(&root, &given, around, &mut report),

@@ -281,6 +281,21 @@ fn health(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
         );
         return;
     }
+    if let Some(node) = fields
+        .get("path")
+        .filter(|n| n.alias == Some("healthCheckPath"))
+    {
+        report.warning(
+            node.span,
+            format!(
+                "App Service takes an unhealthy instance from its load balancer; autoheal recycles \
+                 the worker after {} failures, one a minute",
+                health.failures
+            ),
+            "write [health] with path, interval and failures in an autoheal.toml given after this \
+             file to have it otherwise",
+        );
+    }
     settings.policy.health = Some(policy::Health {
         failures: health.failures,
     });

@@ -10,6 +10,8 @@ use super::diagnostic::Diagnostic;
 
 /// The most that is read of one file. Rules are a few kilobytes; more is a mistake.
 const MOST_BYTES: usize = 1 << 20;
+/// The most of a template: Azure takes none that is larger.
+const MOST_BYTES_OF_JSON: usize = 4 << 20;
 
 /// One configuration file as it was read.
 #[derive(Clone, Debug)]
@@ -26,7 +28,8 @@ impl Source {
     /// Reads a file; `cwd` makes its folder absolute.
     ///
     /// # Errors
-    /// When it can't be read or is larger than 1 MiB, as a diagnostic without a place.
+    /// When it can't be read or is larger than 1 MiB (JSON: 4 MiB), as a diagnostic without a
+    /// place.
     pub fn read(path: &Path, cwd: &Path) -> Result<Self, Diagnostic> {
         let name = path.display().to_string();
         let refuse = |what: String, cure: &str| Err(Diagnostic::error(what, cure));
@@ -40,9 +43,13 @@ impl Source {
             }
             _ => {}
         }
-        match read_most(&full) {
-            Ok(bytes) if bytes.len() > MOST_BYTES => refuse(
-                format!("{name} is larger than 1 MiB"),
+        let most = match name.to_ascii_lowercase().ends_with(".json") {
+            true => MOST_BYTES_OF_JSON,
+            false => MOST_BYTES,
+        };
+        match read_most(&full, most) {
+            Ok(bytes) if bytes.len() > most => refuse(
+                format!("{name} is larger than {} MiB", most >> 20),
                 "give a configuration file; rules and settings take a few KiB",
             ),
             Ok(bytes) => {
@@ -63,9 +70,9 @@ impl Source {
 }
 
 /// Reads one byte more than is allowed, so that a pipe or a device can't fill the memory.
-fn read_most(path: &Path) -> io::Result<Vec<u8>> {
+fn read_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
     fs::File::open(path)?
         .take(most.saturating_add(1))
         .read_to_end(&mut bytes)?;

@@ -6,6 +6,7 @@
 )]
 
 mod apps;
+mod arm;
 mod crash;
 mod due;
 mod h2;

@@ -86,10 +86,17 @@ fn custom_action(custom: &impl Part, context: &Context<'_>, report: &mut Report)
     let parameters = custom.value("parameters");
     let line = parameters.map_or("", |parameters| parameters.text);
     let lower = exe.text.to_ascii_lowercase();
-    if lower.contains("daasconsole") || lower.contains("diaglauncher") {
-        let only_collects = ["-collectlogs", "-collect "]
-            .iter()
-            .any(|word| format!("{} ", line.to_ascii_lowercase()).contains(word));
+    let on_linux = ["memorydump", "profiler"].iter().any(|word| {
+        let rest = lower.trim().strip_prefix(word);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    });
+    if on_linux || lower.contains("daasconsole") || lower.contains("diaglauncher") {
+        let only_collects = match on_linux {
+            true => !lower.contains("kill"),
+            false => ["-collectlogs", "-collect "]
+                .iter()
+                .any(|word| format!("{} ", line.to_ascii_lowercase()).contains(word)),
+        };
         let (word, does) = match only_collects {
             true => ("log", "the rule is logged, and nothing else is done"),
             false => ("recycle", "the worker is recycled without one"),

@@ -187,8 +187,9 @@ impl<'r> Work<'r> {
                 span,
                 format!("the parameter {name} has no value"),
                 format!(
-                    "give it in a parameters file, named after this one: {{ \"parameters\": {{ \
-                     \"{name}\": {{ \"value\": ... }} }} }}; or write the value here"
+                    "give it in a parameters file: autoheal check TEMPLATE FILE, with {{ \
+                     \"parameters\": {{ \"{name}\": {{ \"value\": ... }} }} }} in FILE; or write \
+                     the value here"
                 ),
             ),
         }
@@ -240,7 +241,8 @@ impl<'r> Work<'r> {
             let Some(found) = found else {
                 let what = match &key.value {
                     Value::Text(key) => format!("there is no \"{key}\" in this value"),
-                    _ => format!("there is no item {} in this value", key.kind()),
+                    Value::Integer(at) => format!("there is no item {at} in this value"),
+                    _ => "this value has nothing of that name".to_owned(),
                 };
                 let cure = "write the name of one of its properties, or the value itself";
                 return self.fail(span, what, cure);

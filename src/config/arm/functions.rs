@@ -22,7 +22,7 @@ pub(super) fn call(
         let text = shown(work.report.text(span));
         return work.fail(
             span,
-            format!("only Azure can work out {function}(...) in {text}"),
+            format!("{function}(...) can't be worked out here: {text}"),
             "write the value in its place; parameters, variables, concat, format and if are \
              worked out",
         );

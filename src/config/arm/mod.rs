@@ -48,6 +48,7 @@ pub(super) fn read(
     let disabled = chosen
         .as_ref()
         .is_some_and(|(site, _)| is_off(site, &mut work));
+    let path = health_path(chosen.as_ref().map(|(site, _)| *site), &found, &mut work);
     match chosen {
         Some((site, rules)) => {
             let context = Context {
@@ -65,7 +66,30 @@ pub(super) fn read(
         None if report.found() == found_before => nothing(root, &found, report),
         None => {}
     }
+    if let Some(path) = path {
+        health(path, &mut table);
+    }
     table
+}
+
+/// The site's `healthCheckPath`, if it is told which site.
+fn health_path(chosen: Option<&Site<'_>>, found: &Found<'_>, work: &mut Work<'_>) -> Option<Node> {
+    let ((Some(site), _) | (None, [site])) = (chosen, &found.sites[..]) else {
+        return None;
+    };
+    let path = site.config.as_ref()?.get("healthCheckPath", work)?;
+    let text = path.node.as_text()?.trim();
+    (!text.is_empty()).then(|| Node::text(text, path.node.span))
+}
+
+/// The health check as App Service has it: asked each minute, down after ten failures.
+fn health(path: Node, table: &mut Table) {
+    let span = path.span;
+    let health = table.at(&["health"], span);
+    health.set("path", path.named("healthCheckPath"));
+    health.set("interval", Node::text("1min", span));
+    health.set("timeout", Node::text("1min", span));
+    health.set("failures", Node::new(Value::Integer(10), span));
 }
 
 /// The site whose rules hold, and the rules without expressions. Of several sites none is guessed.

@@ -29,7 +29,7 @@ pub(super) struct Object<'a> {
     span: Span,
     scalars: Vec<Scalar>,
     parts: Vec<(&'static str, &'a Entry)>,
-    /// Keys that are there, but not as they should be, which is reported.
+    /// Keys that are there or were meant, but not as they should be, which is reported.
     unread: Vec<String>,
 }
 
@@ -145,11 +145,18 @@ impl<'a> Object<'a> {
         let cure = match (wrong, keys::nearest(key, &known)) {
             (Some((_, cure)), _) => (*cure).to_owned(),
             (None, Some(near)) => format!("did you mean {near}?"),
-            (None, None) => format!("remove it, or use one of: {}", known.join(", ")),
+            (None, None) => {
+                self.unread.push(key.to_owned());
+                let cure = format!("remove it, or use one of: {}", known.join(", "));
+                report.error(entry.key_span, format!("{} has no {key}", self.name), cure);
+                return;
+            }
         };
         let what = format!("{} has no {key}", self.name);
+        // What was meant by it is not missing too.
+        let meant = known.iter().filter(|known| cure.contains(**known));
+        self.unread.extend(meant.map(|known| (*known).to_owned()));
         report.error(entry.key_span, what, cure);
-        self.unread.push(key.to_owned());
     }
 
     /// Its parts that are there and not `null`, in the order of the file.
@@ -212,12 +219,7 @@ impl Part for Object<'_> {
 
     fn need(&self, name: &str, example: &str, report: &mut Report) -> Option<Written<'_>> {
         let found = self.value(name);
-        // A misspelt one is reported as what it is.
-        let misspelt = |written: &String| {
-            let (written, name) = (written.to_lowercase(), name.to_lowercase());
-            strsim::damerau_levenshtein(&written, &name) <= 2
-        };
-        if found.is_none() && !self.unread.iter().any(misspelt) {
+        if found.is_none() && !self.unread.iter().any(|unread| unread == name) {
             report.error(
                 self.span,
                 format!("{} has no {name}", self.name),

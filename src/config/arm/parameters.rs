@@ -51,6 +51,17 @@ impl Given {
         true
     }
 
+    /// Warns that nothing takes the values.
+    pub(in crate::config) fn warn_without_template(&self, report: &mut Report) {
+        if let Some(first) = self.0.first() {
+            report.warning(
+                first.name_span,
+                "these are parameters, and the template that takes them is not given",
+                "give both files: autoheal check template.json template.parameters.json",
+            );
+        }
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&Answer> {
         let mut last_first = self.0.iter().rev();
         last_first

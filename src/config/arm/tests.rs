@@ -1,5 +1,7 @@
 //! Each part of ARM by itself: what it becomes, or what is said of it.
 
+mod expressions;
+
 use std::path::PathBuf;
 
 use crate::{
@@ -239,4 +241,53 @@ fn rules_that_are_switched_off_are_not_in_force() {
     assert_eq!(names(&text), [""; 0]);
     let text = text.replace("\"False\"", "7");
     assert!(told(&text).contains("autoHealEnabled wants true or false, not the number 7"));
+}
+
+#[test]
+fn none_of_several_sites_is_guessed() {
+    let site = |name: &str, count: u32, on: bool| {
+        let rules = rules().replace("\"count\": 5", &format!("\"count\": {count}"));
+        format!(
+            r#"{{ "type": "Microsoft.Web/sites", "name": "{name}", "properties": {{ "siteConfig": {{
+                "autoHealEnabled": {on}, "autoHealRules": {rules} }} }} }}"#
+        )
+    };
+    let all = |sites: &[String]| format!("{{ \"resources\": [ {} ] }}", sites.join(",\n"));
+    let text = all(&[site("shop", 5, true), site("api", 6, true)]);
+    let shown = told(&text);
+    assert!(shown.contains("several sites have rules of their own: shop (line 2), api (line"));
+    assert!(shown.contains("az webapp config show"), "{shown}");
+    assert_eq!(
+        names(&all(&[site("shop", 5, true), site("api", 5, true)])),
+        ["requests"]
+    );
+    assert_eq!(
+        names(&all(&[site("shop", 5, true), site("api", 6, false)])),
+        ["requests"]
+    );
+}
+
+#[test]
+fn a_health_check_is_kept_as_app_service_has_it() {
+    let text = format!(
+        r#"{{ "autoHealEnabled": true, "healthCheckPath": "/up", "autoHealRules": {} }}"#,
+        rules()
+    );
+    let loaded = read(&text).unwrap();
+    let health = loaded.settings.health.unwrap();
+    assert_eq!(
+        (health.path.as_str(), health.interval.as_secs()),
+        ("/up", 60)
+    );
+    assert_eq!((health.failures, health.timeout.as_secs()), (10, 60));
+    assert!(told(&text).contains("takes an unhealthy instance from its load balancer"));
+    let own = source("autoheal.toml", "[health]\npath = \"/own\"\nfailures = 2\n");
+    let loaded = read_all(&[source("a.json", &text), own]).unwrap();
+    let health = loaded.settings.health.unwrap();
+    assert_eq!((health.path.as_str(), health.failures), ("/own", 2));
+    let told: Vec<_> = loaded.warnings.iter().map(|found| &found.what).collect();
+    assert!(
+        !told.iter().any(|what| what.contains("load balancer")),
+        "{told:?}"
+    );
 }
