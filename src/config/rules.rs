@@ -10,7 +10,7 @@ use super::{
     diagnostic::Report,
     document::{Node, Value},
     model::Settings,
-    reader::{Fields, duration, flag, text, unwanted, word},
+    reader::{Fields, duration, text, unwanted, word},
 };
 use crate::{
     decide::{
@@ -50,9 +50,9 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
         }
         rules.push(rule);
     }
-    let mut proactive = true;
-    top.read(&mut Report::default(), "proactive", &mut proactive, flag);
-    if proactive {
+    // What is no flag has been reported.
+    let proactive = top.get("proactive").map(|node| &node.value);
+    if !matches!(proactive, Some(Value::Flag(false))) {
         for rule in defaults::proactive_rules() {
             if !rules.iter().any(|own| own.name == rule.name) {
                 rules.push(rule);

@@ -162,6 +162,8 @@ fn a_proactive_rule_gives_way_to_one_of_its_name() {
     assert_eq!(rules.len(), 2);
     assert!(!rules[0].proactive && rules[1].proactive);
     assert!(read("proactive = false").unwrap().policy.rules.is_empty());
+    let shown = read("proactive = 5").unwrap_err();
+    assert!(shown.contains("proactive wants true or false"), "{shown}");
 }
 
 #[test]
