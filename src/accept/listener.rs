@@ -252,13 +252,16 @@ pub async fn accept(
             Ok(accepted) => accepted,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
-                // No descriptor left, most likely: one who waits is told, with the one that we
-                // kept for this, and the others keep waiting in the kernel.
-                drop(reserve.take());
-                if let Ok(Ok((socket, _))) = tokio::time::timeout(PAUSE_MIN, one(&ears)).await {
-                    refuse(&socket);
+                // No descriptor left, most likely: what waits keeps waiting in the kernel. Where a
+                // pause did not help, one who waits is told, by the descriptor kept for this.
+                if pause > PAUSE_MIN {
+                    drop(reserve.take());
+                    let told = tokio::time::timeout(PAUSE_MIN, one(&ears)).await;
+                    if let Ok(Ok((socket, _))) = told {
+                        refuse(&socket);
+                    }
+                    reserve = spare();
                 }
-                reserve = spare();
                 tracing::warn!(%error, retry_in = ?pause, "cannot accept connections");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);

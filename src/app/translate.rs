@@ -90,6 +90,7 @@ fn forwarding(settings: &Settings) -> thread::Settings {
         target_max: usize::try_from(settings.limits.target.0).unwrap_or(usize::MAX),
         head_max: usize::try_from(settings.limits.head.0).unwrap_or(usize::MAX),
         fields_max: settings.limits.fields as usize,
+        forwarded: settings.forwarded,
         trusted: Box::new(move |ip| trust.contains(ip)),
         via: [via("1.1"), via("2.0")],
     }

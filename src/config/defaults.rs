@@ -45,6 +45,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
         state_dir: None,
         threads: Threads::Auto,
         trust: Networks::private(),
+        forwarded: false,
         worker: Worker {
             command: Vec::new(),
             port: Port::Auto,

@@ -12,6 +12,7 @@ pub(super) const KEYS: [(&str, &[&str]); 22] = [
             "threads",
             "trust",
             "tls",
+            "forwarded",
             "proactive",
             "worker",
             "recycle",

@@ -21,6 +21,8 @@ pub struct Settings {
     pub threads: Threads,
     /// From whom `X-Forwarded-*` fields are appended to rather than replaced.
     pub trust: Networks,
+    /// Whether the worker is told who asked in a `Forwarded` field (RFC 7239) too.
+    pub forwarded: bool,
     /// The process that serves the app.
     pub worker: Worker,
     /// How a worker is replaced, as far as the policy does not say.

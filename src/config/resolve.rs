@@ -90,6 +90,7 @@ fn front(
     top.read(report, "mode", &mut settings.policy.mode, word(modes));
     top.read(report, "threads", &mut settings.threads, threads);
     top.read(report, "trust", &mut settings.trust, address::trust);
+    top.read(report, "forwarded", &mut settings.forwarded, flag);
 }
 
 fn threads(report: &mut Report, name: &str, node: &Node) -> Option<Threads> {

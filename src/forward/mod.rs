@@ -8,6 +8,7 @@ pub mod failure;
 mod frames;
 pub mod grpc;
 pub mod habits;
+mod identity;
 pub mod pool;
 mod pump;
 pub mod replay;

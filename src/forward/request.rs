@@ -11,16 +11,15 @@ use http::{
     request::Parts,
 };
 
-use super::thread::Settings;
+use super::{
+    identity::{self, X_REQUEST_ID},
+    thread::Settings,
+};
 use crate::explain::code::Code;
 
 /// How often a request may come back through us before it is taken for a loop.
 const LOOPS_MAX: usize = 3;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -61,6 +60,7 @@ struct Seen {
     forwarded: bool,
     via: bool,
     request_id: bool,
+    trace: bool,
     cookies: u32,
     /// A value begins or ends with white space.
     edged: bool,
@@ -85,6 +85,7 @@ impl Seen {
                 "via" => seen.via = true,
                 "cookie" => seen.cookies += 1,
                 "x-request-id" => seen.request_id = true,
+                "traceparent" => seen.trace = true,
                 "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "forwarded" => {
                     seen.forwarded = true;
                 }
@@ -145,10 +146,14 @@ pub fn prepare(
     let trusted = peer
         .ip
         .is_none_or(|ip| (seen.forwarded || seen.request_id) && (settings.trusted)(ip));
-    forwarded(head, &seen, peer, trusted);
+    let standard = settings.forwarded;
+    identity::forwarded(&mut head.headers, seen.forwarded, peer, trusted, standard);
+    if seen.trace && !identity::is_trace(&head.headers) {
+        identity::forget_trace(&mut head.headers);
+    }
     head.headers
         .append(VIA, settings.via[usize::from(many)].clone());
-    if !(seen.request_id && trusted && acceptable_id(&head.headers)) {
+    if !(seen.request_id && trusted && identity::is_acceptable_id(&head.headers)) {
         head.headers.insert(X_REQUEST_ID, id());
     }
     head.version = Version::HTTP_11;
@@ -375,42 +380,6 @@ fn is_protected(name: &str) -> bool {
         )
 }
 
-/// Tells the worker who asked: appends to what a trusted peer says, replaces anyone else's word.
-fn forwarded(head: &mut Parts, seen: &Seen, peer: &Peer, trusted: bool) {
-    let host = head.headers.get(HOST).cloned();
-    let headers = &mut head.headers;
-    if seen.forwarded {
-        if trusted {
-            append_for(headers, peer);
-            if !headers.contains_key(X_FORWARDED_PROTO) {
-                headers.insert(X_FORWARDED_PROTO, peer.scheme.clone());
-            }
-            if let (false, Some(host)) = (headers.contains_key(X_FORWARDED_HOST), host) {
-                headers.insert(X_FORWARDED_HOST, host);
-            }
-            return;
-        }
-        headers.remove(http::header::FORWARDED);
-        headers.remove(X_FORWARDED_HOST);
-    }
-    headers.insert(X_FORWARDED_FOR, peer.value.clone());
-    headers.insert(X_FORWARDED_PROTO, peer.scheme.clone());
-    if let Some(host) = host {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
-}
-
-fn append_for(headers: &mut HeaderMap, peer: &Peer) {
-    let mut list = Vec::new();
-    for value in headers.get_all(X_FORWARDED_FOR) {
-        list.extend_from_slice(value.as_bytes());
-        list.extend_from_slice(b", ");
-    }
-    list.extend_from_slice(peer.value.as_bytes());
-    let value = HeaderValue::from_bytes(&list).unwrap_or_else(|_| peer.value.clone());
-    headers.insert(X_FORWARDED_FOR, value);
-}
-
 /// Whether Via names us. As often as that, it is a loop.
 fn came_back(headers: &HeaderMap, ours: &[HeaderValue; 2]) -> Result<bool, Code> {
     let lines = headers.get_all(VIA).iter();
@@ -422,16 +391,6 @@ fn came_back(headers: &HeaderMap, ours: &[HeaderValue; 2]) -> Result<bool, Code>
         Err(Code::Loop)
     } else {
         Ok(hops > 0)
-    }
-}
-
-/// A request id that we did not make may be at most 64 safe characters.
-fn acceptable_id(headers: &HeaderMap) -> bool {
-    let mut ids = headers.get_all(X_REQUEST_ID).iter();
-    let safe = |b: &u8| b.is_ascii_alphanumeric() || b"-_.=+/:@".contains(b);
-    match (ids.next(), ids.next()) {
-        (Some(id), None) => !id.is_empty() && id.len() <= 64 && id.as_bytes().iter().all(safe),
-        _ => false,
     }
 }
 

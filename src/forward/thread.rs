@@ -60,6 +60,8 @@ pub struct Settings {
     pub fields_max: usize,
     /// Whose X-Forwarded-* is appended to.
     pub trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// Whether the worker is told who asked in a Forwarded field too.
+    pub forwarded: bool,
     /// Our Via, which names this process: for what came by HTTP/1.1, and by HTTP/2.
     pub via: [HeaderValue; 2],
 }

@@ -132,6 +132,7 @@ mod tests {
             target_max: 0,
             head_max: 0,
             fields_max: 0,
+            forwarded: false,
             trusted: Box::new(|_| false),
             via: [
                 http::HeaderValue::from_static("1.1 t"),

@@ -58,6 +58,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         state_dir: _,
         threads: _,
         trust: _,
+        forwarded: _,
         worker,
         recycle,
         timeouts,
@@ -177,6 +178,7 @@ fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
         },
     );
     to.put("trust", &settings.trust, &default.trust, trust);
+    to.put("forwarded", &settings.forwarded, &default.forwarded, number);
     if !has_proactive_rules(&settings.policy) {
         to.lines.push(("proactive", "false".to_owned()));
     }

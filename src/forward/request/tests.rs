@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::*;
+use super::{
+    super::identity::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO},
+    *,
+};
 
 const TARGET_MAX: usize = 16 * 1024;
 
@@ -40,6 +43,7 @@ fn settings(trust: bool) -> Settings {
         target_max: TARGET_MAX,
         head_max: 64 * 1024,
         fields_max: 100,
+        forwarded: false,
         trusted: Box::new(move |_| trust),
         via: [
             HeaderValue::from_static("1.1 autoheal-t"),
@@ -239,4 +243,27 @@ fn a_foreign_request_id_is_kept_only_if_it_is_harmless_and_from_a_trusted_peer()
     assert_eq!(id("abc-123", false), "ours");
     assert_eq!(id("a b", true), "ours");
     assert_eq!(id(&"x".repeat(65), true), "ours");
+}
+
+#[test]
+fn a_trace_is_passed_on_as_it_came_and_none_is_begun() {
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let passed = |parent: &str| {
+        let said = [
+            ("host", "a"),
+            ("traceparent", parent),
+            ("tracestate", "a=1"),
+        ];
+        let (clean, _) = prepared(head(&said), false).unwrap();
+        let both = ["traceparent", "tracestate"].map(|name| clean.headers.get(name).cloned());
+        both.map(|value| value.map(|value| value.to_str().unwrap().to_owned()))
+    };
+    assert_eq!(
+        passed(good),
+        [Some(good.to_owned()), Some("a=1".to_owned())]
+    );
+    assert_eq!(passed("00-x"), [None, None]);
+    let (clean, _) = prepared(head(&[("host", "a")]), false).unwrap();
+    assert!(!clean.headers.contains_key("traceparent"));
+    assert!(!clean.headers.contains_key("forwarded"));
 }

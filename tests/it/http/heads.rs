@@ -282,3 +282,20 @@ fn our_own_answers_follow_accept_and_name_code_and_request() {
     client.send("HEAD / HTTP/1.1\r\nhost: a\r\n\r\n");
     assert_eq!(client.answer_to("HEAD").code(), 503_105);
 }
+
+#[test]
+fn the_worker_is_told_who_asked_in_standard_words_where_that_is_wanted() {
+    let (proxy, origin) = start(&["forwarded=true"]);
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let mut client = proxy.says(format!(
+        "GET / HTTP/1.1\r\nhost: a:80\r\ntraceparent: {trace}\r\ntracestate: b=2\r\n\r\n"
+    ));
+    let mut worker = origin.accept();
+    let head = worker.head();
+    let said = "for=127.0.0.1;host=\"a:80\";proto=http";
+    assert_eq!(fields(&head, "forwarded"), [said]);
+    assert_eq!(fields(&head, "traceparent"), [trace]);
+    assert_eq!(fields(&head, "tracestate"), ["b=2"]);
+    worker.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(client.answer().status, 200);
+}

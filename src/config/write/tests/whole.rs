@@ -237,6 +237,7 @@ fn put_together(
         admin,
         state_dir,
         threads,
+        forwarded: trust == crate::units::Networks::none(),
         trust,
         worker,
         recycle,
@@ -265,6 +266,7 @@ fn put_together(
     if !front {
         (whole.listen, whole.admin, whole.state_dir) = (usual.listen, usual.admin, None);
         (whole.threads, whole.trust) = (usual.threads, usual.trust);
+        whole.forwarded = usual.forwarded;
     }
     if !clients {
         (whole.timeouts, whole.limits) = (usual.timeouts, usual.limits);

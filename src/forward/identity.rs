@@ -1,0 +1,203 @@
+//! Who asked, under which id, and as a part of which trace: what is passed on and what is replaced.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{FORWARDED, HOST},
+};
+
+use super::request::Peer;
+
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Tells the worker who asked: appends to what a trusted peer says, replaces anyone else's word.
+/// `said`: there is such a word. `standard`: it is told in RFC 7239's words too.
+pub(super) fn forwarded(
+    headers: &mut HeaderMap,
+    said: bool,
+    peer: &Peer,
+    trusted: bool,
+    standard: bool,
+) {
+    let host = headers.get(HOST).cloned();
+    if said && !trusted {
+        headers.remove(FORWARDED);
+        headers.remove(X_FORWARDED_HOST);
+    }
+    if standard {
+        let element = element(peer, host.as_ref());
+        append(headers, FORWARDED, &element);
+    }
+    if said && trusted {
+        append(headers, X_FORWARDED_FOR, &peer.value);
+        if !headers.contains_key(X_FORWARDED_PROTO) {
+            headers.insert(X_FORWARDED_PROTO, peer.scheme.clone());
+        }
+        if let (false, Some(host)) = (headers.contains_key(X_FORWARDED_HOST), host) {
+            headers.insert(X_FORWARDED_HOST, host);
+        }
+        return;
+    }
+    headers.insert(X_FORWARDED_FOR, peer.value.clone());
+    headers.insert(X_FORWARDED_PROTO, peer.scheme.clone());
+    if let Some(host) = host {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+/// Our element of Forwarded (RFC 7239 sections 4 and 6): an IPv6 address stands in brackets and
+/// quotes, and so does a host with its port. A host that was let in has no quote in it.
+fn element(peer: &Peer, host: Option<&HeaderValue>) -> HeaderValue {
+    let who = peer.value.as_bytes();
+    let mut text = Vec::with_capacity(96);
+    let quoted = who.contains(&b':');
+    text.extend_from_slice(if quoted { b"for=\"[" } else { b"for=" });
+    text.extend_from_slice(who);
+    text.extend_from_slice(if quoted { b"]\"" } else { b"" });
+    if let Some(host) = host {
+        text.extend_from_slice(b";host=\"");
+        text.extend_from_slice(host.as_bytes());
+        text.push(b'"');
+    }
+    text.extend_from_slice(b";proto=");
+    text.extend_from_slice(peer.scheme.as_bytes());
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
+}
+
+/// Makes all values of a list, and one more, one value.
+fn append(headers: &mut HeaderMap, name: HeaderName, one: &HeaderValue) {
+    let mut list = Vec::new();
+    for value in headers.get_all(&name) {
+        list.extend_from_slice(value.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(one.as_bytes());
+    let value = HeaderValue::from_bytes(&list).unwrap_or_else(|_| one.clone());
+    headers.insert(name, value);
+}
+
+/// A request id that we did not make may be at most 64 safe characters.
+pub(super) fn is_acceptable_id(headers: &HeaderMap) -> bool {
+    let mut ids = headers.get_all(X_REQUEST_ID).iter();
+    let safe = |b: &u8| b.is_ascii_alphanumeric() || b"-_.=+/:@".contains(b);
+    match (ids.next(), ids.next()) {
+        (Some(id), None) => !id.is_empty() && id.len() <= 64 && id.as_bytes().iter().all(safe),
+        _ => false,
+    }
+}
+
+/// Whether the request is a part of a trace (W3C Trace Context, section 3.2). We add no span of our
+/// own, so that it is passed on as it came, with its tracestate: a new parent would be one that no
+/// collector ever sees.
+pub(super) fn is_trace(headers: &HeaderMap) -> bool {
+    let mut parents = headers.get_all(TRACEPARENT).iter();
+    match (parents.next(), parents.next()) {
+        (Some(parent), None) => is_parent(parent.as_bytes()),
+        _ => false,
+    }
+}
+
+/// What can't be read is passed on to nobody, and its state neither.
+pub(super) fn forget_trace(headers: &mut HeaderMap) {
+    headers.remove(TRACEPARENT);
+    headers.remove(TRACESTATE);
+}
+
+/// `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`; later versions may be longer.
+fn is_parent(parent: &[u8]) -> bool {
+    let hex = |part: &[u8]| part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let Some((known, more)) = parent.split_first_chunk::<55>() else {
+        return false;
+    };
+    let (version, trace, span, flags) = (&known[..2], &known[3..35], &known[36..52], &known[53..]);
+    let longer = more.is_empty() || (version != b"00" && more[0] == b'-');
+    let parts = [version, trace, span, flags];
+    known[2] == b'-'
+        && known[35] == b'-'
+        && known[52] == b'-'
+        && longer
+        && version != b"ff"
+        && parts.into_iter().all(hex)
+        && [trace, span]
+            .into_iter()
+            .all(|id| id.iter().any(|b| *b != b'0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(address: &str) -> Peer {
+        Peer {
+            ip: address.parse().ok(),
+            value: HeaderValue::from_str(address).unwrap(),
+            scheme: HeaderValue::from_static("https"),
+        }
+    }
+
+    fn told(address: &str, said: Option<&str>, trusted: bool) -> HeaderValue {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("a:8080"));
+        if let Some(said) = said {
+            headers.insert(FORWARDED, HeaderValue::from_str(said).unwrap());
+        }
+        forwarded(&mut headers, said.is_some(), &peer(address), trusted, true);
+        headers[FORWARDED].clone()
+    }
+
+    #[test]
+    fn forwarded_says_who_asked_for_which_host_and_how() {
+        assert_eq!(
+            told("192.0.2.7", None, false),
+            "for=192.0.2.7;host=\"a:8080\";proto=https"
+        );
+        assert_eq!(
+            told("2001:db8::7", Some("for=evil"), false),
+            "for=\"[2001:db8::7]\";host=\"a:8080\";proto=https"
+        );
+        assert_eq!(
+            told("unknown", Some("for=192.0.2.1"), true),
+            "for=192.0.2.1, for=unknown;host=\"a:8080\";proto=https"
+        );
+    }
+
+    #[test]
+    fn a_trace_is_one_parent_that_can_be_read() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert!(is_parent(good.as_bytes()));
+        assert!(is_parent(
+            format!("01{}-what-comes-later", &good[2..]).as_bytes()
+        ));
+        for bad in [
+            &good[1..],
+            &format!("{good}-more"),
+            &format!("ff{}", &good[2..]),
+            &format!("01{}more", &good[2..]),
+            &good.to_uppercase(),
+            &good.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+            &good.replace("b7ad6b7169203331", &"0".repeat(16)),
+            &good.replace('-', "_"),
+            "",
+        ] {
+            assert!(!is_parent(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn two_parents_are_none() {
+        let parent =
+            HeaderValue::from_static("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        let mut headers = HeaderMap::new();
+        headers.append(TRACEPARENT, parent.clone());
+        assert!(is_trace(&headers));
+        headers.append(TRACEPARENT, parent);
+        headers.append(TRACESTATE, HeaderValue::from_static("a=1"));
+        assert!(!is_trace(&headers));
+        forget_trace(&mut headers);
+        assert!(headers.is_empty());
+    }
+}
