@@ -1,23 +1,28 @@
-//! What a request costs: CPU on one thread, beside nginx and a bare TCP relay in the same minutes.
+//! What a request costs: CPU on one thread, beside nginx, HAProxy, Envoy, Caddy (those that are
+//! installed: install.sh) and a bare TCP relay in the same minutes.
 //!
-//! `cargo bench --bench proxy [-- --rounds N --seconds N --no-profile]`. Subjects take turns in
-//! each round, because a machine's speed drifts; what counts is the ratio within a round.
+//! `cargo bench --bench proxy [-- --rounds N --seconds N --only get,tls --against nginx,relay
+//! --no-idle --no-half --no-profile]`. Subjects take turns in each round, because a machine's speed
+//! drifts; what counts is the ratio within a round.
 
 mod backend;
-mod closed_loop;
+mod half;
+mod idle;
+mod load;
+mod options;
 mod profile;
 mod relay;
+mod series;
 mod subject;
+mod workload;
 
-use std::{io, net::SocketAddr, process::ExitCode};
+use std::{fs, io, net::SocketAddr, path::Path, process::ExitCode};
 
-use closed_loop::Seen;
+use options::Options;
+use series::{Round, Series, Spread};
 use subject::Subject;
 use tokio::runtime::LocalOptions;
-
-const CONNECTIONS: u32 = 64;
-/// CPU per request of nginx times this is the bar.
-const BAR: f64 = 1.2;
+use workload::{Front, Workload};
 
 fn main() -> ExitCode {
     match run() {
@@ -38,175 +43,190 @@ fn run() -> io::Result<()> {
             block_on(backend::run(address(&format!("127.0.0.1:{port}"))?))
         }
         ["relay", listen, upstream] => block_on(relay::run(address(listen)?, address(upstream)?)),
-        ["closed-loop", at, connections, seconds] => {
-            let [connections, seconds] = [connections, seconds].map(|n| n.parse().unwrap_or(1));
-            let text = block_on(closed_loop::run(address(at)?, connections, seconds))?;
-            say(&text);
-            Ok(())
-        }
-        _ => {
-            let option = |name: &str| {
-                let at = args.iter().position(|arg| *arg == name)?;
-                args.get(at + 1)?.parse().ok()
-            };
-            let (rounds, seconds) = (
-                option("--rounds").unwrap_or(5),
-                option("--seconds").unwrap_or(3),
-            );
-            compare(rounds, seconds, !args.contains(&"--no-profile"))
-        }
+        _ => compare(&Options::of(&args)?),
     }
 }
 
-/// What one subject did in each round.
-struct Series {
-    subject: Subject,
-    rounds: Vec<Round>,
-}
-
-struct Round {
-    cpu_us: f64,
-    seen: Seen,
-    pss_mib: f64,
-}
-
-fn compare(rounds: u32, seconds: u32, profile: bool) -> io::Result<()> {
+fn compare(options: &Options) -> io::Result<()> {
+    raise_open_files();
     let folder = tempfile::tempdir()?;
+    certificate(folder.path())?;
     let (_backend, upstream) = subject::backend(folder.path())?;
-    let mut all = vec![series(Subject::relay(upstream, folder.path())?)];
-    if closed_loop::installed("nginx") {
-        all.push(series(Subject::nginx(upstream, folder.path())?));
-    } else {
-        say("nginx is not installed (apt-get install nginx): no ratio to it\n");
-    }
-    if !closed_loop::installed("wrk") {
-        say("wrk is not installed (apt-get install wrk): our own closed loop drives\n");
-    }
-    let autoheal = Subject::autoheal(folder.path()).map(series);
-    let missing = autoheal.map(|autoheal| all.push(autoheal)).err();
-    for series in &all {
-        closed_loop::drive(series.subject.address, CONNECTIONS, 1)?;
-    }
-    for round in 1..=rounds {
-        for series in &mut all {
-            series.round(seconds)?;
+    let mut subjects = Vec::new();
+    for name in options.subjects() {
+        match subject::program(name) {
+            Some(program) if !load::installed(program) => {
+                say(&format!(
+                    "{program} is not installed (benches/proxy/install.sh)\n"
+                ));
+            }
+            _ => subjects.push(Subject::launch(name, upstream, folder.path())?),
         }
-        say(&format!("round {round} of {rounds}\n"));
     }
-    report(&all);
-    // The others' numbers are worth having all the same.
-    if let Some(error) = missing {
-        return Err(error);
+    let mut plain_rate = None;
+    for workload in workload::ALL.iter().filter(|one| options.wants(one.name)) {
+        let all = rounds(&subjects, workload, options, folder.path())?;
+        report(workload, &all);
+        if workload.name == "get" {
+            plain_rate = all.iter().find(|series| series.name == "nginx").map(rate);
+        }
     }
-    if let Some(autoheal) = all.last().filter(|_| profile) {
+    if let (Some(rate), true) = (plain_rate, options.half) {
+        half_load(&subjects, (rate / 2.0) as u32, options)?;
+    }
+    if let Some(autoheal) = subjects
+        .iter()
+        .find(|one| one.name == "autoheal" && options.profile)
+    {
         say(&profile::take(
-            &autoheal.subject,
-            CONNECTIONS,
-            seconds.max(3),
+            autoheal,
+            &workload::ALL[0],
+            options.seconds.max(3),
+            folder.path(),
         )?);
+    }
+    if options.idle > 0 {
+        drop(subjects);
+        idle_connections(upstream, folder.path(), options)?;
     }
     Ok(())
 }
 
-fn series(subject: Subject) -> Series {
-    Series {
-        subject,
+fn rounds(
+    subjects: &[Subject],
+    workload: &Workload,
+    options: &Options,
+    folder: &Path,
+) -> io::Result<Vec<Series>> {
+    let series = |subject: &Subject| Series {
+        name: subject.name,
         rounds: Vec::new(),
-    }
-}
-
-impl Series {
-    fn round(&mut self, seconds: u32) -> io::Result<()> {
-        let before = self.subject.cpu_s()?;
-        let seen = closed_loop::drive(self.subject.address, CONNECTIONS, seconds)?;
-        let cpu_s = self.subject.cpu_s()? - before;
-        self.rounds.push(Round {
-            cpu_us: cpu_s * 1e6 / seen.requests as f64,
-            seen,
-            pss_mib: self.subject.pss_mib()?,
-        });
-        Ok(())
-    }
-
-    fn middle(&self, of: impl Fn(&Round) -> f64) -> Spread {
-        Spread::of(self.rounds.iter().map(of).collect())
-    }
-}
-
-/// The median, and the least and greatest.
-struct Spread {
-    least: f64,
-    median: f64,
-    greatest: f64,
-}
-
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-        Self {
-            least: at(0),
-            median: at(values.len() / 2),
-            greatest: at(values.len().saturating_sub(1)),
+    };
+    let mut all: Vec<_> = subjects.iter().map(series).collect();
+    for round in 0..=options.rounds {
+        for (subject, series) in subjects.iter().zip(&mut all) {
+            // The first round only warms up.
+            let seconds = if round == 0 { 1 } else { options.seconds };
+            let done = Round::run(subject, workload, seconds, folder)?;
+            series.rounds.extend(done.filter(|_| round > 0));
         }
     }
+    all.retain(|series| !series.rounds.is_empty());
+    Ok(all)
 }
 
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{:.2} ({:.2} to {:.2})",
-            self.median, self.least, self.greatest
-        )
-    }
+fn rate(series: &Series) -> f64 {
+    series
+        .middle(|round| round.seen.requests as f64 / round.seen.seconds)
+        .median
 }
 
-fn report(all: &[Series]) {
+fn report(workload: &Workload, all: &[Series]) {
     say(&format!(
-        "\n{:<10}{:>26}{:>12}{:>10}{:>10}{:>10}{:>8}\n",
-        "", "CPU us a request", "requests/s", "p50 ms", "p99 ms", "PSS MiB", "errors"
+        "\n{}: {}\n{:<10}{:>26}{:>22}{:>12}{:>9}{:>9}{:>9}{:>8}\n",
+        workload.name,
+        workload.title,
+        "",
+        "CPU us a request",
+        "x nginx",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "PSS MiB",
+        "errors"
     ));
+    let nginx = all.iter().find(|series| series.name == "nginx");
     for series in all {
+        let ratio = nginx.map(|nginx| series.ratio(nginx).to_string());
         say(&format!(
-            "{:<10}{:>26}{:>12.0}{:>10.2}{:>10.2}{:>10.1}{:>8}\n",
-            series.subject.name,
+            "{:<10}{:>26}{:>22}{:>12.0}{:>9.2}{:>9.2}{:>9.1}{:>8}\n",
+            series.name,
             series.middle(|round| round.cpu_us).to_string(),
-            series
-                .middle(|round| round.seen.requests as f64 / round.seen.seconds)
-                .median,
+            ratio.unwrap_or_default(),
+            rate(series),
             series.middle(|round| round.seen.p50_ms).median,
             series.middle(|round| round.seen.p99_ms).median,
             series.middle(|round| round.pss_mib).greatest,
-            series
-                .rounds
-                .iter()
-                .map(|round| round.seen.errors)
-                .sum::<u64>(),
+            series.errors(),
         ));
     }
-    let Some((autoheal, others)) = all.split_last() else {
-        return;
-    };
-    if autoheal.subject.name != "autoheal" {
-        return;
-    }
-    say("\n");
-    for other in others {
-        let pairs = autoheal.rounds.iter().zip(&other.rounds);
-        let ratio = Spread::of(
-            pairs
-                .map(|(ours, theirs)| ours.cpu_us / theirs.cpu_us)
-                .collect(),
-        );
-        let verdict = match (other.subject.name, ratio.median <= BAR) {
-            ("nginx", true) => format!(": within the bar of {BAR}"),
-            ("nginx", false) => format!(": above the bar of {BAR}"),
-            _ => String::new(),
+    let autoheal = all.iter().find(|series| series.name == "autoheal");
+    if let (Some(nginx), Some(autoheal)) = (nginx, autoheal) {
+        let median = autoheal.ratio(nginx).median;
+        let verdict = if median <= workload.bar {
+            "within"
+        } else {
+            "MISSED"
         };
+        say(&format!("bar {} x nginx: {verdict}\n", workload.bar));
+    }
+}
+
+fn half_load(subjects: &[Subject], rate: u32, options: &Options) -> io::Result<()> {
+    let mut all: Vec<(&str, Vec<half::Latency>)> = Vec::new();
+    for _ in 0..options.rounds {
+        for subject in subjects {
+            let Some(address) = subject.address(Front::Plain) else {
+                continue;
+            };
+            let seen = half::drive(address, rate, options.seconds)?;
+            match all.iter_mut().find(|(name, _)| *name == subject.name) {
+                Some((_, rounds)) => rounds.push(seen),
+                None => all.push((subject.name, vec![seen])),
+            }
+        }
+    }
+    say(&format!(
+        "\nhalf of nginx's rate, {rate} requests/s, open loop\n{:<10}{:>26}{:>26}\n",
+        "", "p50 ms", "p99 ms"
+    ));
+    for (name, rounds) in all {
+        let spread =
+            |of: fn(&half::Latency) -> f64| Spread::of(rounds.iter().map(of).collect()).to_string();
         say(&format!(
-            "autoheal / {}: {ratio}{verdict}\n",
-            other.subject.name
+            "{name:<10}{:>26}{:>26}\n",
+            spread(|seen| seen.p50_ms),
+            spread(|seen| seen.p99_ms)
+        ));
+    }
+    Ok(())
+}
+
+/// In fresh processes: what others left behind would hide what a connection takes.
+fn idle_connections(upstream: SocketAddr, folder: &Path, options: &Options) -> io::Result<()> {
+    say(&format!("\n{} idle connections, KiB each\n", options.idle));
+    for name in options.subjects() {
+        if name == "relay" || subject::program(name).is_some_and(|name| !load::installed(name)) {
+            continue;
+        }
+        let subject = Subject::launch(name, upstream, folder)?;
+        let each = idle::kib_each(&subject, options.idle)?;
+        say(&format!("{name:<10}{each:>10.1}\n"));
+    }
+    Ok(())
+}
+
+/// One certificate for every proxy, in the shapes that they want.
+fn certificate(folder: &Path) -> io::Result<()> {
+    let made =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(io::Error::other)?;
+    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    fs::write(folder.join("both.pem"), format!("{chain}{key}"))?;
+    fs::write(folder.join("site.pem"), chain)?;
+    fs::write(folder.join("site.key"), key)
+}
+
+/// What we start inherits it.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, all) {
+        say(&format!(
+            "the limit on open files stays as it is: {error}\n"
         ));
     }
 }

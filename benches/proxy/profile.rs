@@ -2,20 +2,28 @@
 
 use std::{
     io,
+    path::Path,
     process::{Command, Stdio},
 };
 
-use super::{closed_loop, subject::Subject};
+use super::{load, subject::Subject, workload::Workload};
 
 const SYMBOLS: usize = 15;
 
 /// The hottest symbols of a subject under load, as text.
-pub(crate) fn take(subject: &Subject, connections: u32, seconds: u32) -> io::Result<String> {
-    if !closed_loop::installed("perf") {
+pub(crate) fn take(
+    subject: &Subject,
+    workload: &Workload,
+    seconds: u32,
+    folder: &Path,
+) -> io::Result<String> {
+    let Some(address) = subject.address(workload.front) else {
+        return Ok(String::new());
+    };
+    if !load::installed("perf") {
         return Ok("\nperf is not installed: no profile\n".to_owned());
     }
-    let folder = tempfile::tempdir()?;
-    let data = folder.path().join("perf.data");
+    let data = folder.join("perf.data");
     let mut perf = Command::new("perf")
         .args([
             "record",
@@ -31,7 +39,7 @@ pub(crate) fn take(subject: &Subject, connections: u32, seconds: u32) -> io::Res
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    closed_loop::drive(subject.address, connections, seconds)?;
+    load::drive(workload, address, seconds, folder)?;
     let recorded = perf.wait()?.success();
     let report = |sort: &str| {
         Command::new("perf")
