@@ -11,7 +11,7 @@ use super::subject::{Subject, pss_kib};
 use super::workload::Front;
 
 /// So long after the last answer the memory is read: what is freed late is freed.
-const REST: Duration = Duration::from_secs(3);
+const REST: Duration = Duration::from_secs(12);
 
 /// KiB for each of `count` connections, each of which has had two answers.
 pub(crate) fn kib_each(subject: &Subject, count: usize) -> io::Result<f64> {

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     explain::code::Code,
-    proxy::{Client, Download, Peer, Progress, Thread},
+    proxy::{Client, Download, Peer, Progress, Thread, Tunnel},
     time::{self, MonoTime},
     tls::front::Protocol,
 };
@@ -42,6 +43,9 @@ pub struct Deadlines {
     /// For taking the next piece of an answer.
     pub write: Duration,
 }
+
+/// A connection on which nothing was asked for so long keeps its socket and little else.
+const REST: Duration = Duration::from_secs(5);
 
 impl Deadlines {
     pub(super) fn shortest(&self) -> Duration {
@@ -87,32 +91,93 @@ pub async fn serve<S, E>(
         },
     };
     let peer = peer(ip, scheme);
-    // hyper's buffers cost more than all else: nothing is built before the first byte.
-    let code = match tokio::time::timeout(deadlines.head, shared.protocol()).await {
-        Ok(Ok(_)) if shared.shakes_hands.get() => Code::TlsToPlain,
-        Ok(Ok(Protocol::Http1)) => {
-            return one_by_one(&shared, peer, thread, (deadlines, limits), stack).await;
+    let rules = (deadlines, limits);
+    // What serves a request is nearly all that a connection takes. It is built at the first byte
+    // and taken down while the client rests; hence the boxes.
+    loop {
+        match first_bytes(&shared, &thread, &deadlines).await {
+            First::Protocol(Protocol::Http1) => {
+                match Box::pin(talk(&shared, peer.clone(), &thread, rules, &stack)).await {
+                    Next::Rest => {}
+                    Next::Close => return,
+                    Next::Tunnel(tunnel, early) => {
+                        shared.phase.set(Phase::Tunnel);
+                        return Box::pin(tunnel.run(ClientIo(shared), early)).await;
+                    }
+                    Next::Linger => return Box::pin(shared.linger()).await,
+                }
+            }
+            First::Protocol(Protocol::Http2) => {
+                Box::pin(streams::serve(&shared, peer, thread, rules, stack)).await;
+                return Box::pin(shared.linger()).await;
+            }
+            First::Refuse(code) => {
+                thread.refused(code);
+                shared.last_words(&last_words(code));
+                return Box::pin(shared.linger()).await;
+            }
+            First::None => return,
         }
-        Ok(Ok(Protocol::Http2)) => {
-            streams::serve(&shared, peer, thread, (deadlines, limits), stack).await;
-            return shared.linger().await;
-        }
-        Err(_) if matches!(shared.phase.get(), Phase::Head(_)) => Code::HeadTimeout,
-        Ok(Err(_)) | Err(_) => return,
-    };
-    thread.refused(code);
-    shared.last_words(&last_words(code));
-    shared.linger().await;
+    }
 }
 
-/// Serves the requests of an HTTP/1.1 connection, one after the other.
-async fn one_by_one<S, E>(
+/// What came of waiting for a client to say something.
+enum First {
+    Protocol(Protocol),
+    /// Nothing that could be served.
+    Refuse(Code),
+    /// It left, or its time was over, or ours.
+    None,
+}
+
+/// Waits for the first byte of a request, as long as a client may take for it.
+async fn first_bytes(shared: &Shared, thread: &Thread, deadlines: &Deadlines) -> First {
+    let (until, rests) = match shared.phase.get() {
+        Phase::Idle(since) => (since + deadlines.idle, true),
+        _ => (time::now() + deadlines.head, false),
+    };
+    // Who is new is told that autoheal is stopping; who rests has been answered.
+    if rests && thread.is_closing() {
+        return First::None;
+    }
+    tokio::select! {
+        biased;
+        said = shared.protocol() => match said {
+            Ok(_) if shared.shakes_hands.get() => First::Refuse(Code::TlsToPlain),
+            Ok(protocol) => First::Protocol(protocol),
+            Err(_) => First::None,
+        },
+        () = tokio::time::sleep_until(Instant::from_std(until.to_instant())) => {
+            match shared.phase.get() {
+                Phase::Head(_) => First::Refuse(Code::HeadTimeout),
+                _ => First::None,
+            }
+        }
+        () = thread.closing(), if rests => First::None,
+    }
+}
+
+/// How a connection goes on after its requests.
+enum Next {
+    /// With requests to come, some time.
+    Rest,
+    /// It is over.
+    Close,
+    /// It is over, and its client may not have read all of it.
+    Linger,
+    /// As a tunnel, with what its client has said already.
+    Tunnel(Box<Tunnel>, Bytes),
+}
+
+/// Serves HTTP/1.1 requests until none has come for a while.
+async fn talk<S, E>(
     shared: &Rc<Shared>,
     peer: Peer,
-    thread: Rc<Thread>,
+    thread: &Thread,
     (deadlines, limits): (Deadlines, Limits),
-    stack: impl Fn(Rc<Client>) -> S + 'static,
-) where
+    stack: impl Fn(Rc<Client>) -> S,
+) -> Next
+where
     S: Service<Request<Incoming>, Response = Response<Download>, Error = E> + Clone + 'static,
     E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
 {
@@ -129,17 +194,22 @@ async fn one_by_one<S, E>(
         .max_buf_size(limits.head.max(8192))
         .max_headers(limits.fields)
         .serve_connection(TokioIo::new(ClientIo(shared.clone())), service);
-    let ended = until_end(&mut serving, shared, &progress, &thread, &deadlines).await;
+    let ended = until_end(&mut serving, shared, &progress, thread, &deadlines).await;
     let tunnel = shared.tunnel.take();
     if let (Ended::Done, Some(tunnel)) = (&ended, tunnel) {
-        let early = serving.into_parts().read_buf;
-        shared.phase.set(Phase::Tunnel);
-        return tunnel.run(ClientIo(shared.clone()), early).await;
+        return Next::Tunnel(tunnel, serving.into_parts().read_buf);
     }
     let code = match ended {
+        Ended::Rest => {
+            shared.unread(serving.into_parts().read_buf);
+            return Next::Rest;
+        }
         Ended::Late(code) => Some(code),
         // An answer broke off whose end would have been the connection's.
-        Ended::Hyper(error) if error.is_user() && shared.old.get() => return shared.reset(),
+        Ended::Hyper(error) if error.is_user() && shared.old.get() => {
+            shared.reset();
+            return Next::Close;
+        }
         Ended::Hyper(error) => refusal(&error, shared.refused.get()),
         Ended::Done => None,
     };
@@ -149,8 +219,10 @@ async fn one_by_one<S, E>(
         }
         shared.last_words(&last_words(code));
     }
-    if !shared.is_long_idle(time::now()) {
-        shared.linger().await;
+    if shared.is_long_idle(time::now()) {
+        Next::Close
+    } else {
+        Next::Linger
     }
 }
 
@@ -190,6 +262,8 @@ type Serving<S> = http1::Connection<TokioIo<ClientIo>, TowerToHyperService<Phase
 enum Ended {
     /// There is nothing to say.
     Done,
+    /// It has not ended: nothing is asked, nothing is left to be written.
+    Rest,
     /// A deadline passed, and its client may be told.
     Late(Code),
     /// hyper could not go on.
@@ -208,7 +282,7 @@ where
     S: Service<Request<Incoming>, Response = Response<Download>, Error = E> + Clone + 'static,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let shortest = deadlines.shortest();
+    let shortest = deadlines.shortest().min(REST);
     let mut serving = Pin::new(serving);
     let mut sleep = pin!(tokio::time::sleep(shortest));
     let mut closing = false;
@@ -225,6 +299,9 @@ where
             }
         }
         let now = time::now();
+        if shared.is_at_rest(now, REST) {
+            return Ended::Rest;
+        }
         match due(shared, progress, deadlines) {
             Due { at, .. } if at > now => {
                 // What begins meanwhile may have a nearer deadline.
@@ -381,13 +458,13 @@ struct InPhase {
 }
 
 impl hyper::body::Body for InPhase {
-    type Data = bytes::Bytes;
+    type Data = Bytes;
     type Error = <Download as hyper::body::Body>::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<hyper::body::Frame<bytes::Bytes>, Self::Error>>> {
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
         Pin::new(&mut self.inner).poll_frame(cx)
     }
 

@@ -109,28 +109,36 @@ impl Shared {
         }
     }
 
-    /// What was agreed to be spoken, or else what the client's first bytes are of: they are waited
-    /// for.
+    /// What was agreed to be spoken, or else what the client's first bytes are of. Bytes are waited
+    /// for, unless they may be here already: those that came with a handshake.
     ///
     /// # Errors
     /// When it left without a byte.
     pub async fn protocol(&self) -> io::Result<Protocol> {
-        if let Socket::Tls(stream) = &*self.socket.borrow() {
-            return Ok(stream.protocol());
+        if !self.first.borrow().is_empty() {
+            return Ok(Protocol::Http1);
+        }
+        let is_new = matches!(self.phase.get(), Phase::New(_));
+        if let Some(agreed) = self.agreed() {
+            if !is_new {
+                self.readable().await?;
+            }
+            return Ok(agreed);
         }
         let mut said = Vec::new();
         let mut ended = false;
         while !ended {
             self.readable().await?;
             ended = self.hear(&mut said)?;
-            if !PREFACE.starts_with(&said) || said.len() == PREFACE.len() {
+            let undecided = is_new && PREFACE.starts_with(&said) && said.len() < PREFACE.len();
+            if !said.is_empty() && !undecided {
                 break;
             }
         }
         if said.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let protocol = if said.starts_with(PREFACE) {
+        let protocol = if is_new && said.starts_with(PREFACE) {
             Protocol::Http2
         } else {
             Protocol::Http1
@@ -140,6 +148,14 @@ impl Shared {
         Ok(protocol)
     }
 
+    /// The protocol that was agreed on in a handshake.
+    fn agreed(&self) -> Option<Protocol> {
+        match &*self.socket.borrow() {
+            Socket::Tls(stream) => Some(stream.protocol()),
+            Socket::Tcp(_) | Socket::Unix(_) => None,
+        }
+    }
+
     /// Reads what is there. True: nothing more will come.
     fn hear(&self, said: &mut Vec<u8>) -> io::Result<bool> {
         let mut piece = [0; 4096];
@@ -147,7 +163,7 @@ impl Shared {
             Ok(0) => Ok(true),
             Ok(count) => {
                 said.extend_from_slice(&piece[..count]);
-                if matches!(self.phase.get(), Phase::New(_)) {
+                if matches!(self.phase.get(), Phase::New(_) | Phase::Idle(_)) {
                     self.phase.set(Phase::Head(time::now()));
                 }
                 Ok(false)
@@ -185,6 +201,21 @@ impl Shared {
     #[must_use]
     pub fn is_long_idle(&self, now: MonoTime) -> bool {
         matches!(self.phase.get(), Phase::Idle(since) if now.since(since) > LINGER)
+    }
+
+    /// Whether nothing has been asked for `rest`, and all that was answered is with the kernel.
+    #[must_use]
+    pub fn is_at_rest(&self, now: MonoTime, rest: Duration) -> bool {
+        matches!(self.phase.get(), Phase::Idle(since) if now.since(since) >= rest)
+            && self.write_stalled.get().is_none()
+    }
+
+    /// Takes bytes back that were read too early: they come first when the client is read again.
+    pub fn unread(&self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.phase.set(Phase::Head(time::now()));
+        }
+        self.first.replace(bytes);
     }
 
     /// Makes the end of the connection a reset, which nobody takes for the end of an answer.

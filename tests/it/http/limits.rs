@@ -317,3 +317,40 @@ fn without_a_descriptor_left_some_are_told_and_service_goes_on() {
     assert_eq!(client.answer().status, 200);
     assert!(proxy.log().contains("cannot accept connections"));
 }
+
+#[test]
+fn a_connection_that_rested_goes_on_where_it_was() {
+    let (proxy, origin) = start(&["timeouts.idle=\"8s\""]);
+    let request = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut client = proxy.says(request);
+    let mut worker = origin.accept();
+    worker.head();
+    // One more has begun its second request, as one piece with its first.
+    let mut eager = proxy.says("GET / HTTP/1.1\r\nhost: a\r\n\r\nGET /second HTTP/1.1\r\nho");
+    let mut its_worker = origin.accept();
+    its_worker.head();
+    for (client, worker) in [(&mut client, &mut worker), (&mut eager, &mut its_worker)] {
+        worker.send(OK);
+        client.answer();
+    }
+    let (came, end) = client.rest(Duration::from_secs(6));
+    assert_eq!(
+        (came.len(), end),
+        (0, End::Open),
+        "it is taken down, and kept"
+    );
+    for (client, rest, target) in [
+        (client, request, "/ "),
+        (eager, "st: a\r\n\r\n", "/second "),
+    ] {
+        let mut client = client;
+        client.send(rest);
+        let mut worker = origin.accept();
+        assert!(worker.head().starts_with(&format!("GET {target}")));
+        worker.send(OK);
+        assert_eq!(client.answer().status, 200);
+        let (took, came) = ended(&mut client);
+        is_within(took, 7900, 10_500);
+        assert_eq!(came, "");
+    }
+}
