@@ -124,7 +124,7 @@ impl Subject {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_autoheal"));
                 command.args(["run", "--config"]).arg(file).arg("--");
                 command.arg(std::env::current_exe()?).arg("backend");
-                (Fronts { tls: None, ..all }, command)
+                (all, command)
             }
         };
         Self::start(name, fronts, &mut command, folder)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ use tower::Service;
 use super::{
     io::{ClientIo, Phase, Shared},
     listener::{Arrival, Entry},
+    phased::Phased,
     proxy_protocol::{self, Source},
     streams,
     tls::shake_hands,
@@ -383,104 +384,5 @@ fn peer(ip: Option<IpAddr>, scheme: &'static str) -> Peer {
         ip,
         value: value.unwrap_or_else(|| HeaderValue::from_static("unknown")),
         scheme: HeaderValue::from_static(scheme),
-    }
-}
-
-/// Tells the connection's watch when a request begins and ends.
-#[derive(Clone)]
-struct Phased<S> {
-    inner: S,
-    shared: Rc<Shared>,
-}
-
-impl<S, B> Service<Request<B>> for Phased<S>
-where
-    S: Service<Request<B>, Response = Response<Download>>,
-{
-    type Response = Response<InPhase>;
-    type Error = S::Error;
-    type Future = Phasing<S::Future>;
-
-    fn poll_ready(
-        &mut self,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.shared.phase.set(Phase::Busy);
-        self.shared.old.set(request.version() < Version::HTTP_11);
-        Phasing {
-            inner: self.inner.call(request),
-            shared: Some(self.shared.clone()),
-        }
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// The future of [`Phased`].
-    struct Phasing<F> {
-        #[pin]
-        inner: F,
-        shared: Option<Rc<Shared>>,
-    }
-}
-
-impl<F, E> Future for Phasing<F>
-where
-    F: Future<Output = Result<Response<Download>, E>>,
-{
-    type Output = Result<Response<InPhase>, E>;
-
-    fn poll(
-        self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        let me = self.project();
-        me.inner.poll(cx).map_ok(|mut answer| {
-            let shared = me.shared.take();
-            if let Some(shared) = &shared {
-                shared.phase.set(Phase::Answering);
-                if let Some(tunnel) = answer.body_mut().take_tunnel() {
-                    shared.tunnel.replace(Some(tunnel));
-                }
-            }
-            answer.map(|inner| InPhase { inner, shared })
-        })
-    }
-}
-
-/// A response body at whose end its connection is idle.
-struct InPhase {
-    inner: Download,
-    shared: Option<Rc<Shared>>,
-}
-
-impl hyper::body::Body for InPhase {
-    type Data = Bytes;
-    type Error = <Download as hyper::body::Body>::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-impl Drop for InPhase {
-    fn drop(&mut self) {
-        if let Some(shared) = &self.shared {
-            shared.phase.set(Phase::Idle(time::now()));
-        }
     }
 }

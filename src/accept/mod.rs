@@ -4,6 +4,7 @@ pub mod connection;
 pub mod deal;
 pub mod io;
 pub mod listener;
+mod phased;
 pub mod proxy_protocol;
 mod streams;
 mod tls;

@@ -1,0 +1,108 @@
+//! Tells a connection's watch when a request begins and ends.
+
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Version};
+use hyper::body::{Body, Frame, SizeHint};
+use tower::Service;
+
+use super::io::{Phase, Shared};
+use crate::{proxy::Download, time};
+
+/// The stack of one connection, watched.
+#[derive(Clone)]
+pub(super) struct Phased<S> {
+    pub(super) inner: S,
+    pub(super) shared: Rc<Shared>,
+}
+
+impl<S, B> Service<Request<B>> for Phased<S>
+where
+    S: Service<Request<B>, Response = Response<Download>>,
+{
+    type Response = Response<InPhase>;
+    type Error = S::Error;
+    type Future = Phasing<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.shared.phase.set(Phase::Busy);
+        self.shared.old.set(request.version() < Version::HTTP_11);
+        Phasing {
+            inner: self.inner.call(request),
+            shared: Some(self.shared.clone()),
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The future of [`Phased`].
+    pub(super) struct Phasing<F> {
+        #[pin]
+        inner: F,
+        shared: Option<Rc<Shared>>,
+    }
+}
+
+impl<F, E> Future for Phasing<F>
+where
+    F: Future<Output = Result<Response<Download>, E>>,
+{
+    type Output = Result<Response<InPhase>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let me = self.project();
+        me.inner.poll(cx).map_ok(|mut answer| {
+            let shared = me.shared.take();
+            if let Some(shared) = &shared {
+                shared.phase.set(Phase::Answering);
+                if let Some(tunnel) = answer.body_mut().take_tunnel() {
+                    shared.tunnel.replace(Some(tunnel));
+                }
+            }
+            answer.map(|inner| InPhase { inner, shared })
+        })
+    }
+}
+
+/// A response body at whose end its connection is idle.
+pub(super) struct InPhase {
+    inner: Download,
+    shared: Option<Rc<Shared>>,
+}
+
+impl Body for InPhase {
+    type Data = Bytes;
+    type Error = <Download as Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for InPhase {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.phase.set(Phase::Idle(time::now()));
+        }
+    }
+}
