@@ -12,9 +12,10 @@
 //! # Modules in reading order
 //! The words: [`words`], [`time`] (the only clock), [`units`].
 //!
-//! Story one: [`accept`] (listening sockets, connections and their deadlines), [`proxy`] (the
-//! story and the stewards), [`admit`] (the one step, who waits), [`forward`] (heads, bodies,
-//! connections to the worker, replay), [`observe`] (counters, what is in flight, the ledger).
+//! Story one: [`accept`] (listening sockets, connections and their deadlines), [`tls`]
+//! (certificates and handshakes; nothing else names a rustls type), [`proxy`] (the story and the
+//! stewards), [`admit`] (the one step, who waits), [`forward`] (heads, bodies, connections to the
+//! worker, replay), [`observe`] (counters, what is in flight, the ledger).
 //!
 //! Story two: [`control`] (the loop), [`decide`] (the engine, pure), [`act`] (its hands),
 //! [`worker`] (keepers and their workers), [`sense`] (memory, probes), [`os`] (files of /proc and
