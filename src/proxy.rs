@@ -66,17 +66,13 @@ pub async fn serve(
     }
     let keep = settings.mode != Mode::Relay;
     let upload = (!body.is_end_stream()).then(|| {
-        Rc::new(Upload::new(
-            body,
-            keep,
-            thread.clone(),
-            client.progress.clone(),
-        ))
+        let (thread, progress) = (thread.clone(), client.progress.clone());
+        Rc::new(Upload::new(body, keep, noted.call, thread, progress))
     });
     if many && let Some(upload) = &upload {
         noted.bytes += upload.window();
     }
-    let mut plan = Plan::new(head, upload, noted.websocket);
+    let mut plan = Plan::new(head, upload, noted);
     let mut once = !plan.is_idempotent();
     loop {
         let permit = match admit(&thread, &view, &client, &plan, noted).await {
@@ -148,7 +144,8 @@ async fn admit(
     noted: request::Noted,
 ) -> Wait {
     let now = time::now();
-    let deadline = now + view.settings.parking_wait;
+    let wait_max = view.settings.parking_wait;
+    let deadline = now + noted.patience.map_or(wait_max, |p| p.min(wait_max));
     // Nobody overtakes those who wait.
     let admission = if thread.lot.is_empty() {
         view.admit(now, deadline)

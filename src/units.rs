@@ -9,12 +9,14 @@ use std::{fmt, str::FromStr, time::Duration};
 mod calendar;
 mod clock;
 mod cron;
+mod grpc;
 mod path;
 mod status;
 
 pub use calendar::{Calendar, Times};
 pub use clock::{TimeOfDay, Weekdays, Zone};
 pub use cron::Cron;
+pub use grpc::GrpcStatus;
 pub use path::PathPattern;
 pub use status::{StatusItem, StatusSet};
 

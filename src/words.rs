@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt, fmt::Write};
 
+use crate::units::GrpcStatus;
+
 /// A worker's serial number: the third worker ever started is generation 3.
 ///
 /// Every sample, permit and log line carries it, so that nothing acts on a worker other than the
@@ -37,6 +39,27 @@ pub enum Outcome {
     Reset,
     /// No response head in time. Counts as 504, and matches web.config's 502.3.
     TimedOut,
+    /// A call of gRPC whose response head was good ended with this status.
+    Grpc(GrpcStatus),
+}
+
+/// What is spoken with a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http,
+    /// HTTP/2, known beforehand.
+    H2c,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::H2c => "h2c",
+        })
+    }
 }
 
 /// How a process ended.

@@ -36,7 +36,7 @@ use crate::{
     },
     explain::code::Code,
     time,
-    words::Generation,
+    words::{Generation, Protocol},
     worker::{
         child::Child,
         output::{Output, Passing},
@@ -85,6 +85,8 @@ pub struct Settings {
     pub open_files: Option<u64>,
     /// The folder for workers' sockets.
     pub sockets: PathBuf,
+    /// What workers speak.
+    pub protocol: Protocol,
 }
 
 /// One worker that is not gone.
@@ -94,6 +96,8 @@ struct Running {
     listen: Listen,
     /// Where it was found to answer.
     endpoint: Rc<OnceCell<Endpoint>>,
+    /// What it speaks.
+    protocol: Protocol,
     member: Option<Arc<Member>>,
     pid: Option<u32>,
     waiting: Option<AbortHandle>,

@@ -8,7 +8,7 @@ use crate::{
     admit::roster::{self, Endpoint, Member, Ramp, Roster},
     decide::step::Door,
     time,
-    words::Generation,
+    words::{Generation, Protocol},
 };
 
 /// A fresh worker gets at least so many requests at once.
@@ -48,7 +48,7 @@ impl Stage {
     pub(super) fn admit(
         &mut self,
         generation: Generation,
-        endpoint: Endpoint,
+        at: (Endpoint, Protocol),
         beside: Option<Generation>,
         slow_start: Duration,
     ) -> Arc<Member> {
@@ -62,7 +62,7 @@ impl Stage {
             until: since + slow_start,
         };
         let bell = Arc::new(Notify::new());
-        let member = Arc::new(Member::new(generation, endpoint, ramp, self.threads, bell));
+        let member = Arc::new(Member::new(generation, at, ramp, self.threads, bell));
         self.now
             .members
             .retain(|member| Some(member.generation) == beside);

@@ -62,6 +62,7 @@ impl Hands {
             child,
             listen,
             endpoint,
+            protocol: settings.protocol,
             member: None,
             pid: None,
             waiting: Some(waiting),
@@ -139,7 +140,8 @@ impl Hands {
         if let Some(running) = self.running.get_mut(&generation)
             && let Some(endpoint) = running.endpoint.get().cloned()
         {
-            running.member = Some(self.stage.admit(generation, endpoint, beside, slow_start));
+            let at = (endpoint, running.protocol);
+            running.member = Some(self.stage.admit(generation, at, beside, slow_start));
         }
     }
 }

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::{
         admit::roster::{Endpoint, Ramp},
-        words::Generation,
+        words::{Generation, Protocol},
     };
 
     fn at(seconds: u64) -> MonoTime {
@@ -123,8 +123,8 @@ mod tests {
             since: at(0),
             until: at(10),
         };
-        let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());
-        let member = Member::new(Generation(1), endpoint, ramp, 1, Arc::default());
+        let at = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Protocol::Http);
+        let member = Member::new(Generation(1), at, ramp, 1, Arc::default());
         Rc::new(Local::new(Arc::new(member), 0))
     }
 

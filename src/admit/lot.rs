@@ -226,7 +226,7 @@ mod tests {
             gate::Local,
             roster::{Endpoint, Member, Ramp},
         },
-        words::Generation,
+        words::{Generation, Protocol},
     };
 
     const LIMITS: Limits = Limits {
@@ -245,7 +245,13 @@ mod tests {
             until: at(0),
         };
         let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());
-        let member = Member::new(Generation(1), endpoint, ramp, 1, Arc::default());
+        let member = Member::new(
+            Generation(1),
+            (endpoint, Protocol::Http),
+            ramp,
+            1,
+            Arc::default(),
+        );
         Rc::new(Local::new(Arc::new(member), 0))
     }
 

@@ -16,7 +16,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{explain::code::Code, time::MonoTime, words::Generation};
+use crate::{
+    explain::code::Code,
+    time::MonoTime,
+    words::{Generation, Protocol},
+};
 
 /// Where a worker listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +79,8 @@ pub struct Member {
     pub generation: Generation,
     /// Where it listens.
     pub endpoint: Endpoint,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// How its share grows.
     pub ramp: Ramp,
     shards: Box<[Shard]>,
@@ -97,7 +103,7 @@ impl Member {
     #[must_use]
     pub fn new(
         generation: Generation,
-        endpoint: Endpoint,
+        (endpoint, protocol): (Endpoint, Protocol),
         ramp: Ramp,
         threads: usize,
         bell: Arc<Notify>,
@@ -106,6 +112,7 @@ impl Member {
         Self {
             generation,
             endpoint,
+            protocol,
             ramp,
             shards,
             bell,
@@ -243,8 +250,8 @@ mod tests {
             since: MonoTime::ZERO,
             until: MonoTime::ZERO,
         };
-        let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());
-        Member::new(Generation(1), endpoint, ramp, threads, Arc::default())
+        let at = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Protocol::Http);
+        Member::new(Generation(1), at, ramp, threads, Arc::default())
     }
 
     #[test]

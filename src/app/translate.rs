@@ -23,6 +23,7 @@ use crate::{
     sense::probe::Question,
     telemetry::log,
     units::StatusSet,
+    words::Protocol,
     worker::{output::Passing, pass::Pass, ready::Test, spec::StopTo},
 };
 
@@ -59,7 +60,10 @@ pub(super) fn all(
         policy: settings.policy.clone(),
         hands: hands(settings, pass, open_files),
         rules,
-        health: settings.health.as_ref().map(health),
+        health: settings
+            .health
+            .as_ref()
+            .map(|probe| health(probe, settings.worker.protocol)),
         recycle: None,
         warnings: Vec::new(),
     };
@@ -146,11 +150,12 @@ fn hands(settings: &Settings, pass: &Pass, open_files: Option<u64>) -> act::Sett
         },
         ready: match &settings.recycle.ready {
             config::Ready::Port => Test::Port,
-            config::Ready::Http { path, status } => Test::Answer(Question {
+            config::Ready::Http { path, status } => Test::Answer(Box::new(Question {
                 path: path.clone(),
                 status: status.clone(),
                 timeout: READY_PROBE_TIMEOUT,
-            }),
+                protocol: worker.protocol,
+            })),
         },
         stop: (
             worker.stop_signal,
@@ -167,14 +172,16 @@ fn hands(settings: &Settings, pass: &Pass, open_files: Option<u64>) -> act::Sett
         slow_start: settings.policy.recycle.slow_start,
         open_files,
         sockets: super::socket_folder(settings),
+        protocol: worker.protocol,
     }
 }
 
-fn health(health: &config::Health) -> Health {
+fn health(health: &config::Health, protocol: Protocol) -> Health {
     let question = Question {
         path: health.path.clone(),
         status: HEALTHY.parse::<StatusSet>().ok(),
         timeout: health.timeout,
+        protocol,
     };
     Health {
         question,

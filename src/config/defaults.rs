@@ -12,7 +12,7 @@ use crate::{
         trigger::{Filter, MemoryLimit, Trigger},
     },
     units::{ByteSize, Networks, Share},
-    words::Mode,
+    words::{Mode, Protocol},
 };
 
 /// A rule is held until the worker has been ready for this long.
@@ -55,6 +55,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
             stop_signal: 15,
             stop_to: StopTo::Group,
             output: Output::Auto,
+            protocol: Protocol::Http,
             keep_alive: secs(3),
             connections: None,
         },

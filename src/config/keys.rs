@@ -44,6 +44,7 @@ pub(super) const KEYS: [(&str, &[&str]); 22] = [
             "restart",
             "on_give_up",
             "output",
+            "protocol",
             "keep_alive",
             "connections",
         ],

@@ -6,6 +6,7 @@ use super::tls::Tls;
 use crate::{
     decide::{policy::Policy, trigger::Filter},
     units::{ByteSize, Networks, StatusSet},
+    words::Protocol,
 };
 
 /// Everything autoheal was told, or does by default.
@@ -145,6 +146,8 @@ pub struct Worker {
     pub stop_to: StopTo,
     /// Where its output goes.
     pub output: Output,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// How long an idle connection to it is kept.
     pub keep_alive: Duration,
     /// The most idle connections to it that are kept; `None`: 256.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     decide::policy::{GiveUp, RestartWhen},
-    words::signal_number,
+    words::{Protocol, signal_number},
 };
 
 /// Reads the section into the settings.
@@ -48,6 +48,8 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
         ("marked", Output::Marked),
     ];
     fields.read(report, "output", &mut to.output, word(outputs));
+    let protocols = [("http", Protocol::Http), ("h2c", Protocol::H2c)];
+    fields.read(report, "protocol", &mut to.protocol, word(protocols));
     let keep_alive = duration(Duration::ZERO..=secs(3600));
     fields.read(report, "keep_alive", &mut to.keep_alive, keep_alive);
     let connections = fields.find(report, "connections", count(1..=100_000));

@@ -6,6 +6,8 @@ mod cures;
 
 use std::fmt;
 
+use crate::units::GrpcStatus;
+
 /// Declares the enum together with what is a word or a number for each code, so that no second
 /// list has to be kept in step. The meaning is the variant's documentation.
 macro_rules! codes {
@@ -104,6 +106,10 @@ codes! {
     /// A tunnel was cut: its worker had to go, and it was not between two frames in time. Only
     /// counted and logged.
     TunnelCut = 502_107, connection_terminated;
+    /// The worker said, more than once, that it does not begin with the request (HTTP/2).
+    WorkerDeclined = 502_108, connection_refused;
+    /// A call of gRPC, which needs HTTP/2, but the worker is spoken to in HTTP/1.1.
+    GrpcNeedsHttp2 = 502_109, http_protocol_error;
     /// No worker became ready while the request was parked.
     ParkedTooLong = 503_101, destination_unavailable;
     /// No place is left to wait in.
@@ -172,6 +178,20 @@ impl Code {
     )]
     pub const fn status(self) -> u16 {
         (self.number() / 1000) as u16
+    }
+
+    /// What a caller of gRPC is told, in the manner of gRPC's own mapping of HTTP's statuses, but
+    /// more exactly where that says unknown.
+    #[must_use]
+    pub fn grpc_status(self) -> GrpcStatus {
+        match self.status() {
+            _ if self == Self::GrpcNeedsHttp2 => GrpcStatus::UNIMPLEMENTED,
+            408 | 499 => GrpcStatus::CANCELLED,
+            414 | 431 => GrpcStatus::RESOURCE_EXHAUSTED,
+            405 | 501 => GrpcStatus::UNIMPLEMENTED,
+            502..=504 => GrpcStatus::UNAVAILABLE,
+            _ => GrpcStatus::INTERNAL,
+        }
     }
 
     /// Whether it is ever sent to a client, rather than only counted, logged, or the name of an

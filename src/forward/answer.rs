@@ -9,7 +9,7 @@ use http::{
     header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER},
 };
 
-use super::body::Download;
+use super::{body::Download, grpc};
 use crate::explain::code::Code;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -20,6 +20,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub enum Form {
     /// For people with a browser.
     Html,
+    /// For callers of gRPC: no body at all.
+    Grpc,
     /// For programs (RFC 9457).
     Json,
     /// For everyone else.
@@ -31,6 +33,9 @@ impl Form {
     /// What Accept asks for first, of what we have.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
+        if grpc::is_call(headers) {
+            return Self::Grpc;
+        }
         let accepts = headers
             .get_all(ACCEPT)
             .iter()
@@ -82,11 +87,11 @@ impl Answer {
     pub fn response(&self) -> Response<Download> {
         let status =
             StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let (kind, body) = self.body(status);
-        let mut response = Response::new(Download::Own(Some(Bytes::from(body))));
-        *response.status_mut() = status;
+        let mut response = match self.form {
+            Form::Grpc => self.trailers_only(),
+            _ => self.with_body(status),
+        };
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let proxy_status = format!(
             "autoheal; error={}; details=\"{}\"",
@@ -112,6 +117,27 @@ impl Answer {
         if self.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        response
+    }
+
+    fn with_body(&self, status: StatusCode) -> Response<Download> {
+        let (kind, body) = self.body(status);
+        let mut response = Response::new(Download::Own(Some(Bytes::from(body))));
+        *response.status_mut() = status;
+        let kind = HeaderValue::from_static(kind);
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response
+    }
+
+    /// A call's end that is all of its answer: HTTP's status says nothing of it.
+    fn trailers_only(&self) -> Response<Download> {
+        let mut response = Response::new(Download::Own(None));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, grpc::CALL);
+        let status = self.code.grpc_status().number();
+        headers.insert(grpc::GRPC_STATUS, HeaderValue::from(u16::from(status)));
+        let message = format!("{}: {}", self.code, self.code.meaning());
+        headers.insert(grpc::GRPC_MESSAGE, grpc::message(&message));
         response
     }
 
@@ -145,7 +171,7 @@ impl Answer {
                 });
                 ("application/problem+json", format!("{problem}\n"))
             }
-            Form::Text => (
+            Form::Text | Form::Grpc => (
                 "text/plain; charset=utf-8",
                 format!("{number} {name}\n{meaning}\nrequest {id}\n"),
             ),
@@ -202,6 +228,19 @@ mod tests {
             (&json["code"], &json["request_id"]),
             (&503_103.into(), &"abc".into())
         );
+    }
+
+    #[test]
+    fn a_caller_of_grpc_is_told_by_a_status_and_no_body() {
+        let mut answer = answer(Code::WorkerDown);
+        answer.form = Form::Grpc;
+        let response = answer.response();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["grpc-status"], "14");
+        let message = response.headers()["grpc-message"].to_str().unwrap();
+        assert!(message.starts_with("503103 WorkerDown: "), "{message}");
+        assert!(response.headers().contains_key(PROXY_STATUS));
+        assert!(matches!(response.into_body(), Download::Own(None)));
     }
 
     #[test]

@@ -7,15 +7,13 @@ use std::{
     task::{Poll, ready},
 };
 
-use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-};
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::{
     body::{Download, Exchange},
     failure::Failure,
+    grpc::{Call, GRPC_STATUS},
     pool::{Connection, Fresh, Upstream, WorkerEnd},
     replay::{Failed, Plan},
     response,
@@ -25,7 +23,7 @@ use super::{
 use crate::{
     admit::gate::Permit,
     observe::in_flight::{Cut, Key},
-    words::Outcome,
+    words::{Outcome, Protocol},
 };
 
 /// Takes an attempt out of the table of what is in flight, however it ends.
@@ -109,6 +107,7 @@ pub async fn attempt(
         return Ok(answer.map(|_| Download::Tunnel(Some(tunnel))));
     }
     guard.armed = false;
+    let call = call(plan, seat, view, &answer, mask);
     let exchange = Exchange {
         thread: thread.clone(),
         view: view.clone(),
@@ -117,6 +116,7 @@ pub async fn attempt(
         permit,
         connection,
         upload: plan.upload().cloned(),
+        call,
     };
     Ok(answer.map(|incoming| Download::worker(incoming, exchange)))
 }
@@ -127,6 +127,28 @@ async fn switched(connection: Connection) -> Result<WorkerEnd, Failed> {
         failure: Failure::Closed,
         sent: true,
     })
+}
+
+/// A call's status feeds the rules: now if the head is all of the answer, else when it comes.
+fn call(
+    plan: &Plan,
+    seat: &Seat,
+    view: &View,
+    answer: &Response<Incoming>,
+    mask: u64,
+) -> Option<Call> {
+    if !plan.call || answer.status() != StatusCode::OK {
+        return None;
+    }
+    let call = Call {
+        counters: seat.counters.clone(),
+        mask,
+    };
+    if answer.headers().contains_key(GRPC_STATUS) {
+        call.ended(&view.rules, Some(answer.headers()));
+        return None;
+    }
+    Some(call)
 }
 
 /// Gets a connection, sends, and waits for the response head or for the attempt to be cut.
@@ -141,6 +163,9 @@ async fn exchange(
         failure,
         sent: false,
     };
+    if plan.call && upstream.local.member.protocol == Protocol::Http {
+        return Err(unsent(Failure::NeedsHttp2));
+    }
     let fresh = match plan.sent() {
         0 if plan.is_idempotent() => Fresh::Any,
         0 => Fresh::Recent,
@@ -151,40 +176,30 @@ async fn exchange(
         .await
         .map_err(|cut| unsent(of_cut(cut)))?
         .map_err(unsent)?;
-    let mut request = plan
+    let request = plan
         .request(key)
         .ok_or_else(|| unsent(Failure::ClientBody))?;
-    if plan.upload().is_some_and(|upload| upload.is_chunked()) {
-        // hyper's client would drop the body of a GET whose length is not known.
-        request
-            .headers_mut()
-            .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        request.headers_mut().remove(CONTENT_LENGTH);
-    }
     if plan.websocket {
         connection.may_switch();
     }
-    let written = connection.written().clone();
-    let before = written.get();
-    let sending = connection.sender().try_send_request(request);
-    match or_cut(thread, key, sending).await {
+    let sent = or_cut(thread, key, connection.send(request)).await;
+    match sent {
         Err(cut) => Err(Failed {
             failure: of_cut(cut),
             sent: true,
         }),
         Ok(Ok(answer)) => Ok((answer, connection)),
-        Ok(Err(error)) => {
+        Ok(Err(lost)) => {
             let client_failed = plan
                 .upload()
                 .is_some_and(|upload| upload.broken().is_some());
-            let failure = Failure::of_exchange(error.error(), client_failed);
+            let failure = Failure::of_exchange(&lost.error, client_failed);
             if failure == Failure::Closed {
-                upstream.closed_under_a_request(crate::time::now(), connection.reused);
+                upstream.closed_under_a_request(crate::time::now(), connection.is_reused());
             }
-            let given_back = error.message().is_some();
             Err(Failed {
                 failure,
-                sent: !given_back && written.get() > before,
+                sent: lost.sent && failure != Failure::Declined,
             })
         }
     }

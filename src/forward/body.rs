@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::{
+    grpc::Call,
     pool::{Connection, Upstream},
     thread::{Thread, View},
     tunnel::Tunnel,
@@ -73,11 +74,18 @@ impl Broken {
 }
 
 impl Upload {
-    /// A body as it comes from the client. `keep`: it may be needed again.
+    /// A body as it comes from the client. `keep`: it may be needed again. `call`: it is gRPC's,
+    /// whose length is small as a rule and never said.
     #[must_use]
-    pub fn new(incoming: Incoming, keep: bool, thread: Rc<Thread>, progress: Rc<Progress>) -> Self {
+    pub fn new(
+        incoming: Incoming,
+        keep: bool,
+        call: bool,
+        thread: Rc<Thread>,
+        progress: Rc<Progress>,
+    ) -> Self {
         let length = incoming.size_hint().exact();
-        let keep = keep && length.is_some_and(|length| length <= KEPT_MAX);
+        let keep = keep && length.map_or(call, |length| length <= KEPT_MAX);
         Self {
             incoming: RefCell::new(incoming),
             length,
@@ -164,6 +172,9 @@ impl Upload {
     fn keep(&self, frame: &Frame<Bytes>) {
         let mut kept = self.kept.borrow_mut();
         match (frame.data_ref(), kept.as_mut()) {
+            (Some(data), Some(bytes)) if (bytes.len() + data.len()) as u64 > KEPT_MAX => {
+                *kept = None;
+            }
             (Some(data), Some(kept)) => kept.extend_from_slice(data),
             // Trailers can't be kept beside a known length.
             (None, Some(_)) => *kept = None,
@@ -232,6 +243,8 @@ pub struct Exchange {
     pub connection: Connection,
     /// The request's body, which may still be under way.
     pub upload: Option<Rc<Upload>>,
+    /// Whose status is to come.
+    pub call: Option<Call>,
 }
 
 impl Exchange {
@@ -244,7 +257,14 @@ impl Exchange {
             permit,
             connection,
             upload,
+            call,
         } = self;
+        if end == End::Completed
+            && let Some(call) = call
+        {
+            // Without a word of how.
+            call.ended(&view.rules, None);
+        }
         thread.in_flight().leave(key);
         thread.ledger.ended(end);
         // An answer that came before its request's end leaves a connection that nobody can use.
@@ -327,11 +347,21 @@ impl WorkerBody {
                 self.end(End::Failed(Code::AnswerTruncated));
                 Poll::Ready(Some(Err(Truncated)))
             }
+            Poll::Ready(None) if self.is_cut_short() => {
+                self.end(End::Failed(Code::AnswerTruncated));
+                Poll::Ready(Some(Err(Truncated)))
+            }
             Poll::Ready(None) => {
                 self.end(End::Completed);
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_ref()
+                    && let Some(exchange) = &mut self.exchange
+                    && let Some(call) = exchange.call.take()
+                {
+                    call.ended(&exchange.view.rules, Some(trailers));
+                }
                 if self.incoming.is_end_stream() {
                     self.end(End::Completed);
                 }
@@ -342,6 +372,12 @@ impl WorkerBody {
                 Poll::Ready(Some(Err(Truncated)))
             }
         }
+    }
+
+    /// hyper takes a stream that was reset without an error for one that ended.
+    fn is_cut_short(&self) -> bool {
+        let connection = self.exchange.as_ref().map(|exchange| &exchange.connection);
+        matches!(connection, Some(Connection::Lane(_))) && !self.incoming.is_end_stream()
     }
 }
 

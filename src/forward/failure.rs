@@ -18,6 +18,10 @@ pub enum Failure {
     LocalExhaustion,
     /// The worker closed or reset the connection.
     Closed,
+    /// The worker said that it did not begin with the request (HTTP/2).
+    Declined,
+    /// A call of gRPC can't be sent to a worker that speaks HTTP/1.1.
+    NeedsHttp2,
     /// The worker sent something that is not an HTTP response.
     BadResponse,
     /// No response head within `timeouts.response`.
@@ -40,6 +44,8 @@ impl Failure {
             Self::Unreachable => Code::WorkerUnreachable,
             Self::LocalExhaustion => Code::LocalExhaustion,
             Self::Closed => Code::WorkerClosedConnection,
+            Self::Declined => Code::WorkerDeclined,
+            Self::NeedsHttp2 => Code::GrpcNeedsHttp2,
             Self::BadResponse => Code::WorkerBadResponse,
             Self::TimedOut => Code::WorkerTimeout,
             Self::Stuck | Self::DrainOver => Code::WorkerStopped,
@@ -51,10 +57,14 @@ impl Failure {
     #[must_use]
     pub fn outcome(self) -> Option<Outcome> {
         match self {
-            Self::Refused => Some(Outcome::Refused),
+            Self::Refused | Self::Declined => Some(Outcome::Refused),
             Self::Closed | Self::BadResponse | Self::Unreachable => Some(Outcome::Reset),
             Self::TimedOut | Self::ConnectTimeout => Some(Outcome::TimedOut),
-            Self::LocalExhaustion | Self::Stuck | Self::DrainOver | Self::ClientBody => None,
+            Self::LocalExhaustion
+            | Self::Stuck
+            | Self::DrainOver
+            | Self::ClientBody
+            | Self::NeedsHttp2 => None,
         }
     }
 
@@ -78,8 +88,22 @@ impl Failure {
     #[must_use]
     pub fn of_exchange(error: &hyper::Error, client_failed: bool) -> Self {
         if client_failed || error.is_user() {
-            Self::ClientBody
-        } else if error.is_parse() {
+            return Self::ClientBody;
+        }
+        if error.is_parse() {
+            return Self::BadResponse;
+        }
+        let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<h2::Error>());
+        cause.map_or(Self::Closed, Self::of_stream)
+    }
+
+    /// What the end of a stream means. Only streams that the worker does not begin with end by a
+    /// GOAWAY of its (RFC 9113 sections 6.8 and 8.7).
+    fn of_stream(error: &h2::Error) -> Self {
+        let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        if error.is_remote() && (error.is_go_away() || refused) {
+            Self::Declined
+        } else if error.is_library() {
             Self::BadResponse
         } else {
             Self::Closed

@@ -3,35 +3,36 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    fmt, io,
-    pin::Pin,
+    fmt,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, UnixStream},
-    sync::{Notify, oneshot},
+use http::{
+    HeaderValue, Request, Response,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
+use hyper::{
+    body::{Body, Incoming},
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use tokio::sync::{Notify, oneshot};
 
 use super::{
     body::Outgoing,
     failure::Failure,
     habits::{Habits, PROVEN, RECENT, SURE, Trust},
+    lines::{Lane, Lines},
+    socket::{self, Open, WorkerIo},
     thread::Settings,
 };
 use crate::{
-    admit::{
-        gate::Local,
-        roster::{Endpoint, Member},
-    },
+    admit::{gate::Local, roster::Member},
     time::MonoTime,
+    words::Protocol,
 };
 
 /// Read and write buffers grow to this at most, in bytes, for each connection.
@@ -45,7 +46,8 @@ pub const NEWS: Duration = Duration::from_millis(25);
 pub struct Upstream {
     /// Its place on the roster.
     pub local: Rc<Local>,
-    idle: RefCell<VecDeque<Connection>>,
+    idle: RefCell<VecDeque<Whole>>,
+    lines: Rc<Lines>,
     habits: Rc<Habits>,
     suspect_until: Cell<MonoTime>,
     closed: Cell<bool>,
@@ -64,9 +66,27 @@ pub enum Fresh {
     New,
 }
 
+/// What carries an exchange with the worker.
+#[derive(Debug)]
+pub enum Connection {
+    /// A connection that nobody else uses (HTTP/1.1).
+    Whole(Whole),
+    /// A place on one that others use too (HTTP/2).
+    Lane(Lane),
+}
+
+/// How an exchange failed before its response head.
+#[derive(Debug)]
+pub struct Lost {
+    /// Why.
+    pub error: hyper::Error,
+    /// Whether bytes of the request may have reached the worker.
+    pub sent: bool,
+}
+
 /// One connection to the worker, not in use by anyone else.
 #[derive(Debug)]
-pub struct Connection {
+pub struct Whole {
     sender: SendRequest<Outgoing>,
     /// Bytes written to the worker on it so far.
     written: Rc<Cell<u64>>,
@@ -76,35 +96,64 @@ pub struct Connection {
     /// Since when it has been idle.
     idle_since: MonoTime,
     /// Whether it has carried a request before.
-    pub reused: bool,
+    reused: bool,
 }
 
 impl Connection {
-    /// Sends a request.
-    pub fn sender(&mut self) -> &mut SendRequest<Outgoing> {
-        &mut self.sender
+    /// Sends a request and waits for the response head.
+    ///
+    /// # Errors
+    /// How it failed, and whether bytes of the request may have reached the worker.
+    pub async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<Incoming>, Lost> {
+        match self {
+            Self::Whole(whole) => whole.send(request).await,
+            Self::Lane(lane) => lane.send(request).await,
+        }
     }
 
     /// The next request asks the worker to switch protocols.
     pub fn may_switch(&self) {
-        self.may_switch.set(true);
+        if let Self::Whole(whole) = self {
+            whole.may_switch.set(true);
+        }
     }
 
     /// The worker's end of a connection that switched protocols. `None`: it has ended.
     pub async fn switched(self) -> Option<WorkerEnd> {
-        self.switched.await.ok()
+        match self {
+            Self::Whole(whole) => whole.switched.await.ok(),
+            Self::Lane(_) => None,
+        }
     }
 
-    /// Bytes written to the worker on this connection so far.
+    /// Whether its worker closes it by habit rather than by dying.
     #[must_use]
-    pub fn written(&self) -> &Rc<Cell<u64>> {
-        &self.written
+    pub fn is_reused(&self) -> bool {
+        matches!(self, Self::Whole(whole) if whole.reused)
+    }
+}
+
+impl Whole {
+    async fn send(&mut self, mut request: Request<Outgoing>) -> Result<Response<Incoming>, Lost> {
+        let body = request.body();
+        if body.size_hint().exact().is_none() && !body.is_end_stream() {
+            // hyper's client would drop the body of a GET whose length is not known.
+            let headers = request.headers_mut();
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            headers.remove(CONTENT_LENGTH);
+        }
+        let before = self.written.get();
+        let sending = self.sender.try_send_request(request);
+        sending.await.map_err(|error| Lost {
+            sent: error.message().is_none() && self.written.get() > before,
+            error: error.into_error(),
+        })
     }
 }
 
 impl Habits {
     /// Learns from a connection that nobody used since it was given back.
-    fn saw(&self, now: MonoTime, idle: &Connection) {
+    fn saw(&self, now: MonoTime, idle: &Whole) {
         let age = now.since(idle.idle_since);
         if idle.sender.is_closed() {
             self.closed(now, age);
@@ -121,6 +170,7 @@ impl Upstream {
         Self {
             local,
             idle: RefCell::default(),
+            lines: Rc::default(),
             habits,
             suspect_until: Cell::default(),
             closed: Cell::new(false),
@@ -138,10 +188,14 @@ impl Upstream {
         fresh: Fresh,
         settings: &Settings,
     ) -> Result<Connection, Failure> {
+        if self.local.member.protocol == Protocol::H2c {
+            let lane = self.lines.lane(now, fresh, &self.local, settings).await?;
+            return Ok(Connection::Lane(lane));
+        }
         while let Some(mut connection) = self.idle_connection(now, fresh, settings.keep_alive) {
             // Its task may still have to see the end of the last exchange.
             if connection.sender.ready().await.is_ok() {
-                return Ok(connection);
+                return Ok(Connection::Whole(connection));
             }
             self.habits.closed(now, now.since(connection.idle_since));
         }
@@ -152,12 +206,7 @@ impl Upstream {
         }
     }
 
-    fn idle_connection(
-        &self,
-        now: MonoTime,
-        fresh: Fresh,
-        keep_alive: Duration,
-    ) -> Option<Connection> {
+    fn idle_connection(&self, now: MonoTime, fresh: Fresh, keep_alive: Duration) -> Option<Whole> {
         let longest = match fresh {
             Fresh::Any => keep_alive,
             Fresh::Recent => keep_alive.min(RECENT),
@@ -205,7 +254,11 @@ impl Upstream {
     }
 
     /// Takes back a connection whose exchange is complete.
-    pub fn give_back(&self, mut connection: Connection, now: MonoTime, settings: &Settings) {
+    pub fn give_back(&self, connection: Connection, now: MonoTime, settings: &Settings) {
+        // Who leaves a lane leaves it to the others.
+        let Connection::Whole(mut connection) = connection else {
+            return;
+        };
         if self.closed.get() || connection.sender.is_closed() {
             return;
         }
@@ -233,13 +286,17 @@ impl Upstream {
             self.habits.saw(now, first);
             idle.pop_front();
         }
-        idle.front().map(|first| first.idle_since + keep_alive)
+        let next = idle.front().map(|first| first.idle_since + keep_alive);
+        next.into_iter()
+            .chain(self.lines.expire(now, keep_alive))
+            .min()
     }
 
     /// Closes every idle connection and takes none back.
     pub fn close(&self) {
         self.closed.set(true);
         self.idle.borrow_mut().clear();
+        self.lines.close();
         self.leaving.notify_waiters();
     }
 
@@ -256,24 +313,8 @@ impl Upstream {
 }
 
 async fn connect(member: &Arc<Member>, thread: usize) -> Result<Connection, Failure> {
-    let failed = |error: io::Error| Failure::of_connect(&error);
-    let stream = match &member.endpoint {
-        Endpoint::Tcp(address) => {
-            let stream = TcpStream::connect(address).await.map_err(failed)?;
-            // A connect to a closed port of the ephemeral range can meet itself.
-            if stream.local_addr().map_err(failed)? == stream.peer_addr().map_err(failed)? {
-                return Err(Failure::Refused);
-            }
-            stream.set_nodelay(true).map_err(failed)?;
-            Stream::Tcp(stream)
-        }
-        Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path).await.map_err(failed)?),
-    };
-    let written = Rc::new(Cell::new(0));
-    let io = WorkerIo {
-        stream,
-        written: written.clone(),
-    };
+    let io = socket::connect(member).await?;
+    let written = io.written.clone();
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER_MAX)
         .handshake(TokioIo::new(io))
@@ -298,14 +339,14 @@ async fn connect(member: &Arc<Member>, thread: usize) -> Result<Connection, Fail
             drop(leave.send(end));
         }
     });
-    Ok(Connection {
+    Ok(Connection::Whole(Whole {
         sender,
         written,
         may_switch,
         switched,
         idle_since: MonoTime::ZERO,
         reused: false,
-    })
+    }))
 }
 
 /// The worker's end of a connection that speaks HTTP no longer.
@@ -319,101 +360,5 @@ pub struct WorkerEnd {
 impl fmt::Debug for WorkerEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a worker's end")
-    }
-}
-
-/// Counts a connection for as long as its task, or its tunnel, lives.
-struct Open {
-    member: Arc<Member>,
-    thread: usize,
-}
-
-impl Open {
-    fn new(member: Arc<Member>, thread: usize) -> Self {
-        member.connection_opened(thread);
-        Self { member, thread }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.member.connection_closed(self.thread);
-    }
-}
-
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-/// The worker's socket; counts what was written to it, which proves what was never sent.
-pub(super) struct WorkerIo {
-    stream: Stream,
-    written: Rc<Cell<u64>>,
-}
-
-impl WorkerIo {
-    /// Counts what was written. A worker that takes no more may have answered before: the answer
-    /// is read first, and reading tells how the connection ended.
-    fn wrote(&self, poll: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
-        poll.map(|result| {
-            let bytes = result.as_ref().copied().unwrap_or(0);
-            self.written.set(self.written.get() + bytes as u64);
-            Ok(result.unwrap_or(length))
-        })
-    }
-}
-
-impl AsyncRead for WorkerIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for WorkerIo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let poll = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-        };
-        self.wrote(poll, bytes.len())
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let poll = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-        };
-        self.wrote(poll, bytes.iter().map(|slice| slice.len()).sum())
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }

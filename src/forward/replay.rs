@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, Request, Uri, request::Parts};
 use super::{
     body::{Outgoing, Upload},
     failure::Failure,
+    request::Noted,
 };
 use crate::observe::in_flight::Key;
 
@@ -22,6 +23,8 @@ pub struct Plan {
     pub uri: Uri,
     /// Whether it asks for a WebSocket.
     pub websocket: bool,
+    /// It is a call of gRPC.
+    pub call: bool,
     headers: HeaderMap,
     upload: Option<Rc<Upload>>,
     tried: Tried,
@@ -48,7 +51,7 @@ pub struct Failed {
 impl Plan {
     /// A prepared head and, if it has one, its body.
     #[must_use]
-    pub fn new(head: Parts, upload: Option<Rc<Upload>>, websocket: bool) -> Self {
+    pub fn new(head: Parts, upload: Option<Rc<Upload>>, noted: Noted) -> Self {
         let Parts {
             method,
             uri,
@@ -58,7 +61,8 @@ impl Plan {
         Self {
             method,
             uri,
-            websocket,
+            websocket: noted.websocket,
+            call: noted.call,
             headers,
             upload,
             tried: Tried::default(),
@@ -140,8 +144,9 @@ pub fn may_go_again(idempotent: bool, tried: Tried, failed: Failed) -> bool {
         // Its time is over, or its client's word can't be relied on.
         Failure::TimedOut | Failure::ClientBody | Failure::LocalExhaustion => false,
         // The worker answered, if badly: a second time may do the same again.
-        Failure::BadResponse => false,
+        Failure::BadResponse | Failure::NeedsHttp2 => false,
         Failure::Refused
+        | Failure::Declined
         | Failure::ConnectTimeout
         | Failure::Unreachable
         | Failure::Closed

@@ -1,7 +1,7 @@
 //! The request head on its way to the worker: what is refused, removed, and added
 //! (RFC 9110 section 7.6, RFC 9112 sections 3 and 6).
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
@@ -12,6 +12,7 @@ use http::{
 };
 
 use super::{
+    grpc,
     identity::{self, X_REQUEST_ID},
     thread::Settings,
 };
@@ -44,6 +45,10 @@ pub struct Noted {
     pub bytes: u64,
     /// It asks for a WebSocket.
     pub websocket: bool,
+    /// It is a call of gRPC.
+    pub call: bool,
+    /// How long its client waits, if it said so.
+    pub patience: Option<Duration>,
 }
 
 /// Which fields that need care the head has.
@@ -62,6 +67,8 @@ struct Seen {
     request_id: bool,
     trace: bool,
     cookies: u32,
+    call: bool,
+    patience: bool,
     /// A value begins or ends with white space.
     edged: bool,
     bytes: usize,
@@ -84,6 +91,8 @@ impl Seen {
                 "upgrade" => (seen.upgrade, seen.hop_by_hop) = (true, true),
                 "via" => seen.via = true,
                 "cookie" => seen.cookies += 1,
+                "content-type" => seen.call |= grpc::is_kind(value),
+                "grpc-timeout" => seen.patience = true,
                 "x-request-id" => seen.request_id = true,
                 "traceparent" => seen.trace = true,
                 "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "forwarded" => {
@@ -138,6 +147,11 @@ pub fn prepare(
         came_back: seen.via && came_back(&head.headers, &settings.via)?,
         bytes,
         websocket: seen.upgrade && asks_for_websocket(head),
+        call: seen.call,
+        patience: seen
+            .patience
+            .then(|| grpc::patience(&head.headers))
+            .flatten(),
     };
     remove_hop_by_hop(&mut head.headers, &seen);
     if noted.websocket {

@@ -11,7 +11,7 @@ use std::{
 use super::route::{Look, Routes};
 use crate::{
     decide::trigger::{Filter, Trigger},
-    units::StatusSet,
+    units::{GrpcStatus, StatusSet},
     words::{Generation, Outcome},
 };
 
@@ -191,6 +191,19 @@ impl Counters {
         });
     }
 
+    /// A call of gRPC, whose head was counted as 200, ended with this status.
+    pub fn call_ended(&self, rules: &Rules, mask: u64, status: GrpcStatus) {
+        for_each_bit(mask, |index| {
+            if let (Some(Looks::Status(codes)), Some(cell)) =
+                (rules.looks.get(index), self.rules.get(index))
+                && codes.contains(Outcome::Grpc(status))
+                && !codes.contains(Outcome::Status(200))
+            {
+                bump(&cell.matching);
+            }
+        });
+    }
+
     /// A request became slow by this rule while in flight.
     pub fn became_slow(&self, rule: usize) {
         if let Some(cell) = self.rules.get(rule) {
@@ -323,6 +336,27 @@ mod tests {
         let totals = registry.totals(Generation(1), 7);
         assert_eq!((totals.rules[0], totals.rules[1]), ((1, 1), (2, 3)));
         assert_eq!(totals.answered, 2);
+    }
+
+    #[test]
+    fn a_call_counts_once_and_by_its_own_status() {
+        let codes = |codes: &str| Trigger::Status {
+            codes: codes.parse().unwrap(),
+            count: 1,
+            share: None,
+            window: SECOND,
+            filter: Filter::default(),
+        };
+        let triggers = [codes("grpc:unavailable,500"), codes("200,grpc:14")];
+        let rules = Rules::new(1, triggers.iter());
+        let registry = Registry::default();
+        let counters = registry.register(Generation(1), &rules);
+        for status in [GrpcStatus::UNAVAILABLE, GrpcStatus::UNKNOWN] {
+            counters.finished(&rules, 0b11, 0, Outcome::Status(200), SECOND);
+            counters.call_ended(&rules, 0b11, status);
+        }
+        let totals = registry.totals(Generation(1), 1);
+        assert_eq!(totals.rules, [(1, 2), (2, 2)]);
     }
 
     #[test]

@@ -10,9 +10,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1;
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -22,7 +25,7 @@ use tokio::{
 
 use crate::{
     units::{StatusSet, format_duration},
-    words::Outcome,
+    words::{Outcome, Protocol},
 };
 
 /// Where a worker listens.
@@ -52,6 +55,8 @@ pub struct Question {
     pub status: Option<StatusSet>,
     /// From connecting to the end of the answer.
     pub timeout: Duration,
+    /// What the worker speaks.
+    pub protocol: Protocol,
 }
 
 /// Why a probe counts as failed.
@@ -79,7 +84,7 @@ impl fmt::Display for Failure {
             Self::Refused => f.write_str("nobody listens"),
             Self::Unreachable(kind) => write!(f, "can't connect: {kind}"),
             Self::Closed => f.write_str("it closed the connection without a complete answer"),
-            Self::NotHttp => f.write_str("its answer is not HTTP"),
+            Self::NotHttp => f.write_str("its answer is not the HTTP of worker.protocol"),
             Self::TimedOut(after) => {
                 write!(f, "no complete answer within {}", format_duration(*after))
             }
@@ -145,29 +150,67 @@ fn met_itself(stream: &TcpStream) -> bool {
 }
 
 async fn exchange(stream: Stream, question: &Question) -> Result<u16, Failure> {
-    let request = Request::get(&question.path)
-        .header(header::HOST, "localhost")
+    let request = match question.protocol {
+        Protocol::Http => Request::get(&question.path)
+            .header(header::HOST, "localhost")
+            .header(header::CONNECTION, "close"),
+        Protocol::H2c => Request::get(format!("http://localhost{}", question.path)),
+    };
+    let request = request
         .header(header::USER_AGENT, "autoheal-probe")
         .header(header::ACCEPT, "*/*")
-        .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|_| Failure::BadPath)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(judge)?;
-    let mut answer = pin!(async {
-        let mut response = sender.send_request(request).await.map_err(judge)?;
-        let status = response.status();
-        let mut read = 0;
-        while let Some(frame) = response.frame().await {
-            let frame = frame.map_err(judge)?;
-            read += frame.data_ref().map_or(0, Bytes::len);
-            if read > MAX_BODY_BYTES {
-                break;
-            }
+    let stream = TokioIo::new(stream);
+    if question.protocol == Protocol::H2c {
+        let shaken = http2::handshake(LocalTasks, stream).await;
+        let (mut sender, connection) = shaken.map_err(judge)?;
+        let answer = async {
+            let response = sender.send_request(request).await.map_err(judge)?;
+            complete(response, question).await
+        };
+        return beside(answer, connection).await;
+    }
+    let (mut sender, connection) = http1::handshake(stream).await.map_err(judge)?;
+    let answer = async {
+        let response = sender.send_request(request).await.map_err(judge)?;
+        complete(response, question).await
+    };
+    beside(answer, connection).await
+}
+
+/// Runs the tasks of an HTTP/2 connection on this thread.
+#[derive(Clone)]
+struct LocalTasks;
+
+impl<F> hyper::rt::Executor<F> for LocalTasks
+where
+    F: Future<Output = ()> + 'static,
+{
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(task);
+    }
+}
+
+async fn complete(mut response: Response<Incoming>, question: &Question) -> Result<u16, Failure> {
+    let status = response.status();
+    let mut read = 0;
+    while let Some(frame) = response.frame().await {
+        let frame = frame.map_err(judge)?;
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > MAX_BODY_BYTES {
+            break;
         }
-        good(status, question.status.as_ref())
-    });
+    }
+    good(status, question.status.as_ref())
+}
+
+/// Waits for the answer while its connection is driven.
+async fn beside(
+    answer: impl Future<Output = Result<u16, Failure>>,
+    connection: impl Future,
+) -> Result<u16, Failure> {
+    let mut answer = pin!(answer);
     let mut connection = pin!(connection);
     tokio::select! {
         biased;
@@ -187,7 +230,8 @@ fn good(status: StatusCode, wanted: Option<&StatusSet>) -> Result<u16, Failure> 
 }
 
 fn judge(error: hyper::Error) -> Failure {
-    if error.is_parse() {
+    let cause = std::error::Error::source(&error).and_then(|e| e.downcast_ref::<h2::Error>());
+    if error.is_parse() || cause.is_some_and(h2::Error::is_library) {
         Failure::NotHttp
     } else {
         Failure::Closed
@@ -253,6 +297,7 @@ mod tests {
             path: "/healthz?deep=1".into(),
             status: status.map(|text| text.parse().unwrap()),
             timeout: Duration::from_secs(5),
+            protocol: Protocol::Http,
         }
     }
 
@@ -321,6 +366,40 @@ mod tests {
         drop(listener);
         assert_eq!(ask(&address, &question(None)).await, Err(Failure::Refused));
         assert_eq!(knock(&address, brief.timeout).await, Err(Failure::Refused));
+    }
+
+    #[tokio::test]
+    async fn a_worker_is_asked_in_what_it_speaks() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::Tcp(listener.local_addr().unwrap());
+        let served = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            let (request, mut answer) = connection.accept().await.unwrap().unwrap();
+            assert_eq!(request.uri(), "http://localhost/healthz?deep=1");
+            let response = Response::builder().status(204).body(()).unwrap();
+            let mut body = answer.send_response(response, false).unwrap();
+            body.send_data(Bytes::new(), true).unwrap();
+            while connection.accept().await.is_some() {}
+            // The next one speaks HTTP/1.1.
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream
+                .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                .await
+                .unwrap();
+            stream
+        };
+        let question = Question {
+            protocol: Protocol::H2c,
+            ..question(None)
+        };
+        let asked = async {
+            assert_eq!(ask(&address, &question).await, Ok(204));
+            assert_eq!(ask(&address, &question).await, Err(Failure::NotHttp));
+        };
+        let local = tokio::task::LocalSet::new();
+        let both = Box::pin(async { tokio::join!(asked, served) });
+        local.run_until(both).await;
     }
 
     #[tokio::test]

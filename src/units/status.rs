@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::UnitError;
+use super::{GrpcStatus, UnitError};
 use crate::words::Outcome;
 
 /// One part of a [`StatusSet`] as it was written.
@@ -18,12 +18,15 @@ pub enum StatusItem {
     Reset,
     /// The worker did not answer in time.
     Timeout,
+    /// A call of gRPC ended with this status.
+    Grpc(GrpcStatus),
 }
 
 /// A set of outcomes: statuses, ranges, sub-statuses, and ways of not answering.
 ///
-/// Written `500-599`, `429,502.3` or `connect,reset,timeout`. Refused and reset count as 502 with
-/// sub-status 3; no answer in time counts as 504 and matches 502.3.
+/// Written `500-599`, `429,502.3`, `connect,reset,timeout` or `grpc:unavailable`. Refused and reset
+/// count as 502 with sub-status 3; no answer in time counts as 504 and matches 502.3; all three are
+/// what a caller of gRPC is told is unavailable.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StatusSet {
     items: Vec<StatusItem>,
@@ -31,6 +34,7 @@ pub struct StatusSet {
     refused: bool,
     reset: bool,
     timed_out: bool,
+    grpc: u32,
 }
 
 impl StatusSet {
@@ -43,6 +47,7 @@ impl StatusSet {
             refused: false,
             reset: false,
             timed_out: false,
+            grpc: 0,
         };
         for item in &set.items {
             match *item {
@@ -62,6 +67,12 @@ impl StatusSet {
                 StatusItem::Connect => set.refused = true,
                 StatusItem::Reset => set.reset = true,
                 StatusItem::Timeout => set.timed_out = true,
+                StatusItem::Grpc(status) => {
+                    set.grpc |= 1 << status.number();
+                    if status == GrpcStatus::UNAVAILABLE {
+                        (set.refused, set.reset, set.timed_out) = (true, true, true);
+                    }
+                }
             }
         }
         set
@@ -84,6 +95,7 @@ impl StatusSet {
             Outcome::Refused => self.refused,
             Outcome::Reset => self.reset,
             Outcome::TimedOut => self.timed_out,
+            Outcome::Grpc(status) => self.grpc >> status.number() & 1 == 1,
         }
     }
 }
@@ -116,6 +128,15 @@ fn status_item(part: &str) -> Result<StatusItem, UnitError> {
         "reset" => return Ok(StatusItem::Reset),
         "timeout" => return Ok(StatusItem::Timeout),
         _ => {}
+    }
+    if let Some(name) = part.strip_prefix("grpc:") {
+        let status = GrpcStatus::parse(name.trim()).map(StatusItem::Grpc);
+        return status.ok_or_else(|| {
+            UnitError::new(
+                format!("\"{name}\" is not a status of gRPC"),
+                "write its name or number, like \"grpc:unavailable\" or \"grpc:14\"",
+            )
+        });
     }
     if let Some((first, last)) = part.split_once('-') {
         let (first, last) = (number(first.trim())?, number(last.trim())?);
@@ -150,6 +171,7 @@ impl fmt::Display for StatusSet {
                 StatusItem::Connect => f.write_str("connect")?,
                 StatusItem::Reset => f.write_str("reset")?,
                 StatusItem::Timeout => f.write_str("timeout")?,
+                StatusItem::Grpc(status) => write!(f, "grpc:{}", status.name())?,
             }
         }
         Ok(())
@@ -178,7 +200,14 @@ mod tests {
         assert!(!set("500-599").contains(Outcome::Status(499)));
         assert!(set("connect").contains(Outcome::Refused));
         assert!(!set("connect").contains(Outcome::Reset));
-        for wrong in ["", "99", "600", "500-400", "5xx", "502.x", "500-"] {
+        assert!(set("grpc:14").contains(Outcome::Grpc(GrpcStatus::UNAVAILABLE)));
+        assert!(set("grpc:unavailable").contains(Outcome::Refused));
+        assert!(!set("grpc:internal").contains(Outcome::Refused));
+        assert!(!set("500-599").contains(Outcome::Grpc(GrpcStatus::UNAVAILABLE)));
+        assert_eq!(set("grpc:13, 500").to_string(), "grpc:internal,500");
+        for wrong in [
+            "grpc:", "grpc:17", "grpc:bad", "", "99", "600", "500-400", "5xx", "502.x", "500-",
+        ] {
             assert!(wrong.parse::<StatusSet>().is_err(), "{wrong}");
         }
     }

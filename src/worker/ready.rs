@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
     /// By a complete and good answer.
-    Answer(Question),
+    Answer(Box<Question>),
     /// By an open port, the weaker test.
     Port,
 }

@@ -38,7 +38,7 @@ fn post(sidecar: &Sidecar, path: &str) -> u16 {
 }
 
 /// Whether a program is there; says so when it is not, for the tests that need it.
-fn has(program: &str, args: &[&str]) -> bool {
+pub(crate) fn has(program: &str, args: &[&str]) -> bool {
     let there = Command::new(program)
         .args(args)
         .output()

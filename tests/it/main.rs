@@ -9,6 +9,7 @@ mod apps;
 mod arm;
 mod crash;
 mod due;
+mod grpc;
 mod h2;
 mod held;
 mod http;

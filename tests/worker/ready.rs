@@ -22,11 +22,12 @@ use tokio::{
 use crate::support::PATIENCE;
 
 fn question() -> Test {
-    Test::Answer(Question {
+    Test::Answer(Box::new(Question {
         path: "/".into(),
         status: None,
         timeout: Duration::from_millis(200),
-    })
+        protocol: autoheal::words::Protocol::Http,
+    }))
 }
 
 /// An address of the loopback interface that nobody listens on.

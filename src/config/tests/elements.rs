@@ -7,6 +7,7 @@ use crate::{
         trigger::{MemoryLimit, Trigger},
     },
     units::{ByteSize, Networks},
+    words::Protocol,
 };
 
 fn read(text: &str) -> Result<Settings, String> {
@@ -47,15 +48,16 @@ fn a_worker_is_all_that_its_section_says() {
     let text = "[worker]\ncommand = [\"bin/serve\", \"\"]\nport = 5000\ndir = \"sub\"\n\
                 user = \"app\"\nstop_signal = \"SIGQUIT\"\nstop_to = \"leader\"\n\
                 restart = \"on-failure\"\non_give_up = \"exit\"\noutput = \"raw\"\n\
-                keep_alive = \"1s\"\nconnections = 9\nenv = { A = \"\", B = \"{port}\" }";
+                protocol = \"h2c\"\nkeep_alive = \"1s\"\nconnections = 9\n\
+                env = { A = \"\", B = \"{port}\" }";
     let loaded = load_all(&[source("a.toml", text)], &Overrides::default(), &[]).unwrap();
     let worker = loaded.settings.worker;
     assert_eq!(worker.command, ["/app/sub/bin/serve", ""]);
     assert_eq!(worker.dir, Path::new("/app/sub"));
     assert_eq!((worker.port, worker.stop_signal), (Port::Fixed(5000), 3));
     assert_eq!(
-        (worker.stop_to, worker.output),
-        (StopTo::Leader, Output::Raw)
+        (worker.stop_to, worker.output, worker.protocol),
+        (StopTo::Leader, Output::Raw, Protocol::H2c)
     );
     assert_eq!(
         (worker.user.as_deref(), worker.connections),

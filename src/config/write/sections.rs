@@ -219,6 +219,7 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
         stop_signal,
         stop_to,
         output,
+        protocol,
         keep_alive,
         connections,
     } = worker;
@@ -268,6 +269,7 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
             Output::Marked => "marked",
         })
     });
+    to.put("protocol", protocol, &usual.protocol, display);
     to.put("keep_alive", keep_alive, &usual.keep_alive, duration);
     if let Some(connections) = connections {
         to.lines.push(("connections", number(connections)));

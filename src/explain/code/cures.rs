@@ -116,6 +116,21 @@ pub(super) fn of(code: Code) -> Cures {
                 "let the app send large messages in fragments",
             ),
         ],
+        Code::WorkerDeclined => &[
+            (
+                "the worker's server ends its connections by age or count and takes up no more \
+                 requests on them, faster than they can be made anew",
+                "raise its limits, for example gRPC's max_connection_age",
+            ),
+            (
+                "the worker is overloaded and refuses streams",
+                "look at its log; lower what comes, or give it more threads",
+            ),
+        ],
+        Code::GrpcNeedsHttp2 => &[(
+            "the worker serves gRPC, and autoheal was not told so",
+            "set worker.protocol = \"h2c\"",
+        )],
         Code::ParkedTooLong => &[
             (
                 "the worker takes longer to start than `[parking] wait`",

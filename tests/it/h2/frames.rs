@@ -43,6 +43,14 @@ impl Frames {
         frames
     }
 
+    /// The worker's end of a connection on which its client has begun.
+    pub(super) fn worker(mut wire: Wire) -> Self {
+        wire.until("SM\r\n\r\n");
+        let mut frames = Self(wire);
+        frames.send(SETTINGS, 0, 0, &[]);
+        frames
+    }
+
     pub(super) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let mut bytes = length[1..].to_vec();

@@ -3,5 +3,8 @@
 mod client;
 mod ends;
 mod frames;
+mod grpc;
 mod heads;
 mod streams;
+mod upstream;
+mod worker;

@@ -20,8 +20,11 @@ use crate::{
         trigger::{Filter, MemoryLimit, Trigger},
     },
     tls::spec::{Clients, Files},
-    units::{ByteSize, Calendar, Network, Networks, Share, StatusItem, StatusSet, Times, Zone},
-    words::Mode,
+    units::{
+        ByteSize, Calendar, GrpcStatus, Network, Networks, Share, StatusItem, StatusSet, Times,
+        Zone,
+    },
+    words::{Mode, Protocol},
 };
 
 /// Where the file stands that is written and read.
@@ -153,6 +156,7 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
     let env = btree_map("[A-Z_.\" é][a-z_]{0,5}", value, 0..4);
     let signal = select(vec![1, 2, 3, 9, 10, 12, 15, 28]);
     let ends = (select(vec![StopTo::Group, StopTo::Leader]), signal);
+    let protocol = select(vec![Protocol::Http, Protocol::H2c]);
     let output = select(vec![Output::Auto, Output::Raw, Output::Marked]);
     let user = option::of(words());
     let connections = option::of(1u32..=100_000);
@@ -163,13 +167,14 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
         folder(),
         user,
         ends,
-        output,
+        (output, protocol),
         time(0, HOUR),
         connections,
     )
         .prop_map(|all| {
-            let (command, port, env, dir, user, (stop_to, stop_signal), output, keep_alive, c) =
+            let (command, port, env, dir, user, (stop_to, stop_signal), spoken, keep_alive, c) =
                 all;
+            let (output, protocol) = spoken;
             let mut worker = Worker {
                 command: command.iter().map(|word| plain(word)).collect(),
                 port,
@@ -179,6 +184,7 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
                 stop_signal,
                 stop_to,
                 output,
+                protocol,
                 keep_alive,
                 connections: c,
             };
@@ -212,7 +218,9 @@ pub(super) fn statuses() -> BoxedStrategy<StatusSet> {
         select(vec![
             StatusItem::Connect,
             StatusItem::Reset,
-            StatusItem::Timeout
+            StatusItem::Timeout,
+            StatusItem::Grpc(GrpcStatus::UNAVAILABLE),
+            StatusItem::Grpc(GrpcStatus::UNKNOWN)
         ]),
     ];
     vec(item, 1..4).prop_map(StatusSet::new).boxed()

@@ -1,0 +1,88 @@
+//! gRPC with its own servers and clients at both ends.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    apps::has,
+    support::{Setup, Sidecar, free_port},
+};
+
+fn script(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    root.join("tests/it/grpc").join(name)
+}
+
+fn has_grpc() -> bool {
+    has("python3", &["-c", "import grpc"])
+}
+
+/// autoheal before gRPC's server, ready.
+fn start(toml: &str) -> Sidecar {
+    let server = script("server.py").display().to_string();
+    let sidecar = Setup {
+        toml: format!(
+            "recycle.ready = \"port\"\n[worker]\nprotocol = \"h2c\"\n\
+             command = [\"python3\", \"{server}\", \"{{port}}\"]\n{toml}"
+        ),
+        ..Setup::default()
+    }
+    .launch();
+    sidecar.wait_for_kind("worker-ready");
+    sidecar
+}
+
+/// What a caller sees of these cases, or of all.
+fn seen(address: &str, cases: &[&str]) -> Vec<String> {
+    // No case takes a minute; one that hangs must not hang the tests.
+    let mut command = Command::new("timeout");
+    command.args(["60", "python3"]).arg(script("client.py"));
+    let output = command.arg(address).args(cases).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_interop_cases_are_the_same_direct_and_through_autoheal() {
+    if !has_grpc() {
+        return;
+    }
+    let port = free_port();
+    let mut server = Command::new("python3")
+        .arg(script("server.py"))
+        .arg(port.to_string())
+        .spawn()
+        .unwrap();
+    let direct = seen(&format!("127.0.0.1:{port}"), &[]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(direct.len(), 14, "{direct:#?}");
+    assert!(!direct.join("").contains("failed"), "{direct:#?}");
+    let sidecar = start("");
+    let through = seen(&sidecar.address.to_string(), &[]);
+    assert_eq!(through, direct, "{}", sidecar.log());
+}
+
+#[test]
+fn calls_go_on_through_a_recycle() {
+    if !has_grpc() {
+        return;
+    }
+    let sidecar = start("");
+    let address = sidecar.address.to_string();
+    let cases = ["large_unary", "client_streaming", "ping_pong"];
+    let before = seen(&address, &cases);
+    let calling = std::thread::spawn(move || {
+        let rounds = (0..4).map(|_| seen(&address, &cases));
+        rounds.collect::<Vec<_>>()
+    });
+    while !calling.is_finished() {
+        sidecar.recycle();
+    }
+    for round in calling.join().unwrap() {
+        assert_eq!(round, before, "{}", sidecar.log());
+    }
+}
