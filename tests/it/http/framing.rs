@@ -71,7 +71,7 @@ fn what_is_not_http_is_refused_with_a_code() {
         ("GET / HTTP/9.9\r\nhost: a\r\n\r\n", 400_105),
         (
             "\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03\x03\r\n\r\n",
-            400_105,
+            400_109,
         ),
     ];
     for (request, code) in refused {
