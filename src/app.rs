@@ -160,6 +160,7 @@ async fn heal(
 ) -> io::Result<i32> {
     let (observe, observations) = mpsc::channel(OBSERVATIONS);
     let (sample, samples) = mpsc::channel(SAMPLES);
+    let (level, levels) = mpsc::channel(SAMPLES);
     let (change, changes) = mpsc::channel(CHANGES);
     let (orders, order_queue) = order::channel();
     let (to_control, signals) = mpsc::channel(SIGNALS);
@@ -193,7 +194,7 @@ async fn heal(
         ),
         log: log::say,
         journal: std::mem::replace(&mut ground.journal, Journal::in_memory()),
-        sampler: Sampler::start(Proc::default(), sample)?,
+        sampler: Sampler::start(Proc::default(), sample, level)?,
         files: Files::start(change)?,
         registry: plane.registry,
         ledgers: plane.ledgers,
@@ -202,6 +203,7 @@ async fn heal(
         bell: plane.bell,
         observations,
         samples,
+        levels,
         changes,
         notices,
         certificates: Box::new(move || certificates.status()),

@@ -22,7 +22,7 @@ use crate::{
     decide::{
         engine::Engine,
         event::{Event, Field, Kind},
-        observation::{MemorySample, Observation, Word},
+        observation::{Levels, MemorySample, Observation, Word},
         policy::{Policy, TICK},
         step::Step,
         trigger::Trigger,
@@ -118,6 +118,8 @@ pub struct Parts {
     pub observations: mpsc::Receiver<Observation>,
     /// What the sampler measures.
     pub samples: mpsc::Receiver<MemorySample>,
+    /// What else it measures.
+    pub levels: mpsc::Receiver<Levels>,
     /// Files that changed.
     pub changes: mpsc::Receiver<Changed>,
     /// What others have to tell operators.
@@ -205,6 +207,9 @@ impl Control {
                 Some(seen) = self.probing.answered() => Woken::Seen(seen),
                 Some(sample) = self.parts.samples.recv() => {
                     Woken::Seen(Observation::Memory(sample))
+                }
+                Some(levels) = self.parts.levels.recv() => {
+                    Woken::Seen(Observation::Levels(levels))
                 }
                 Some(Changed { path, since }) = self.parts.changes.recv() => {
                     Woken::Seen(Observation::FileChanged { path, since })

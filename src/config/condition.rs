@@ -1,6 +1,7 @@
 //! Reads a rule's `when`: one condition, with its bounds and what makes it senseless.
 
 mod due;
+mod level;
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -13,7 +14,10 @@ use super::{
     resolve::{statuses, window},
 };
 use crate::{
-    decide::trigger::{Filter, MemoryLimit, Trigger},
+    decide::{
+        observation::Measure,
+        trigger::{Filter, MemoryLimit, Trigger},
+    },
     units::{ByteSize, Share, StatusItem, StatusSet},
 };
 
@@ -21,6 +25,32 @@ const COUNTS: RangeInclusive<u32> = 1..=1_000_000_000;
 
 /// Reads `when`.
 pub(super) fn condition(node: &Node, report: &mut Report) -> Option<Trigger> {
+    one(node, true, report)
+}
+
+/// Reads `when.all`: a list of conditions, each like a `when` of its own.
+fn all(node: &Node, outermost: bool, report: &mut Report) -> Option<Trigger> {
+    let cure = "write all = [{ status = { ... } }, { cpu = { ... } }]";
+    let Value::List(parts) = &node.value else {
+        return unwanted(report, "when.all", node, "a list of conditions", cure);
+    };
+    if !outermost {
+        report.error(
+            node.span,
+            "all stands in an all",
+            "put its conditions beside the others",
+        );
+        return None;
+    }
+    if parts.len() < 2 {
+        report.error(node.span, "all has fewer than two conditions", cure);
+        return None;
+    }
+    let read: Vec<_> = parts.iter().map(|part| one(part, false, report)).collect();
+    read.into_iter().collect::<Option<_>>().map(Trigger::All)
+}
+
+fn one(node: &Node, outermost: bool, report: &mut Report) -> Option<Trigger> {
     let fields = Fields::of(node, "when", report)?;
     let present: Vec<_> = keys::of("when")
         .iter()
@@ -30,7 +60,8 @@ pub(super) fn condition(node: &Node, report: &mut Report) -> Option<Trigger> {
         report.error(
             second.span,
             "a rule has one condition",
-            "make a second [[rule]] for this one",
+            "make a second [[rule]] for this one, or write when.all = [{ ... }, { ... }] if both \
+             must hold at the same time",
         );
     }
     if matches!(&node.value, Value::Table(table) if table.0.is_empty()) {
@@ -46,9 +77,15 @@ pub(super) fn condition(node: &Node, report: &mut Report) -> Option<Trigger> {
         "status" => status(node, report),
         "slow" => slow(node, report),
         "memory" => memory(node, report),
+        "cpu" => level::cpu(node, report),
+        "descriptors" => level::number("when.descriptors", Measure::Descriptors, node, report),
+        "threads" => level::number("when.threads", Measure::Threads, node, report),
+        "connections" => level::number("when.connections", Measure::Connections, node, report),
+        "pressure" => level::pressure(node, report),
         "age" => due::age(node, report),
         "schedule" => due::schedule(node, report),
-        _ => due::file(node, report),
+        "file" => due::file(node, report),
+        _ => all(node, outermost, report),
     });
     let read: Vec<_> = read.collect();
     read.into_iter().next().flatten()

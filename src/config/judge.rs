@@ -101,7 +101,9 @@ fn one_rule(
         } => slow(*time_taken, *window, said, settings, report),
         Trigger::Memory { limit, .. } => memory(*limit, said, machine, report),
         Trigger::Age { limit } => age(*limit, rule, said, report),
-        Trigger::File { .. }
+        Trigger::All(_)
+        | Trigger::File { .. }
+        | Trigger::Level { .. }
         | Trigger::Requests { .. }
         | Trigger::Schedule { .. }
         | Trigger::Status { .. } => {}

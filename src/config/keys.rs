@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 22] = [
+pub(super) const KEYS: [(&str, &[&str]); 23] = [
     (
         "",
         &[
@@ -92,7 +92,19 @@ pub(super) const KEYS: [(&str, &[&str]); 22] = [
     (
         "when",
         &[
-            "requests", "status", "slow", "memory", "age", "schedule", "file",
+            "requests",
+            "status",
+            "slow",
+            "memory",
+            "cpu",
+            "descriptors",
+            "threads",
+            "connections",
+            "pressure",
+            "age",
+            "schedule",
+            "file",
+            "all",
         ],
     ),
     (
@@ -117,19 +129,24 @@ pub(super) const KEYS: [(&str, &[&str]); 22] = [
             "methods",
         ],
     ),
+    ("when.pressure", &["of", "share", "waiting", "count", "for"]),
     ("when.schedule", &["cron", "at", "days", "zone", "spread"]),
 ];
 
 /// The tables of a rule whose keys others have too, or that are too short a word to be guessed.
-const RULE_KEYS: [(&str, &[&str]); 4] = [
+const RULE_KEYS: [(&str, &[&str]); 8] = [
     ("when.memory", &["private_bytes", "share", "for"]),
+    ("when.cpu", &["share", "of", "for"]),
+    ("when.descriptors", &["count", "share", "for"]),
+    ("when.threads", &["count", "for"]),
+    ("when.connections", &["count", "for"]),
     ("when.age", &["over"]),
     ("when.file", &["path"]),
     ("do", &["recycle", "run", "dir", "timeout"]),
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 16] = [
+const LATER: [(&str, &str, &str); 13] = [
     ("", "probes", "remove it, and let probes ask the app itself"),
     (
         "",
@@ -153,15 +170,12 @@ const LATER: [(&str, &str, &str); 16] = [
         "remove it; let the app's own server start more processes",
     ),
     ("when", "abandoned", CONDITIONS),
-    ("when", "cpu", CONDITIONS),
     (
         "when",
         "leak",
         "write when.memory = { private_bytes = \"800MiB\" }",
     ),
-    ("when", "pressure", CONDITIONS),
     ("when", "output", CONDITIONS),
-    ("when", "connections", CONDITIONS),
     (
         "do",
         "capture",
@@ -171,8 +185,7 @@ const LATER: [(&str, &str, &str); 16] = [
     ("do", "notify", "write { run = [\"curl\", ...] }"),
     ("do", "signal", ACTIONS),
 ];
-const CONDITIONS: &str =
-    "remove the rule; requests, status, slow, memory, age, schedule and file work";
+const CONDITIONS: &str = "remove the rule; autoheal check says of which conditions there are";
 const ACTIONS: &str = "remove it; \"log\", \"recycle\" and { run = [...] } work";
 
 /// The keys of a table.

@@ -67,6 +67,14 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
             "join rules: one rule takes several codes and several paths",
         );
     }
+    let conditions: usize = rules.iter().map(|rule| rule.when.parts().len()).sum();
+    if let (Some(node), true) = (list, all <= MAX_RULES && conditions > MAX_RULES) {
+        report.error(
+            node.span,
+            format!("{conditions} conditions are more than {MAX_RULES}, proactive ones counted"),
+            "join rules: one condition takes several codes and several paths",
+        );
+    }
     settings.policy.rules = rules;
 }
 

@@ -106,15 +106,19 @@ fn difference(generation: Generation, old: &Totals, new: &Totals) -> Tally {
     }
 }
 
-/// The limits that a worker's memory is measured against.
+/// What is measured of a worker, and the limits of its memory.
 pub(super) fn thresholds(policy: &Policy) -> Thresholds {
     let mut thresholds = Thresholds::default();
     for when in policy.conditions() {
-        if let Trigger::Memory { limit, .. } = when {
-            match limit {
+        match when {
+            Trigger::Memory { limit, .. } => match limit {
                 MemoryLimit::PrivateBytes(bytes) => thresholds.bytes.push(*bytes),
                 MemoryLimit::Share(share) => thresholds.shares.push(*share),
+            },
+            Trigger::Level { measure, .. } if !thresholds.measures.contains(measure) => {
+                thresholds.measures.push(*measure);
             }
+            _ => {}
         }
     }
     thresholds

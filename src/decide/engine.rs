@@ -153,6 +153,7 @@ impl Engine {
         match seen {
             Observation::Tally(tally) => self.tally(&tally),
             Observation::Memory(sample) => self.memory(&sample),
+            Observation::Levels(seen) => self.levels(&seen),
             Observation::Started { generation, pid } => self.started(generation, pid),
             Observation::Ready { generation } => self.ready(generation),
             Observation::StartFailed { generation, why } => self.not_started(generation, &why),

@@ -18,8 +18,8 @@ pub(super) enum Held {
     Cooldown(MonoTime),
     /// The last replacement did not get ready.
     Backoff(MonoTime),
-    /// A memory rule by share, and the limit can't be read.
-    NoLimit,
+    /// What it looks at can't be read here; why, in words.
+    Off(&'static str),
 }
 
 impl Held {
@@ -29,7 +29,7 @@ impl Held {
             Self::Disarmed(at) | Self::MinUptime(at) | Self::Cooldown(at) | Self::Backoff(at) => {
                 Some(at)
             }
-            Self::Recycling(_) | Self::NoLimit => None,
+            Self::Recycling(_) | Self::Off(_) => None,
         }
     }
 
@@ -52,11 +52,7 @@ impl Held {
                     left(at)
                 )
             }
-            Self::NoLimit => {
-                "the memory limit of the worker's cgroup can't be read, so the rule is off; set \
-                 private_bytes"
-                    .to_owned()
-            }
+            Self::Off(why) => why.to_owned(),
         }
     }
 }

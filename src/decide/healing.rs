@@ -8,7 +8,7 @@ use super::{
     event::{Event, Kind, Level},
     guard::Held,
     life::Life,
-    observation::{MemorySample, Tally},
+    observation::{Levels, Measure, MemorySample, Tally},
     policy::{Action, Command, Strategy},
     recycle::{Cause, Phase, Wish, strategy_word},
     step::Step,
@@ -72,9 +72,7 @@ impl Engine {
             for at in 0..self.rules.len() {
                 let held = self.held(at, generation).is_some();
                 confirm |= self.rules[at].sample(now, sample, held);
-                if self.rules[at].limit_unknown() {
-                    self.say_held(at, Held::NoLimit);
-                }
+                self.say_if_off(at);
             }
             if confirm && self.ending.is_none() {
                 self.push(Step::ConfirmMemory { generation });
@@ -82,6 +80,19 @@ impl Engine {
             self.check_rules();
         }
         self.watch_projection();
+    }
+
+    pub(super) fn levels(&mut self, seen: &Levels) {
+        if self.serving != Some(seen.generation) || self.relays() {
+            return;
+        }
+        for at in 0..self.rules.len() {
+            for condition in &mut self.rules[at].conditions {
+                condition.read(self.now, seen);
+            }
+            self.say_if_off(at);
+        }
+        self.check_rules();
     }
 
     /// A time of a schedule has come. A rule that is disarmed passes it over: nobody who arms it in
@@ -169,9 +180,6 @@ impl Engine {
         }
         rule.held = Some(held);
         let seen = rule.words(self.now);
-        if held == Held::NoLimit {
-            return self.say_no_limit(at);
-        }
         let reason = format!("rule \"{}\": {seen}", rule.rule.name);
         let text = format!("{reason}; held, as {}", held.words(self.now));
         let event = Event::new(Kind::RuleHeld, Level::Info, text);
@@ -188,11 +196,13 @@ impl Engine {
         self.say(event);
     }
 
-    /// That a limit can't be read does not change with the worker, so it is said once. Nobody has
+    /// That something can't be read does not change with the worker, so it is said once. Nobody has
     /// asked for a rule that stands there by default, so nobody has to do anything about it.
-    fn say_no_limit(&mut self, at: usize) {
+    fn say_if_off(&mut self, at: usize) {
         let rule = &mut self.rules[at];
-        if std::mem::replace(&mut rule.no_limit_said, true) {
+        let Some(why) = rule.off() else { return };
+        rule.held = Some(Held::Off(why));
+        if std::mem::replace(&mut rule.off_said, true) {
             return;
         }
         let level = match rule.rule.proactive {
@@ -200,14 +210,14 @@ impl Engine {
             false => Level::Warn,
         };
         let name = rule.rule.name.clone();
-        let text = format!("rule \"{name}\": {}", Held::NoLimit.words(self.now));
+        let text = format!("rule \"{name}\": {why}");
         self.say(Event::new(Kind::RuleHeld, level, text).text("rule", name));
     }
 
     fn fire(&mut self, at: usize, generation: Generation) {
         let incident = self.new_incident();
         let rule = &self.rules[at];
-        let reading = rule.reading(self.now);
+        let memory_limit = rule.memory_limit(self.now);
         let observes = self.policy.mode == Mode::Observe || rule.rule.mode == Mode::Observe;
         let recycle = rule.recycles();
         let mut wish = Wish::new("", self.cause(at, generation));
@@ -241,25 +251,47 @@ impl Engine {
             self.run_commands(at, generation, incident, &reason);
         }
         if recycles {
-            let memory = matches!(self.rules[at].rule.when, Trigger::Memory { .. });
-            let slow = matches!(self.rules[at].rule.when, Trigger::Slow { .. });
             wish.incident = Some(incident);
             wish.reason = reason;
             wish.rule = Some(self.rules[at].rule.name.clone());
-            wish.stuck = slow.then_some(at);
-            wish.memory_limit = memory.then_some(ByteSize(reading.limit));
+            wish.stuck = self.stuck_place(&self.rules[at].rule.name);
+            wish.memory_limit = memory_limit.map(ByteSize);
             self.request_recycle(wish);
         }
     }
 
-    /// How sick the worker is that this rule found at fault.
+    /// The place among all conditions of what this rule finds slow, if it looks at that.
+    pub(super) fn stuck_place(&self, name: &str) -> Option<usize> {
+        let conditions = self
+            .rules
+            .iter()
+            .flat_map(|rule| rule.conditions.iter().map(|c| (&rule.rule.name, &c.when)));
+        let slow =
+            |(of, when): (&String, &Trigger)| of == name && matches!(when, Trigger::Slow { .. });
+        conditions.into_iter().position(slow)
+    }
+
+    /// How sick the worker is that this rule found at fault: as the worst of its conditions says.
     fn cause(&self, at: usize, generation: Generation) -> Cause {
-        match &self.rules[at].rule.when {
+        let parts = self.rules[at].rule.when.parts().iter();
+        let causes = parts.map(|when| self.cause_by(when, generation));
+        causes.max().unwrap_or(Cause::Healthy)
+    }
+
+    fn cause_by(&self, when: &Trigger, generation: Generation) -> Cause {
+        match when {
             Trigger::Age { .. }
+            | Trigger::All(_)
             | Trigger::File { .. }
             | Trigger::Memory { .. }
             | Trigger::Requests { .. }
             | Trigger::Schedule { .. } => Cause::Healthy,
+            Trigger::Level { measure, .. } => match measure {
+                Measure::Connections | Measure::Descriptors | Measure::Threads => Cause::Healthy,
+                Measure::Cpu | Measure::Core | Measure::MemoryHigh | Measure::Pressure(..) => {
+                    Cause::Sick
+                }
+            },
             Trigger::Status { .. } => Cause::Sick,
             Trigger::Slow { time_taken, .. } => {
                 let hangs = |life: &Life| life.hangs(self.now, *time_taken);

@@ -1,6 +1,10 @@
 //! The facts the engine is told. Each names the generation it was measured on.
 
+mod level;
+
 use std::{path::PathBuf, time::Duration};
+
+pub use level::{Level, Levels, Measure, Resource, Waiting};
 
 use super::policy::Policy;
 use crate::{
@@ -17,6 +21,8 @@ pub enum Observation {
     Tally(Tally),
     /// The private memory of one generation's tree.
     Memory(MemorySample),
+    /// What else one generation's tree uses.
+    Levels(Levels),
     /// The worker's process exists.
     Started {
         /// Whose.

@@ -134,9 +134,10 @@ impl Engine {
     fn reload(&mut self, mut policy: Policy, recycle: Option<String>) -> Option<u64> {
         let mut before = std::mem::take(&mut self.rules);
         let stuck = self.recycle.as_ref().and_then(|recycle| recycle.stuck);
-        let stuck = stuck
-            .and_then(|at| before.get(at))
-            .map(|rule| rule.rule.name.clone());
+        let mut names = before
+            .iter()
+            .flat_map(|rule| rule.conditions.iter().map(|_| rule.rule.name.clone()));
+        let stuck = stuck.and_then(|at| names.nth(at));
         let born = self.born();
         for rule in std::mem::take(&mut policy.rules) {
             let kept = before.iter().position(|old| old.rule == rule);
@@ -149,9 +150,9 @@ impl Engine {
             }
             self.rules.push(rule);
         }
+        let stuck = stuck.and_then(|name| self.stuck_place(&name));
         if let Some(recycle) = &mut self.recycle {
-            let place = |name| self.rules.iter().position(|rule| rule.rule.name == name);
-            recycle.stuck = stuck.and_then(place);
+            recycle.stuck = stuck;
         }
         self.policy = policy;
         self.overlaps_failed = 0;

@@ -25,15 +25,15 @@ pub(super) struct Recycle {
     pub(super) began: MonoTime,
     /// The name of the rule that asked for it, if one did.
     pub(super) rule: Option<String>,
-    /// The place of the rule whose stuck requests leave the old worker.
+    /// The place of the condition whose stuck requests leave the old worker.
     pub(super) stuck: Option<usize>,
     /// The limit that the old worker is over.
     pub(super) memory_limit: Option<ByteSize>,
     pub(super) phase: Phase,
 }
 
-/// What is known of the worker that goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is known of the worker that goes; the worse, the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cause {
     Healthy,
     /// Sick, but it answers.

@@ -10,6 +10,7 @@ use super::{
     policy::{Action, Rule, Strategy},
     rng::Rng,
     step::Step,
+    trigger::Trigger,
 };
 use crate::time::MonoTime;
 
@@ -22,8 +23,8 @@ pub(super) struct Watched {
     pub(super) disarmed_until: Option<MonoTime>,
     /// Why it is held, as last said.
     pub(super) held: Option<Held>,
-    /// That its limit can't be read has been said.
-    pub(super) no_limit_said: bool,
+    /// That it is off has been said.
+    pub(super) off_said: bool,
     pub(super) firings: u64,
     /// The incident whose command runs now.
     pub(super) running: Option<u64>,
@@ -39,7 +40,7 @@ impl Watched {
             cooldown: Cooldown::default(),
             disarmed_until: None,
             held: None,
-            no_limit_said: false,
+            off_said: false,
             firings: 0,
             running: None,
             queued: VecDeque::new(),
@@ -97,9 +98,16 @@ impl Watched {
         first.map_or_else(Reading::default, |condition| condition.reading(now))
     }
 
-    /// Whether a limit can't be read, so that the rule is off.
-    pub(super) fn limit_unknown(&self) -> bool {
-        self.conditions.iter().any(Condition::limit_unknown)
+    /// The limit that the worker's memory is over, if the rule looks at that.
+    pub(super) fn memory_limit(&self, now: MonoTime) -> Option<u64> {
+        let mut conditions = self.conditions.iter();
+        let memory = conditions.find(|c| matches!(c.when, Trigger::Memory { .. }))?;
+        Some(memory.reading(now).limit)
+    }
+
+    /// Why the rule is off, if something that it looks at can't be read.
+    pub(super) fn off(&self) -> Option<&'static str> {
+        self.conditions.iter().find_map(Condition::off)
     }
 
     /// `Some` when the rule replaces the worker; within: the strategy it asks for.

@@ -57,7 +57,7 @@ pub enum Step {
     CutStuck {
         /// The worker they leave.
         generation: Generation,
-        /// The rule's place in the policy.
+        /// The place of the condition among those of all rules.
         rule: usize,
     },
     /// Send the stop signal, wait `stop_timeout`, then SIGKILL group and descendants. Reports

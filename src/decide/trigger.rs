@@ -2,9 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::observation::Measure;
 use crate::units::{ByteSize, Calendar, PathPattern, Share, StatusSet};
 
-/// The most rules one configuration may have: a request's matches are one 64-bit word.
+/// The most rules one configuration may have, and the most conditions over all of them: a
+/// request's matches are one 64-bit word.
 pub const MAX_RULES: usize = 64;
 
 /// The condition of a rule.
@@ -52,6 +54,19 @@ pub enum Trigger {
         /// For how long without a sample below it; zero: one confirmed sample is enough.
         hold: Duration,
     },
+    /// Something that is measured once a second has reached a limit and stayed there.
+    Level {
+        /// What.
+        measure: Measure,
+        /// The limit. Where that can't be read the rule is off.
+        limit: LevelLimit,
+        /// For how long without a reading below it.
+        hold: Duration,
+    },
+    /// All of these hold at the same moment: what counts, each over its own window; what lasts,
+    /// each for its own time; what comes, from then until the rule fires. At least two, and none
+    /// of them is one of these itself.
+    All(Vec<Self>),
     /// The worker has been ready for so long, give or take 10%.
     Age {
         /// Fires at this age.
@@ -79,6 +94,15 @@ pub enum MemoryLimit {
     PrivateBytes(ByteSize),
     /// This share of the memory limit of the worker's cgroup. Where that can't be read the rule
     /// is off.
+    Share(Share),
+}
+
+/// A limit on what a [`Measure`] says; reached at this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LevelLimit {
+    /// So many, as the measure counts.
+    Count(u32),
+    /// So much of the whole.
     Share(Share),
 }
 
@@ -110,23 +134,30 @@ impl Filter {
 }
 
 impl Trigger {
-    /// Which requests the trigger counts; `None` for triggers that don't look at requests.
+    /// Which requests the trigger counts; `None` for triggers that don't look at requests, and for
+    /// those of which only the parts do.
     #[must_use]
     pub fn filter(&self) -> Option<&Filter> {
         match self {
             Self::Requests { filter, .. }
             | Self::Status { filter, .. }
             | Self::Slow { filter, .. } => Some(filter),
-            Self::Age { .. } | Self::File { .. } | Self::Memory { .. } | Self::Schedule { .. } => {
-                None
-            }
+            Self::Age { .. }
+            | Self::All(_)
+            | Self::File { .. }
+            | Self::Level { .. }
+            | Self::Memory { .. }
+            | Self::Schedule { .. } => None,
         }
     }
 
     /// The conditions that must all hold.
     #[must_use]
     pub fn parts(&self) -> &[Self] {
-        std::slice::from_ref(self)
+        match self {
+            Self::All(parts) => parts,
+            one => std::slice::from_ref(one),
+        }
     }
 
     /// The word for it in configuration, logs and metrics.
@@ -137,6 +168,14 @@ impl Trigger {
             Self::Status { .. } => "status",
             Self::Slow { .. } => "slow",
             Self::Memory { .. } => "memory",
+            Self::Level { measure, .. } => match measure {
+                Measure::Cpu | Measure::Core => "cpu",
+                Measure::Descriptors => "descriptors",
+                Measure::Threads => "threads",
+                Measure::Connections => "connections",
+                Measure::Pressure(..) | Measure::MemoryHigh => "pressure",
+            },
+            Self::All(_) => "all",
             Self::Age { .. } => "age",
             Self::Schedule { .. } => "schedule",
             Self::File { .. } => "file",

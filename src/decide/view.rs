@@ -82,14 +82,14 @@ impl Engine {
             rule.disarmed_until.filter(|at| *at > now),
             rule.cooldown.until(now),
         ) {
-            _ if self.relays() || rule.limit_unknown() => ("off", None),
+            _ if self.relays() || rule.off().is_some() => ("off", None),
             (Some(until), _) => ("disarmed", Some(until)),
             _ if firing => ("firing", None),
             (_, Some(until)) => ("cooling", Some(until)),
             _ => ("armed", None),
         };
         let live = |held: &Held| match held {
-            Held::NoLimit => rule.limit_unknown(),
+            Held::Off(_) => rule.off().is_some(),
             Held::Recycling(incident) => {
                 let under_way = self.recycle.as_ref().map(|recycle| recycle.incident);
                 under_way == Some(*incident)

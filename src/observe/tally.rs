@@ -55,7 +55,9 @@ impl Rules {
                 Trigger::Status { codes, .. } => Looks::Status(codes.clone()),
                 Trigger::Slow { time_taken, .. } => Looks::Slow(*time_taken),
                 Trigger::Age { .. }
+                | Trigger::All(_)
                 | Trigger::File { .. }
+                | Trigger::Level { .. }
                 | Trigger::Memory { .. }
                 | Trigger::Schedule { .. } => Looks::Nothing,
             });

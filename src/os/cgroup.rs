@@ -26,6 +26,15 @@ enum Version {
     Two,
 }
 
+/// How many tasks wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// At least one.
+    Some,
+    /// All of them.
+    Full,
+}
+
 /// The memory of a control group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -97,6 +106,40 @@ impl Cgroup {
         };
         let text = fs::read_to_string(self.memory.first()?.join(file)).ok()?;
         field(&text, "oom_kill ")?.parse().ok()
+    }
+
+    /// How often the group's own tasks were held up for memory: at memory.high or, in version 1,
+    /// at the limit. `None`: the kernel doesn't say.
+    #[must_use]
+    pub fn high_events(&self) -> Option<u64> {
+        let own = self.memory.first()?;
+        match self.memory_version {
+            Version::One => number(own, "memory.failcnt"),
+            Version::Two => {
+                let text = fs::read_to_string(own.join("memory.events")).ok()?;
+                field(&text, "high ")?.parse().ok()
+            }
+        }
+    }
+
+    /// The share of the last ten seconds, in hundredths of a percent, in which the group's own
+    /// tasks waited for `cpu`, `io` or `memory`. `None`: the kernel doesn't say; version 1 never
+    /// does.
+    #[must_use]
+    pub fn pressure(&self, resource: &str, waits: Waits) -> Option<u64> {
+        let own = match self.memory_version {
+            Version::One => return None,
+            Version::Two => self.memory.first()?,
+        };
+        let text = fs::read_to_string(own.join(format!("{resource}.pressure"))).ok()?;
+        let begin = match waits {
+            Waits::Some => "some ",
+            Waits::Full => "full ",
+        };
+        let average = field(&text, begin)?.strip_prefix("avg10=")?;
+        let (whole, rest) = average.split_once(' ')?.0.split_once('.')?;
+        let hundredths: u64 = rest.get(..2)?.parse().ok()?;
+        Some(whole.parse::<u64>().ok()?.min(100) * 100 + hundredths)
     }
 
     /// Whether a kill for want of memory takes every process of the group, us too.
@@ -289,6 +332,9 @@ mod tests {
         assert_eq!(group.memory(), None);
         assert_eq!(group.cpu_quota_millis(), None);
         assert_eq!(group.oom_kills(), Some(7));
+        write(&dir, "memory/memory.failcnt", "12\n");
+        assert_eq!(group.high_events(), Some(12));
+        assert_eq!(group.pressure("memory", Waits::Some), None);
         write(&dir, "memory/memory.limit_in_bytes", "8000\n");
         write(&dir, "cpu/cpu.cfs_quota_us", "250000\n");
         assert_eq!(group.memory().unwrap().working_set, ByteSize(3000));

@@ -19,6 +19,21 @@ pub fn usable(proc: &Proc, pid: u32) -> usize {
     allowed.into_iter().chain(quota).min().unwrap_or(1).max(1)
 }
 
+/// How much CPU a process may use, in thousandths of one: of its affinity mask, or its quota.
+#[must_use]
+pub fn usable_millis(proc: &Proc, pid: u32) -> u64 {
+    let status = fs::read_to_string(proc.file(pid, "status")).unwrap_or_default();
+    let allowed = field(&status, "Cpus_allowed:").and_then(count_bits);
+    let allowed = allowed.map(|cpus| cpus as u64 * 1000);
+    let quota = Cgroup::of(proc, pid).cpu_quota_millis();
+    allowed
+        .into_iter()
+        .chain(quota)
+        .min()
+        .unwrap_or(1000)
+        .max(1)
+}
+
 /// The bits of a mask like `ff,ffffffff`.
 fn count_bits(mask: &str) -> Option<usize> {
     let mut bits = 0;

@@ -91,6 +91,22 @@ impl Proc {
         parse_rollup(&String::from_utf8_lossy(&text)).ok_or_else(|| unreadable(pid, "smaps_rollup"))
     }
 
+    /// How many descriptors a process has open, 64 Ki at most. `None`: it may not be looked into.
+    #[must_use]
+    pub fn descriptors(&self, pid: u32) -> Option<u64> {
+        const MOST: usize = 64 * 1024;
+        let entries = fs::read_dir(self.file(pid, "fd")).ok()?;
+        Some(entries.take(MOST).count() as u64)
+    }
+
+    /// How many descriptors a process may have open. `None`: no limit, or it can't be read.
+    #[must_use]
+    pub fn descriptor_limit(&self, pid: u32) -> Option<u64> {
+        let text = fs::read_to_string(self.file(pid, "limits")).ok()?;
+        let limits = field(&text, "Max open files")?;
+        limits.split_ascii_whitespace().next()?.parse().ok()
+    }
+
     /// The name a person would know a process by.
     #[must_use]
     pub fn name(&self, pid: u32) -> Option<String> {
@@ -147,6 +163,10 @@ pub struct Stat {
     pub parent: u32,
     /// Its process group.
     pub group: u32,
+    /// CPU time that it used by itself, in clock ticks.
+    pub cpu_ticks: u64,
+    /// Its threads.
+    pub threads: u64,
     /// When it started, in clock ticks since boot.
     pub start_ticks: u64,
 }
@@ -168,13 +188,18 @@ impl Stat {
         let state = fields.next()?.chars().next()?;
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
-        // The start time is field 22 of proc_pid_stat(5); the group was field 5.
-        let start_ticks = fields.nth(16)?.parse().ok()?;
+        // The group was field 5 of proc_pid_stat(5). These are 14 and 15, 20, and 22.
+        let user: u64 = fields.nth(8)?.parse().ok()?;
+        let system: u64 = fields.next()?.parse().ok()?;
+        let threads = fields.nth(4)?.parse().ok()?;
+        let start_ticks = fields.nth(1)?.parse().ok()?;
         Some(Self {
             comm,
             state,
             parent,
             group,
+            cpu_ticks: user.saturating_add(system),
+            threads,
             start_ticks,
         })
     }
@@ -251,6 +276,7 @@ mod tests {
         assert_eq!(stat.comm, "a) S 1 (b");
         assert_eq!((stat.state, stat.parent, stat.group), ('R', 7, 812));
         assert_eq!(stat.start_ticks, 4242);
+        assert_eq!((stat.cpu_ticks, stat.threads), (11, 1));
     }
 
     #[test]

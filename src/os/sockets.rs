@@ -60,15 +60,32 @@ pub fn owner(proc: &Proc, port: u16) -> Option<Owner> {
     Some(Owner { pid, name })
 }
 
+/// How many TCP connections these processes have open, as [`listening`] finds listeners. `None`: no
+/// process may be looked into.
+#[must_use]
+pub fn connections(proc: &Proc, pids: &[u32]) -> Option<u64> {
+    let readable = |pid: &&u32| fs::read_dir(proc.file(**pid, "fd")).is_ok();
+    let first = pids.iter().find(readable)?;
+    let own: BTreeSet<u64> = pids.iter().flat_map(|pid| sockets_of(proc, *pid)).collect();
+    let tables = tables(proc, *first);
+    let open = tables.lines().filter_map(parse_connection);
+    Some(open.filter(|inode| own.contains(inode)).count() as u64)
+}
+
 /// The most descriptors of one process that are looked at.
 pub const MAX_DESCRIPTORS: usize = 16 * 1024;
 
 /// All listening sockets of a process's network namespace, by inode.
 fn listeners(proc: &Proc, pid: u32) -> BTreeMap<u64, SocketAddr> {
+    let tables = tables(proc, pid);
+    tables.lines().filter_map(parse_listener).collect()
+}
+
+/// The TCP sockets of a process's network namespace.
+fn tables(proc: &Proc, pid: u32) -> String {
     ["net/tcp", "net/tcp6"]
         .iter()
         .filter_map(|name| fs::read_to_string(proc.file(pid, name)).ok())
-        .flat_map(|text| text.lines().filter_map(parse_listener).collect::<Vec<_>>())
         .collect()
 }
 
@@ -84,9 +101,18 @@ fn sockets_of(proc: &Proc, pid: u32) -> impl Iterator<Item = u64> + use<> {
         })
 }
 
+const LISTEN: &str = "0A";
+
+/// The socket of a line, unless it only listens.
+fn parse_connection(line: &str) -> Option<u64> {
+    let mut fields = line.split_ascii_whitespace();
+    let state = fields.nth(3).filter(|state| state.len() == 2)?;
+    let inode = fields.nth(5)?.parse().ok()?;
+    (state != LISTEN).then_some(inode)
+}
+
 /// Reads a line of proc_net_tcp(5): `sl local_address rem_address st ... uid timeout inode`.
 fn parse_listener(line: &str) -> Option<(u64, SocketAddr)> {
-    const LISTEN: &str = "0A";
     let mut fields = line.split_ascii_whitespace();
     let local = fields.nth(1)?;
     if fields.nth(1)? != LISTEN {
@@ -162,12 +188,14 @@ mod tests {
         let expected = (4242, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(parse_listener(&line("0A")), Some(expected));
         assert_eq!(parse_listener(&line("01")), None);
+        assert_eq!(parse_connection(&line("01")), Some(4242));
+        assert_eq!(parse_connection(&line("0A")), None);
     }
 
     proptest! {
         #[test]
         fn no_line_makes_the_reader_panic(line in "[ 0-9A-Fa-f:é]{0,160}") {
-            let _ = parse_listener(&line);
+            let _ = (parse_listener(&line), parse_connection(&line));
             let _ = parse_address(&line);
         }
     }

@@ -32,6 +32,10 @@ pub struct Member {
     pub parent: u32,
     /// It has ended and waits for its parent to notice.
     pub zombie: bool,
+    /// CPU time that it had used by itself when it was listed, in clock ticks.
+    pub cpu_ticks: u64,
+    /// Its threads when it was listed.
+    pub threads: u64,
 }
 
 /// The most processes of one tree that are looked at: a fork bomb must not make us one.
@@ -60,6 +64,8 @@ impl Census {
                 },
                 parent: stat.parent,
                 zombie: stat.is_zombie(),
+                cpu_ticks: stat.cpu_ticks,
+                threads: stat.threads,
             };
             census.children.entry(stat.parent).or_default().push(member);
             census.all.insert(pid, member);

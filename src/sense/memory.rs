@@ -1,4 +1,4 @@
-//! Samples the private memory of workers' process trees.
+//! Samples the private memory of workers' process trees, and what else they use.
 //!
 //! Invariant: only its own thread reads /proc, which may block for long; whoever watches never
 //! waits for it. A sample that finds no room is dropped and counted. What can't be read is no
@@ -16,9 +16,12 @@ use std::{
 
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
-use super::pace::{LEISURELY, Pace, USUAL};
+use super::{
+    levels::Meter,
+    pace::{LEISURELY, Pace, USUAL},
+};
 use crate::{
-    decide::observation::MemorySample,
+    decide::observation::{Levels, Measure, MemorySample},
     os::{
         cgroup::Cgroup,
         procfs::{Identity, Proc, is_gone},
@@ -29,13 +32,16 @@ use crate::{
     words::Generation,
 };
 
-/// The limits that a worker's memory is measured against; the lowest counts.
+/// The limits that a worker's memory is measured against, of which the lowest counts; and what
+/// else is measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Thresholds {
     /// In bytes.
     pub bytes: Vec<ByteSize>,
     /// In shares of the limit of the worker's control group, where that can be read.
     pub shares: Vec<Share>,
+    /// What else is measured, once a second.
+    pub measures: Vec<Measure>,
 }
 
 impl Thresholds {
@@ -72,16 +78,22 @@ struct Wishes {
 }
 
 impl Sampler {
-    /// Starts the thread. Samples are sent to `samples`, whose capacity bounds what waits.
+    /// Starts the thread. Samples are sent to `samples` and what else is measured to `levels`,
+    /// whose capacities bound what waits.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(proc: Proc, samples: Sender<MemorySample>) -> io::Result<Self> {
+    pub fn start(
+        proc: Proc,
+        samples: Sender<MemorySample>,
+        levels: Sender<Levels>,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let thread = Thread {
             shared: Arc::clone(&shared),
             proc,
             samples,
+            levels,
             watches: BTreeMap::new(),
         };
         thread::Builder::new()
@@ -152,6 +164,7 @@ struct Thread {
     shared: Arc<Shared>,
     proc: Proc,
     samples: Sender<MemorySample>,
+    levels: Sender<Levels>,
     watches: BTreeMap<Generation, Watch>,
 }
 
@@ -162,6 +175,7 @@ struct Watch {
     /// The process that the tree begins at, once it was seen: another with its number is not it.
     root: Option<Identity>,
     members: Vec<Member>,
+    meter: Meter,
     limit: Option<ByteSize>,
     /// What is left of it.
     room: Option<ByteSize>,
@@ -233,9 +247,22 @@ impl Thread {
         let Ok(census) = Census::take(&self.proc) else {
             return;
         };
+        for (generation, watch) in &mut self.watches {
+            watch.list(&self.proc, &census);
+            let wanted = &watch.thresholds.measures;
+            let levels = watch
+                .meter
+                .measure(from, wanted, &self.proc, &watch.members);
+            if let Some(levels) = levels {
+                let generation = *generation;
+                let sent = self.levels.try_send(Levels { generation, levels });
+                if sent.is_err() {
+                    self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
         let took = now().since(from);
         for watch in self.watches.values_mut() {
-            watch.list(&self.proc, &census);
             // On a machine with very many processes the listing itself is what costs.
             watch.list_at = from + LEISURELY.max(took * 20);
         }
@@ -249,6 +276,7 @@ impl Watch {
             thresholds: Thresholds::default(),
             root: None,
             members: Vec::new(),
+            meter: Meter::default(),
             limit: None,
             room: None,
             list_at: MonoTime::ZERO,

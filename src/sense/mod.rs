@@ -1,7 +1,8 @@
-//! The control side of observing: one probe, the sampler of a worker's memory, and files whose
-//! content is watched.
+//! The control side of observing: one probe, the sampler of what a worker uses, and files
+//! whose content is watched.
 
 pub mod files;
+mod levels;
 pub mod memory;
 mod pace;
 pub mod probe;

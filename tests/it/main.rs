@@ -14,6 +14,7 @@ mod h2;
 mod held;
 mod http;
 mod journal;
+mod levels;
 mod listening;
 mod operate;
 mod recycle;

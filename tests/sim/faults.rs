@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use autoheal::{
     decide::{
-        observation::{MemorySample, Observation, RuleCount, Tally, Word},
+        observation::{Level, Levels, Measure, MemorySample, Observation, RuleCount, Tally, Word},
         trigger::Trigger,
     },
     time::MonoTime,
@@ -38,6 +38,11 @@ impl World {
                 room: None,
             };
             self.tell(Observation::Memory(sample(false)));
+            let levels = vec![(Measure::Cpu, self.rng.bool().then(|| self.level()))];
+            self.tell(Observation::Levels(Levels {
+                generation: Generation(generation),
+                levels,
+            }));
             if std::mem::take(&mut self.confirm) {
                 self.tell(Observation::Memory(sample(true)));
             }
@@ -57,6 +62,13 @@ impl World {
         assert!(generations.len() < 12, "{generations:?}");
         let starting = generations.iter().filter(|g| g.state == "starting");
         assert!(starting.count() <= 1, "{generations:?}");
+    }
+
+    fn level(&mut self) -> Level {
+        Level {
+            count: 0,
+            share: Some(self.rng.u64(0..10_000)),
+        }
     }
 
     /// Times of schedules, and changes of files.
@@ -110,8 +122,8 @@ impl World {
             worker.bytes += came * knobs.leak_per_request;
         }
         let mut rules = Vec::new();
-        for rule in &self.policy.rules {
-            rules.push(match &rule.when {
+        for when in self.policy.conditions() {
+            rules.push(match when {
                 Trigger::Status { .. } => RuleCount {
                     matching: failed.min(answered),
                     total: answered,

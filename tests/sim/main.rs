@@ -3,11 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod all;
 mod checks;
 mod crashes;
 mod due;
 mod faults;
 mod guards;
+mod levels;
 mod memory;
 mod operators;
 mod recycles;

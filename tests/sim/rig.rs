@@ -114,6 +114,7 @@ pub(crate) fn health(failures: u32) -> Option<Health> {
 pub(crate) struct Rig {
     pub(crate) engine: Engine,
     pub(crate) now: MonoTime,
+    /// Conditions, over all rules.
     rules: usize,
     acts: Vec<String>,
     said: Vec<Event>,
@@ -123,7 +124,7 @@ impl Rig {
     /// The first worker is being started.
     pub(crate) fn new(policy: Policy) -> Self {
         let now = MonoTime::from_millis(1_000_000);
-        let rules = policy.rules.len();
+        let rules = policy.conditions().count();
         let engine = Engine::new(policy, 1, 1, now);
         let mut rig = Self {
             engine,

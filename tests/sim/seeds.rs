@@ -5,7 +5,7 @@ use std::time::Duration;
 use autoheal::{
     decide::{
         engine::Engine,
-        observation::Word,
+        observation::{Measure, Word},
         policy::{GiveUp, Policy, RestartWhen, Strategy},
     },
     time::MonoTime,
@@ -14,6 +14,7 @@ use autoheal::{
 
 use crate::{
     due::{age, file, schedule},
+    levels::level,
     rig::{health, memory, policy, rule, secs, slow, status},
     worker::{Knobs, Worker},
     world::World,
@@ -43,6 +44,7 @@ fn drawn_policy(rng: &mut fastrand::Rng) -> Policy {
         status(20, secs(30)),
         slow(secs(1), 5),
         memory(200, Duration::ZERO),
+        level(Measure::Cpu, "50%", secs(3)),
         age(secs(30)),
         schedule(secs(rng.u64(0..5))),
         file(),

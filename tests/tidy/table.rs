@@ -95,7 +95,12 @@ pub(crate) const TABLE: &[Row] = &[
     ),
     row(
         "config",
-        &["decide::policy", "decide::trigger", "tls::spec"],
+        &[
+            "decide::policy",
+            "decide::trigger",
+            "decide::observation",
+            "tls::spec",
+        ],
         &["tokio", "crate::time::now", "crate::time::wall"],
     ),
     row("journal", &["decide", "config"], RUNTIME),

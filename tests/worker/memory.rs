@@ -21,13 +21,14 @@ const GENERATION: Generation = Generation(4);
 fn over(mib: u64) -> Thresholds {
     Thresholds {
         bytes: vec![ByteSize::mib(mib)],
-        shares: Vec::new(),
+        ..Thresholds::default()
     }
 }
 
 fn sampler(proc: Proc, tree: Root, thresholds: Thresholds) -> (Sampler, Receiver<MemorySample>) {
     let (sender, samples) = channel(16);
-    let sampler = Sampler::start(proc, sender).unwrap();
+    let (levels, _) = channel(16);
+    let sampler = Sampler::start(proc, sender, levels).unwrap();
     sampler.watch(GENERATION, tree, thresholds);
     (sampler, samples)
 }
@@ -163,7 +164,8 @@ async fn samples_that_nobody_takes_are_counted_and_forgetting_ends_them() {
     process(machine.path(), 10, 1, 1, 100);
     process(machine.path(), 11, 10, 30, 101);
     let (sender, mut samples) = channel(1);
-    let sampler = Sampler::start(Proc::at(machine.path()), sender).unwrap();
+    let (levels, _) = channel(1);
+    let sampler = Sampler::start(Proc::at(machine.path()), sender, levels).unwrap();
     sampler.watch(GENERATION, Root::Under(10), over(500));
     wait_until("the channel is full", || sampler.dropped_samples() >= 2);
     sampler.forget(GENERATION);

@@ -1,7 +1,12 @@
 //! Conditions as clauses of a sentence.
 
+use std::time::Duration;
+
 use crate::{
-    decide::trigger::{Filter, MemoryLimit, Trigger},
+    decide::{
+        observation::{Measure, Waiting},
+        trigger::{Filter, LevelLimit, MemoryLimit, Trigger},
+    },
     units::{Share, format_duration},
 };
 
@@ -59,7 +64,49 @@ pub(super) fn condition(when: &Trigger, ready: &str) -> String {
             };
             format!("the private memory of {ready} is over {limit}{time}")
         }
+        Trigger::Level {
+            measure,
+            limit,
+            hold,
+        } => level(*measure, *limit, *hold, ready),
+        Trigger::All(parts) => {
+            let parts: Vec<_> = parts.iter().map(|part| condition(part, ready)).collect();
+            parts.join(" and, at the same time, ")
+        }
         Trigger::Age { .. } | Trigger::File { .. } | Trigger::Schedule { .. } => due(when, ready),
+    }
+}
+
+/// What is measured once a second.
+fn level(measure: Measure, limit: LevelLimit, hold: Duration, ready: &str) -> String {
+    let limit = match limit {
+        LevelLimit::Count(count) => count.to_string(),
+        LevelLimit::Share(share) => share.to_string(),
+    };
+    let text = match measure {
+        Measure::Cpu => format!("{ready} uses at least {limit} of the CPU that it may use"),
+        Measure::Core => format!("{ready} uses at least {limit} of one CPU"),
+        Measure::Descriptors if limit.ends_with('%') => {
+            format!("a process of {ready} has at least {limit} of the descriptors that it may have")
+        }
+        Measure::Descriptors => format!("{ready} has at least {limit} descriptors open"),
+        Measure::Threads => format!("{ready} has at least {limit} threads"),
+        Measure::Connections => format!("{ready} has at least {limit} TCP connections open"),
+        Measure::Pressure(resource, waiting) => {
+            let who = match waiting {
+                Waiting::Some => "tasks",
+                Waiting::Full => "all tasks",
+            };
+            let what = resource.name();
+            format!("{who} in the control group of {ready} wait for {what} {limit} of the time")
+        }
+        Measure::MemoryHigh => {
+            format!("{ready} is held up at memory.high at least {limit} times a second")
+        }
+    };
+    match hold.is_zero() {
+        true => text,
+        false => format!("{text} for {}", format_duration(hold)),
     }
 }
 

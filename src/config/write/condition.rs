@@ -7,7 +7,10 @@ use super::{
     value::{Inline, duration, one_or_list, path, quoted},
 };
 use crate::{
-    decide::trigger::{Filter, MemoryLimit, Trigger},
+    decide::{
+        observation::{Measure, Waiting},
+        trigger::{Filter, LevelLimit, MemoryLimit, Trigger},
+    },
     units::{Calendar, Share, Times, Weekdays, Zone},
 };
 
@@ -60,6 +63,13 @@ pub(super) fn condition(trigger: &Trigger, home: &Path) -> Inline {
             };
             inline.maybe("for", (!hold.is_zero()).then(|| duration(*hold)))
         }
+        Trigger::Level {
+            measure,
+            limit,
+            hold,
+        } => level(*measure, *limit, *hold),
+        // Its parts are written one by one.
+        Trigger::All(_) => Inline::default(),
         Trigger::Age { limit } => Inline::default().with("over", duration(*limit)),
         Trigger::Schedule { calendar, spread } => schedule(calendar, *spread),
         Trigger::File { paths } => {
@@ -67,6 +77,26 @@ pub(super) fn condition(trigger: &Trigger, home: &Path) -> Inline {
             Inline::default().with("path", one_or_list(paths.collect()))
         }
     }
+}
+
+fn level(measure: Measure, limit: LevelLimit, hold: Duration) -> Inline {
+    let inline = match measure {
+        Measure::Core => Inline::default().with("of", quoted("core")),
+        Measure::MemoryHigh => Inline::default().with("of", quoted("memory.high")),
+        Measure::Pressure(resource, waiting) => {
+            let full = (waiting == Waiting::Full).then(|| quoted(waiting.name()));
+            let inline = Inline::default().with("of", quoted(resource.name()));
+            inline.maybe("waiting", full)
+        }
+        Measure::Connections | Measure::Cpu | Measure::Descriptors | Measure::Threads => {
+            Inline::default()
+        }
+    };
+    let inline = match limit {
+        LevelLimit::Count(count) => inline.with("count", count.to_string()),
+        LevelLimit::Share(share) => inline.with("share", quoted(&share.to_string())),
+    };
+    inline.maybe("for", (!hold.is_zero()).then(|| duration(hold)))
 }
 
 fn schedule(calendar: &Calendar, spread: Duration) -> Inline {

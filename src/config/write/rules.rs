@@ -8,7 +8,10 @@ use super::{
     value::{Inline, command, duration, list, path, quoted},
 };
 use crate::{
-    decide::policy::{Action, Command, Rule, Strategy},
+    decide::{
+        policy::{Action, Command, Rule, Strategy},
+        trigger::Trigger,
+    },
     words::Mode,
 };
 
@@ -26,10 +29,7 @@ pub(super) fn rule(rule: &Rule, home: &Path) -> Vec<(String, String)> {
     let actions = actions.iter().map(|one| action(one, home));
     let mut lines = vec![
         ("name".to_owned(), quoted(name)),
-        (
-            format!("when.{}", when.name()),
-            condition(when, home).written(),
-        ),
+        (format!("when.{}", when.name()), when_value(when, home)),
         ("do".to_owned(), list(actions)),
     ];
     if *min_uptime != defaults::MIN_UPTIME {
@@ -42,6 +42,16 @@ pub(super) fn rule(rule: &Rule, home: &Path) -> Vec<(String, String)> {
         lines.push(("mode".to_owned(), quoted(&mode.to_string())));
     }
     lines
+}
+
+fn when_value(when: &Trigger, home: &Path) -> String {
+    match when {
+        Trigger::All(parts) => list(parts.iter().map(|part| {
+            let inline = condition(part, home).written();
+            Inline::default().with(part.name(), inline).written()
+        })),
+        one => condition(one, home).written(),
+    }
 }
 
 fn action(action: &Action, home: &Path) -> String {

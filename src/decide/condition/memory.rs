@@ -68,8 +68,12 @@ impl Over {
         self.exact && self.since.is_some_and(|since| now.since(since) >= hold)
     }
 
-    pub(super) fn limit_unknown(&self) -> bool {
-        self.limit_unknown
+    /// Why the rule is off, if its limit can't be read.
+    pub(super) fn off(&self) -> Option<&'static str> {
+        self.limit_unknown.then_some(
+            "the memory limit of the worker's cgroup can't be read, so the rule is off; set \
+             private_bytes",
+        )
     }
 
     pub(super) fn reading(&self, now: MonoTime) -> Reading {

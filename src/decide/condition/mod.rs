@@ -3,17 +3,19 @@
 
 mod age;
 mod file;
+mod level;
 mod memory;
 mod rate;
 mod schedule;
 
 use std::{path::Path, time::Duration};
 
-use self::{age::Age, file::Changes, memory::Over, rate::Rate, schedule::Due};
+use self::{age::Age, file::Changes, level::Sustained, memory::Over, rate::Rate, schedule::Due};
 use super::{
     event::Event,
-    observation::{MemorySample, RuleCount},
+    observation::{Levels, MemorySample, RuleCount},
     rng::Rng,
+    say::millis,
     trigger::Trigger,
 };
 use crate::time::MonoTime;
@@ -29,6 +31,7 @@ pub(super) struct Condition {
 enum Seen {
     Age(Age),
     File(Changes),
+    Level(Sustained),
     Memory(Over),
     Rate(Rate),
     Schedule(Due),
@@ -37,7 +40,7 @@ enum Seen {
 /// The numbers of a condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
-    /// What counts against `limit`: requests, bytes, or milliseconds.
+    /// What counts against `limit`: requests, bytes, milliseconds, or hundredths of a percent.
     pub(super) matching: u64,
     pub(super) total: u64,
     pub(super) limit: u64,
@@ -55,8 +58,10 @@ pub(super) struct Born {
 impl Condition {
     pub(super) fn new(when: &Trigger) -> Self {
         let seen = match when {
-            Trigger::Age { .. } => Seen::Age(Age::default()),
+            // A condition is made of each part; one of no kind never holds.
+            Trigger::Age { .. } | Trigger::All(_) => Seen::Age(Age::default()),
             Trigger::File { .. } => Seen::File(Changes::default()),
+            Trigger::Level { .. } => Seen::Level(Sustained::default()),
             Trigger::Memory { .. } => Seen::Memory(Over::default()),
             Trigger::Requests { .. } | Trigger::Slow { .. } | Trigger::Status { .. } => {
                 Seen::Rate(Rate::new(when))
@@ -75,6 +80,7 @@ impl Condition {
         match (&mut self.seen, &self.when) {
             (Seen::Age(age), Trigger::Age { limit, .. }) => *age = Age::new(born, *limit, rng),
             (Seen::File(changes), _) if recycles => changes.known_to(born),
+            (Seen::Level(level), _) => *level = Sustained::default(),
             (Seen::Memory(over), _) => *over = Over::default(),
             (Seen::Rate(rate), when) => rate.renew(when, rng),
             (Seen::Schedule(due), _) if recycles => *due = Due::default(),
@@ -85,6 +91,7 @@ impl Condition {
     /// What it has seen in time can't be trusted.
     pub(super) fn void(&mut self) {
         match &mut self.seen {
+            Seen::Level(level) => *level = Sustained::default(),
             Seen::Memory(over) => *over = Over::default(),
             Seen::Rate(rate) => rate.void(),
             // Neither the machine's stall nor ours makes a worker younger or a due time pass.
@@ -126,6 +133,15 @@ impl Condition {
         }
     }
 
+    /// Takes what was measured of the worker that serves now.
+    pub(super) fn read(&mut self, now: MonoTime, seen: &Levels) {
+        if let (Seen::Level(level), Trigger::Level { measure, limit, .. }) =
+            (&mut self.seen, &self.when)
+        {
+            level.read(now, seen, *measure, *limit);
+        }
+    }
+
     /// A time of its schedule has come.
     pub(super) fn came(&mut self, now: MonoTime, rng: &mut Rng) {
         if let (Seen::Schedule(due), Trigger::Schedule { spread, .. }) =
@@ -149,10 +165,11 @@ impl Condition {
         match (&mut self.seen, &self.when) {
             (Seen::Age(age), _) => age.holds(now),
             (Seen::File(changes), _) => changes.hold(),
+            (Seen::Level(level), Trigger::Level { hold, .. }) => level.holds(now, *hold),
             (Seen::Memory(over), Trigger::Memory { hold, .. }) => over.holds(now, *hold),
             (Seen::Rate(rate), when) => rate.holds(now, when),
             (Seen::Schedule(due), _) => due.holds(now),
-            (Seen::Memory(_), _) => false,
+            (Seen::Level(_) | Seen::Memory(_), _) => false,
         }
     }
 
@@ -161,23 +178,32 @@ impl Condition {
         match &self.seen {
             Seen::Age(age) => age.due(),
             Seen::Schedule(due) => due.at(),
-            Seen::File(_) | Seen::Memory(_) | Seen::Rate(_) => None,
+            Seen::File(_) | Seen::Level(_) | Seen::Memory(_) | Seen::Rate(_) => None,
         }
     }
 
     /// The numbers now.
     pub(super) fn reading(&self, now: MonoTime) -> Reading {
-        match &self.seen {
-            Seen::Age(age) => age.reading(now),
-            Seen::File(changes) => changes.reading(),
-            Seen::Memory(over) => over.reading(now),
-            Seen::Rate(rate) => rate.reading(now, &self.when),
-            Seen::Schedule(due) => due.reading(now),
+        match (&self.seen, &self.when) {
+            (Seen::Age(age), _) => age.reading(now),
+            (Seen::File(changes), _) => changes.reading(),
+            (Seen::Level(level), Trigger::Level { limit, .. }) => level.reading(now, *limit),
+            (Seen::Level(_), _) => Reading::default(),
+            (Seen::Memory(over), _) => over.reading(now),
+            (Seen::Rate(rate), when) => rate.reading(now, when),
+            (Seen::Schedule(due), _) => due.reading(now),
         }
     }
 
-    pub(super) fn limit_unknown(&self) -> bool {
-        matches!(&self.seen, Seen::Memory(over) if over.limit_unknown())
+    /// Why the rule is off, if what it looks at can't be read.
+    pub(super) fn off(&self) -> Option<&'static str> {
+        match (&self.seen, &self.when) {
+            (Seen::Memory(over), _) => over.off(),
+            (Seen::Level(level), Trigger::Level { measure, .. }) => {
+                level.unreadable().then(|| level::unreadable(*measure))
+            }
+            _ => None,
+        }
     }
 
     /// The numbers and the limits in words: `23 of 61 answers (37%) on /checkout/* were 500-599 in
@@ -190,6 +216,14 @@ impl Condition {
             (Seen::Memory(_), Trigger::Memory { limit, hold }) => {
                 memory::words(reading, *limit, *hold)
             }
+            (
+                Seen::Level(_),
+                Trigger::Level {
+                    measure,
+                    limit,
+                    hold,
+                },
+            ) => level::words(reading, *measure, *limit, *hold),
             (Seen::Schedule(due), Trigger::Schedule { calendar, .. }) => due.words(now, calendar),
             (_, when) => rate::words(reading, when),
         }
@@ -203,6 +237,10 @@ impl Condition {
                 .number("age_ms", reading.matching)
                 .number("limit_ms", reading.limit),
             Seen::File(changes) => event.text("changed", changes.first()),
+            Seen::Level(_) => event
+                .number("level", reading.matching)
+                .number("limit", reading.limit)
+                .number("over_ms", millis(reading.held_for)),
             Seen::Memory(_) => memory::numbers(reading, event),
             Seen::Rate(_) => event
                 .number("matching", reading.matching)

@@ -16,8 +16,9 @@ use crate::{
         tls::Tls,
     },
     decide::{
+        observation::{Measure, Resource, Waiting},
         policy::{Action, Command, Rule, Strategy as Order},
-        trigger::{Filter, MemoryLimit, Trigger},
+        trigger::{Filter, LevelLimit, MemoryLimit, Trigger},
     },
     tls::spec::{Clients, Files},
     units::{
@@ -276,6 +277,14 @@ const COUNTS: std::ops::RangeInclusive<u32> = 1..=1_000_000_000;
 
 /// Every kind of trigger; [`super::every_condition_is_tried`] compares with the table of keys.
 pub(super) fn trigger() -> BoxedStrategy<Trigger> {
+    prop_oneof![
+        12 => one_trigger(),
+        1 => vec(one_trigger(), 2..4).prop_map(Trigger::All),
+    ]
+    .boxed()
+}
+
+fn one_trigger() -> BoxedStrategy<Trigger> {
     let window = || time(1000, DAY);
     let rate = || (COUNTS, option::of(share()), window(), filter());
     let memory = prop_oneof![
@@ -309,6 +318,7 @@ pub(super) fn trigger() -> BoxedStrategy<Trigger> {
             }
         }),
         (memory, time(0, DAY)).prop_map(|(limit, hold)| Trigger::Memory { limit, hold }),
+        level(),
         time(1000, 300 * DAY).prop_map(|limit| Trigger::Age { limit }),
         (times(), zone(), time(0, DAY)).prop_map(|(times, zone, spread)| {
             let calendar = Calendar { times, zone };
@@ -316,6 +326,33 @@ pub(super) fn trigger() -> BoxedStrategy<Trigger> {
         }),
         vec(folder(), 1..4).prop_map(|paths| Trigger::File { paths }),
     ]
+    .boxed()
+}
+
+fn level() -> BoxedStrategy<Trigger> {
+    let cpu = select(vec![Measure::Cpu, Measure::Core]);
+    let numbers = select(vec![
+        Measure::Descriptors,
+        Measure::Threads,
+        Measure::Connections,
+    ]);
+    let resources = select(vec![Resource::Cpu, Resource::Io, Resource::Memory]);
+    let waiting = select(vec![Waiting::Some, Waiting::Full]);
+    let pressure = (resources, waiting).prop_map(|(of, waiting)| Measure::Pressure(of, waiting));
+    let of_share = || share().prop_map(LevelLimit::Share);
+    let count = |most: u32| (1..=most).prop_map(LevelLimit::Count);
+    let made = prop_oneof![
+        (cpu, of_share(), time(1000, DAY)),
+        (Just(Measure::Descriptors), of_share(), time(0, DAY)),
+        (numbers, count(1_000_000_000), time(0, DAY)),
+        (pressure, of_share(), time(0, DAY)),
+        (Just(Measure::MemoryHigh), count(1_000_000), time(0, DAY)),
+    ];
+    made.prop_map(|(measure, limit, hold)| Trigger::Level {
+        measure,
+        limit,
+        hold,
+    })
     .boxed()
 }
 
