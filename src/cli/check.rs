@@ -1,43 +1,72 @@
-//! `autoheal check FILE...`: every error at once with place and cure, or what will be done.
+//! `autoheal check FILE...`: every error at once with place and cure, or what will be done and every
+//! setting in force.
+
+mod show;
 
 use std::{
     io::{self, Write},
     path::PathBuf,
 };
 
-use super::here;
-use crate::config::{Diagnostic, Overrides, Source, Surroundings, describe, discover, load};
-
-/// A configuration that can't be used, as in sysexits(3).
-const EX_CONFIG: i32 = 78;
+use super::{exit, here};
+use crate::config::{Diagnostic, Loaded, Overrides, Source, Surroundings, discover, load};
 
 /// Every error at once, or what will be done
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// autoheal.toml, web.config or ARM JSON, later ones winning [default: what `run` would read]
     pub files: Vec<PathBuf>,
+    /// One key of autoheal.toml, as for `run`
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Checks the files (none: those that `run` would read) and returns the exit code.
 ///
 /// # Errors
 /// When `out` can't be written to.
-pub fn run(files: &[PathBuf], out: &mut dyn Write) -> io::Result<i32> {
-    let around = here::surroundings()?;
-    check(files, &around, out)
+pub fn run(args: &Args, out: &mut dyn Write) -> io::Result<i32> {
+    let checked = check(args, &here::surroundings()?);
+    match args.json {
+        true => show::json(&checked, out)?,
+        false => show::text(&checked, out)?,
+    }
+    Ok(checked.code())
 }
 
-fn check(files: &[PathBuf], around: &Surroundings<'_>, out: &mut dyn Write) -> io::Result<i32> {
-    let files = discover(files, around);
+/// What a check found.
+struct Checked {
+    /// What is wrong, or probably not as meant.
+    found: Vec<Diagnostic>,
+    /// What would be put in force; `None`: there is an error.
+    loaded: Option<Loaded>,
+}
+
+impl Checked {
+    fn code(&self) -> i32 {
+        match self.loaded {
+            Some(_) => exit::DONE,
+            None => exit::CONFIG,
+        }
+    }
+}
+
+fn check(args: &Args, around: &Surroundings<'_>) -> Checked {
+    let files = discover(&args.files, around);
+    let (mut sources, mut found) = (Vec::new(), Vec::new());
     if files.is_empty() {
-        let nothing = Diagnostic::error(
+        found.push(Diagnostic::error(
             "there is no autoheal.toml and no web.config in this folder",
             "name a file: autoheal check FILE",
-        );
-        write!(out, "{}", nothing.render(false))?;
-        return Ok(EX_CONFIG);
+        ));
+        return Checked {
+            found,
+            loaded: None,
+        };
     }
-    let (mut sources, mut found) = (Vec::new(), Vec::new());
     for file in &files {
         match Source::read(file, &around.cwd) {
             Ok(source) => sources.push(source),
@@ -45,35 +74,17 @@ fn check(files: &[PathBuf], around: &Surroundings<'_>, out: &mut dyn Write) -> i
         }
     }
     let overrides = Overrides {
+        set: args.set.clone(),
         command_may_follow: true,
         ..Overrides::default()
     };
-    let settings = match load(&sources, &overrides, around) {
-        Ok(loaded) => {
-            found.extend(loaded.warnings);
-            Some(loaded.settings)
-        }
-        Err(more) => {
-            found.extend(more);
-            None
-        }
-    };
-    for diagnostic in &found {
-        writeln!(out, "{}", diagnostic.render(false))?;
-    }
-    let errors = found.iter().filter(|found| found.is_error()).count();
-    match settings {
-        Some(settings) if errors == 0 => {
-            for line in describe(&settings) {
-                writeln!(out, "{line}")?;
-            }
-            Ok(0)
-        }
-        _ => {
-            let noun = if errors == 1 { "error" } else { "errors" };
-            writeln!(out, "{errors} {noun}: this configuration would not be used")?;
-            Ok(EX_CONFIG)
-        }
+    let loaded = load(&sources, &overrides, around)
+        .inspect(|loaded| found.extend(loaded.warnings.iter().cloned()))
+        .map_err(|more| found.extend(more));
+    let failed = found.iter().any(Diagnostic::is_error);
+    Checked {
+        found,
+        loaded: loaded.ok().filter(|_| !failed),
     }
 }
 
@@ -85,7 +96,7 @@ mod tests {
     use crate::{config::Machine, units::ByteSize};
 
     /// What `check` prints for a file, in a world that has the programs of the fixtures.
-    fn checked(file: &Path) -> (i32, String) {
+    fn checked(file: &Path) -> Checked {
         let env = |name: &str| match name {
             "HOME" => Some("/home/site".to_owned()),
             "PATH" => Some("/usr/bin".to_owned()),
@@ -109,10 +120,32 @@ mod tests {
                 memory_limit: None,
             },
         };
+        let args = Args {
+            files: vec![file.to_path_buf()],
+            set: vec!["log.level=warn".to_owned()],
+            json: false,
+        };
+        check(&args, &around)
+    }
+
+    /// What is printed of it.
+    fn printed(show: fn(&Checked, &mut dyn Write) -> io::Result<()>, file: &str) -> (i32, String) {
+        let checked = checked(Path::new(file));
         let mut out = Vec::new();
-        let code = check(&[file.to_path_buf()], &around, &mut out).unwrap();
-        let out = String::from_utf8(out).unwrap();
-        (code, out.replace(&root.display().to_string(), "ROOT"))
+        show(&checked, &mut out).unwrap();
+        let root = env::current_dir().unwrap().display().to_string();
+        let out = String::from_utf8(out).unwrap().replace(&root, "ROOT");
+        (checked.code(), out)
+    }
+
+    fn snapshot(name: &str, text: &str) {
+        insta::with_settings!({
+            snapshot_path => "../../tests/fixtures/config/snapshots",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!(name, text);
+        });
     }
 
     #[test]
@@ -125,21 +158,43 @@ mod tests {
         files.sort();
         assert!(files.len() > 30);
         for file in files {
-            let (code, out) = checked(&file);
+            let (code, out) = printed(show::sentences, file.to_str().unwrap());
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            insta::with_settings!({
-                snapshot_path => "../../tests/fixtures/config/snapshots",
-                prepend_module_to_snapshot => false,
-                omit_expression => true,
-            }, {
-                insta::assert_snapshot!(name, format!("{out}\nexit {code}"));
-            });
+            snapshot(&name, &format!("{out}\nexit {code}"));
+        }
+    }
+
+    #[test]
+    fn every_setting_is_shown_with_where_it_was_said() {
+        for name in ["rules-right.toml", "iis-full.config"] {
+            let file = format!("tests/fixtures/config/{name}");
+            let (_, sentences) = printed(show::sentences, &file);
+            let (code, out) = printed(show::text, &file);
+            assert_eq!(code, 0);
+            let table = out.strip_suffix(&sentences).unwrap();
+            let column = |line: &str| line.find("  default").unwrap();
+            let columns: Vec<_> = table.lines().take(3).map(column).collect();
+            assert_eq!(columns[..2], columns[1..]);
+            // How wide a column is follows from where the test runs.
+            let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+            let lines: Vec<_> = table.lines().map(words).collect();
+            snapshot(&format!("settings-of-{name}"), &lines.join("\n"));
+        }
+    }
+
+    #[test]
+    fn programs_are_told_the_same_also_when_there_are_errors() {
+        for name in ["rules-right.toml", "several-mistakes.toml"] {
+            let (_, out) = printed(show::json, &format!("tests/fixtures/config/{name}"));
+            let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+            let pretty = serde_json::to_string_pretty(&value).unwrap();
+            snapshot(&format!("json-of-{name}"), &pretty);
         }
     }
 
     #[test]
     fn a_file_that_is_not_there_is_an_error() {
-        let (code, out) = checked(Path::new("nowhere.toml"));
+        let (code, out) = printed(show::text, "nowhere.toml");
         assert_eq!(code, 78);
         assert!(
             out.starts_with("error: there is no file nowhere.toml"),

@@ -98,7 +98,7 @@ pub fn run(arguments: Arguments, io: &mut Io<'_>) -> i32 {
     let admin = &arguments.admin;
     match arguments.verb {
         Verb::Run(args) => run::run(&args, admin, io),
-        Verb::Check(args) => match check::run(&args.files, io.out) {
+        Verb::Check(args) => match check::run(&args, io.out) {
             Ok(code) => code,
             Err(error) => {
                 // If not even this can be said, the code says it.

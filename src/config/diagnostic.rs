@@ -114,6 +114,12 @@ impl Place {
         (line, before[line_start..].chars().count() + 1)
     }
 
+    /// The lines of the place, at most three, and of a long line what is around it.
+    #[must_use]
+    pub fn lines(&self) -> &str {
+        self.excerpt().text
+    }
+
     /// The lines of the place, at most three, so that rendering costs the same in any file.
     fn excerpt(&self) -> Excerpt {
         const MOST_LINES: usize = 3;
@@ -243,10 +249,7 @@ impl Report {
         if self.found.len() >= MOST_FOUND {
             return;
         }
-        let place = span.map(|span| Place {
-            source: Arc::clone(&self.sources[span.source].0),
-            range: span.start..span.end,
-        });
+        let place = span.map(|span| self.place(span));
         let new = Diagnostic {
             severity,
             what,
@@ -255,6 +258,14 @@ impl Report {
         };
         if !self.found.contains(&new) {
             self.found.push(new);
+        }
+    }
+
+    /// The place of a span, with its source.
+    pub(super) fn place(&self, span: Span) -> Place {
+        Place {
+            source: Arc::clone(&self.sources[span.source].0),
+            range: span.start..span.end,
         }
     }
 

@@ -19,6 +19,7 @@ mod foreign;
 mod json;
 mod judge;
 mod keys;
+mod listing;
 mod model;
 mod options;
 mod reader;
@@ -39,6 +40,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::{
     diagnostic::{Diagnostic, Place, Severity, SourceText},
+    listing::{Said, Setting},
     model::{
         Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking,
         Port, Ready, Recycle, Route, RouteLimit, Settings, StopTo, StrategyChoice, Threads,
@@ -90,8 +92,18 @@ pub struct Machine {
 pub struct Loaded {
     /// What it says.
     pub settings: Settings,
+    /// The same as a flat list: every setting, and where it was said.
+    pub list: Vec<Setting>,
     /// What in it is probably not as meant.
     pub warnings: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// The settings of a rule, or those of none.
+    pub fn of<'a>(&'a self, rule: Option<&'a str>) -> impl Iterator<Item = &'a Setting> {
+        let all = self.list.iter();
+        all.filter(move |one| one.rule.as_deref() == rule)
+    }
 }
 
 /// Reads files, environment and command line into settings.
@@ -136,14 +148,13 @@ pub fn load(
         &mut report,
     ));
     let settings = resolve::settings(&merged, around, &mut report);
-    let failed = report.has_errors();
-    let found = report.into_found();
-    if failed {
-        return Err(found);
+    if report.has_errors() {
+        return Err(report.into_found());
     }
     Ok(Loaded {
+        list: listing::list(&settings, &merged, &report),
         settings,
-        warnings: found,
+        warnings: report.into_found(),
     })
 }
 

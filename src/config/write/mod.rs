@@ -13,9 +13,10 @@ mod tests;
 mod toml;
 mod value;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{diagnostic::Diagnostic, model::Settings};
+use crate::decide::policy::Rule;
 
 /// In which format settings are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,4 +52,26 @@ pub fn write(settings: &Settings, target: Target, origin: &Origin) -> Written {
             warnings: Vec::new(),
         },
     }
+}
+
+/// The folder below which nothing is written as a relative path.
+const NO_HOME: &str = "/";
+
+/// Every key that has a value, as in `parking.wait`, and the value as it is written in TOML;
+/// paths are absolute.
+pub(super) fn everything(settings: &Settings) -> Vec<(String, String)> {
+    let sections = sections::sections(settings, Path::new(NO_HOME)).into_iter();
+    let lines = sections.flat_map(|section| {
+        let lines = section.lines.into_iter().chain(section.usual);
+        lines.map(move |(key, value)| match section.name {
+            "" => (key.to_owned(), value),
+            name => (format!("{name}.{key}"), value),
+        })
+    });
+    lines.collect()
+}
+
+/// Every key of a rule but its name, those of its condition by themselves, and their values.
+pub(super) fn rule_parts(rule: &Rule) -> Vec<(String, String)> {
+    rules::parts(rule, Path::new(NO_HOME))
 }

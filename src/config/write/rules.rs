@@ -15,6 +15,29 @@ use crate::{
     words::Mode,
 };
 
+/// Every key of a rule but its name, those of its condition by themselves, and their values.
+pub(super) fn parts(rule: &Rule, home: &Path) -> Vec<(String, String)> {
+    let Rule {
+        name: _,
+        when,
+        actions,
+        min_uptime,
+        cooldown,
+        mode,
+        proactive: _,
+    } = rule;
+    let actions = actions.iter().map(|one| action(one, home));
+    let mut parts = vec![("when".to_owned(), when.name().to_owned())];
+    parts.extend(condition(when, home).parts());
+    parts.extend([
+        ("do".to_owned(), list(actions)),
+        ("min_uptime".to_owned(), duration(*min_uptime)),
+        ("cooldown".to_owned(), duration(*cooldown)),
+        ("mode".to_owned(), quoted(&mode.to_string())),
+    ]);
+    parts
+}
+
 /// The keys of a rule's table and their values, those at their defaults left out.
 pub(super) fn rule(rule: &Rule, home: &Path) -> Vec<(String, String)> {
     let Rule {

@@ -19,11 +19,13 @@ use crate::{
     words::signal_name,
 };
 
-/// A table of the file, with the keys that are not at their defaults. The top level has no name.
+/// A table of the file. The top level has no name.
 pub(super) struct Section {
     pub(super) name: &'static str,
-    /// Keys and their values as they are written.
+    /// The keys that are not at their defaults, and their values as they are written.
     pub(super) lines: Vec<(&'static str, String)>,
+    /// The others.
+    pub(super) usual: Vec<(&'static str, String)>,
 }
 
 impl Section {
@@ -31,10 +33,11 @@ impl Section {
         Self {
             name,
             lines: Vec::new(),
+            usual: Vec::new(),
         }
     }
 
-    /// A key, unless it has its default.
+    /// A key, by whether it has its default.
     fn put<T: PartialEq>(
         &mut self,
         key: &'static str,
@@ -42,13 +45,15 @@ impl Section {
         default: &T,
         write: impl Fn(&T) -> String,
     ) {
-        if value != default {
-            self.lines.push((key, write(value)));
-        }
+        let to = match value == default {
+            true => &mut self.usual,
+            false => &mut self.lines,
+        };
+        to.push((key, write(value)));
     }
 }
 
-/// The tables that say something, in the order of config/autoheal.toml. `home` is the folder of
+/// The tables that there are, in the order of config/autoheal.toml. `home` is the folder of
 /// the file in which they stand.
 pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
     let default = defaults::settings(home.to_path_buf());
@@ -85,7 +90,6 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         of_journal(journal, &default.journal),
         of_log(log, &default.log),
     ]);
-    all.retain(|section| !section.lines.is_empty());
     all
 }
 
@@ -179,9 +183,8 @@ fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
     );
     to.put("trust", &settings.trust, &default.trust, trust);
     to.put("forwarded", &settings.forwarded, &default.forwarded, number);
-    if !has_proactive_rules(&settings.policy) {
-        to.lines.push(("proactive", "false".to_owned()));
-    }
+    let proactive = has_proactive_rules(&settings.policy);
+    to.put("proactive", &proactive, &true, bool::to_string);
     to
 }
 
@@ -236,9 +239,9 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
         inline.written()
     });
     to.put("dir", dir, &usual.dir, |dir| quoted(&path(dir, home)));
-    to.put("user", user, &usual.user, |user| {
-        quoted(user.as_deref().unwrap_or_default())
-    });
+    if let Some(user) = user {
+        to.lines.push(("user", quoted(user)));
+    }
     to.put("stop_signal", stop_signal, &usual.stop_signal, |signal| {
         quoted(signal_name(*signal).unwrap_or("TERM"))
     });
@@ -390,9 +393,9 @@ fn of_parking(parking: &Parking, usual: &Parking) -> Section {
     to.put("requests", requests, &usual.requests, number);
     to.put("bytes", bytes, &usual.bytes, display);
     to.put("wait", wait, &usual.wait, duration);
-    to.put("probe", probe, &usual.probe, |probe| {
-        quoted(probe.as_deref().unwrap_or_default())
-    });
+    if let Some(probe) = probe {
+        to.lines.push(("probe", quoted(probe)));
+    }
     to
 }
 

@@ -13,7 +13,8 @@ pub(super) fn file(settings: &Settings, origin: &Origin) -> String {
          folder.\n",
         one_line(&origin.from)
     );
-    for section in sections(settings, &origin.home) {
+    let sections = sections(settings, &origin.home).into_iter();
+    for section in sections.filter(|section| !section.lines.is_empty()) {
         text.push('\n');
         if !section.name.is_empty() {
             line(&mut text, format_args!("[{}]", section.name));

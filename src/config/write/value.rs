@@ -40,11 +40,11 @@ pub(super) fn duration(duration: Duration) -> String {
 
 /// A table on one line.
 #[derive(Default)]
-pub(super) struct Inline(Vec<String>);
+pub(super) struct Inline(Vec<(String, String)>);
 
 impl Inline {
     pub(super) fn with(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.0.push(format!("{key} = {}", value.into()));
+        self.0.push((key.to_owned(), value.into()));
         self
     }
 
@@ -56,10 +56,16 @@ impl Inline {
     }
 
     pub(super) fn written(&self) -> String {
-        match self.0.is_empty() {
-            true => "{}".to_owned(),
-            false => format!("{{ {} }}", self.0.join(", ")),
+        let parts = self.0.iter().map(|(key, value)| format!("{key} = {value}"));
+        match parts.collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => "{}".to_owned(),
+            parts => format!("{{ {parts} }}"),
         }
+    }
+
+    /// Its keys and their values as they are written.
+    pub(super) fn parts(self) -> Vec<(String, String)> {
+        self.0
     }
 }
 
