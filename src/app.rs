@@ -5,14 +5,20 @@
 mod certificates;
 mod data;
 mod plane;
+pub mod reload;
 mod signals;
 mod translate;
 
 use std::{io, path::PathBuf, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use self::{certificates::Certificates, plane::Plane, translate::Translated};
+use self::{
+    certificates::Certificates,
+    plane::Plane,
+    reload::{Begin, FIRST_EPOCH, Load},
+    translate::Outlets,
+};
 use crate::{
     accept::{
         deal::THREADS_MAX,
@@ -20,14 +26,14 @@ use crate::{
     },
     act::{Hands, OBSERVATIONS},
     admin::socket::{Bound, Folders, Place},
-    config::{self, Diagnostic, Loaded, Settings},
+    config::{self, Diagnostic, Loaded, Settings, watch::Stamps},
     control::{
-        About, Control, Parts, Reload, Reloaded,
+        About, Control, Parts, Reloaded,
         order::{self, ParkingStatus},
     },
     journal::{self, Journal},
     os::{cgroup::Cgroup, cpus, procfs::Proc},
-    proxy::{panics::in_request, steward},
+    proxy::panics::in_request,
     sense::{files::Files, memory::Sampler},
     telemetry::log,
     time::{self, MonoTime},
@@ -43,15 +49,16 @@ const SAMPLES: usize = 64;
 /// Changes of files that may wait for the control thread.
 const CHANGES: usize = 16;
 
-/// Reads the configuration again.
-pub type Load = Box<dyn FnMut() -> Result<(Vec<String>, Loaded), Vec<Diagnostic>>>;
-
 /// What to start with.
 pub struct Start {
     /// The configuration.
     pub loaded: Loaded,
     /// Its files, as they were given.
-    pub files: Vec<String>,
+    pub names: Vec<String>,
+    /// The same; absolute.
+    pub files: Vec<PathBuf>,
+    /// How they looked when they were read.
+    pub stamps: Stamps,
     /// Reads it again.
     pub load: Load,
 }
@@ -127,12 +134,12 @@ pub fn run(start: Start) -> Result<i32, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
-    let made = translate::all(&settings, 1, &ground.pass, ground.open_files);
+    let made = translate::all(&settings, FIRST_EPOCH, &ground.pass, ground.open_files);
     let (threads, connections) = (threads(&settings), u64::from(settings.limits.connections));
     let mut plane = Plane::spawn(&ground.bound, threads, connections, made.data, made.clients)?;
     announce(&ground, threads, &start);
     let running = std::mem::take(&mut plane.running);
-    let code = runtime.block_on(heal(start, settings, &mut ground, plane, made.control))?;
+    let code = runtime.block_on(heal(start, &mut ground, plane, made.control))?;
     // The control thread's senders are gone: the data threads finish what they write, and end.
     let ended: Vec<bool> = running
         .into_iter()
@@ -152,8 +159,7 @@ pub fn run(start: Start) -> Result<i32, Error> {
 
 /// The control thread, from its first order to the end of the last worker.
 async fn heal(
-    mut start: Start,
-    settings: Settings,
+    start: Start,
     ground: &mut Ground,
     plane: Plane,
     mut first: Reloaded,
@@ -175,13 +181,22 @@ async fn heal(
     first.warnings = sentences(&start.loaded.warnings);
     let threads = plane.ledgers.len();
     let hands = first.hands.clone();
-    let about = about(&settings, ground, std::mem::take(&mut start.files));
+    let about = about(ground, start.names, first.parking.clone());
     let (occupancy, dealer) = (plane.occupancy, plane.dealer);
     let outlets = Outlets {
         config: plane.config,
         clients: plane.clients,
-        certificates: ground.certificates.clone(),
     };
+    let (ask_reload, news) = reload::start(Begin {
+        load: start.load,
+        files: start.files,
+        stamps: start.stamps,
+        loaded: start.loaded,
+        outlets,
+        certificates: ground.certificates.clone(),
+        pass: ground.pass.clone(),
+        open_files: ground.open_files,
+    })?;
     let waiting = occupancy.clone();
     let parts = Parts {
         hands: Hands::new(
@@ -210,13 +225,8 @@ async fn heal(
         orders: order_queue,
         signals,
         about,
-        reload: reloading(
-            start.load,
-            settings,
-            outlets,
-            ground.pass.clone(),
-            ground.open_files,
-        ),
+        news,
+        ask_reload,
     };
     Ok(Control::new(parts, first, fastrand::u64(..)).run().await)
 }
@@ -324,10 +334,10 @@ fn announce(ground: &Ground, threads: usize, start: &Start) {
         || "off".to_owned(),
         |bound| format!("unix:{}", bound.path().display()),
     );
-    let config = if start.files.is_empty() {
+    let config = if start.names.is_empty() {
         "none".to_owned()
     } else {
-        start.files.join(", ")
+        start.names.join(", ")
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -357,60 +367,13 @@ fn announce(ground: &Ground, threads: usize, start: &Start) {
     }
 }
 
-fn about(settings: &Settings, ground: &Ground, config: Vec<String>) -> About {
+fn about(ground: &Ground, config: Vec<String>, parking: ParkingStatus) -> About {
     About {
         listen: ground.addresses(),
         config,
-        parking: ParkingStatus {
-            requests_max: u64::from(settings.parking.requests),
-            bytes_max: settings.parking.bytes.0,
-            ..ParkingStatus::default()
-        },
+        parking,
         started: ground.started,
     }
-}
-
-/// How a new configuration reaches the data threads.
-struct Outlets {
-    config: watch::Sender<steward::Config>,
-    clients: watch::Sender<data::ClientRules>,
-    certificates: Certificates,
-}
-
-/// Puts a new configuration in force on the data threads and gives the control thread its part:
-/// whole or not at all.
-fn reloading(
-    mut load: Load,
-    mut current: Settings,
-    outlets: Outlets,
-    pass: Pass,
-    open_files: Option<u64>,
-) -> Reload {
-    let mut epoch = 1;
-    Box::new(move || {
-        let (_, loaded) = load().map_err(|found| sentences(&found).join("\n"))?;
-        let new = loaded.settings;
-        epoch += 1;
-        let Translated {
-            data,
-            clients,
-            mut control,
-        } = translate::all(&new, epoch, &pass, open_files);
-        control.recycle = current.why_recycle(&new);
-        control.warnings = sentences(&loaded.warnings);
-        let later = current.needs_restart(&new);
-        if !later.is_empty() {
-            let what = format!("{later}: changed, in force after a restart of autoheal");
-            control.warnings.push(what);
-        }
-        control
-            .warnings
-            .extend(outlets.certificates.reload(&new.listen));
-        outlets.config.send_replace(data);
-        outlets.clients.send_replace(clients);
-        current = new;
-        Ok(control)
-    })
 }
 
 fn sentences(found: &[Diagnostic]) -> Vec<String> {

@@ -6,6 +6,7 @@
 mod answering;
 pub mod order;
 mod probing;
+pub mod reloading;
 mod scheduling;
 mod tallying;
 
@@ -16,7 +17,13 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior},
 };
 
-use self::{order::Order, probing::Probing, scheduling::Scheduling, tallying::Tallying};
+use self::{
+    order::Order,
+    probing::Probing,
+    reloading::{News, Reloading},
+    scheduling::Scheduling,
+    tallying::Tallying,
+};
 use crate::{
     act::{self, Hands},
     decide::{
@@ -63,8 +70,14 @@ pub struct Reloaded {
     pub health: Option<Health>,
     /// Why the worker must be replaced, if it must.
     pub recycle: Option<String>,
+    /// What it changes, in one line.
+    pub changes: String,
+    /// The parking limits, requests and bytes.
+    pub parking: order::ParkingStatus,
     /// What an operator should know, a sentence each.
     pub warnings: Vec<String>,
+    /// Gives it to the data threads.
+    pub publish: Box<dyn FnOnce() + Send>,
 }
 
 /// How health is probed.
@@ -76,8 +89,8 @@ pub struct Health {
     pub interval: std::time::Duration,
 }
 
-/// Reads the configuration again and gives it to the data threads, or says why not.
-pub type Reload = Box<dyn FnMut() -> Result<Reloaded, String>>;
+/// Tells the thread that reads the configuration to do so; the number comes back with the news.
+pub type AskReload = Box<dyn Fn(u64)>;
 
 /// What is known at the start and does not change.
 #[derive(Clone, Debug)]
@@ -130,8 +143,10 @@ pub struct Parts {
     pub orders: mpsc::Receiver<Order>,
     /// What signals ask.
     pub signals: mpsc::Receiver<Signal>,
-    /// Reads the configuration again.
-    pub reload: Reload,
+    /// Has the configuration read again.
+    pub ask_reload: AskReload,
+    /// What came of it, or of a change of its files.
+    pub news: mpsc::Receiver<News>,
     /// For `status`.
     pub about: About,
 }
@@ -142,6 +157,7 @@ enum Woken {
     Seen(Observation),
     Order(Order),
     Notice(Event),
+    News(News),
     Bell,
     Tick,
     Deadline,
@@ -162,6 +178,7 @@ pub struct Control {
     thresholds: Thresholds,
     rule_names: Vec<String>,
     warnings: Vec<String>,
+    reloading: Reloading,
     ending: bool,
     orphans: Orphans,
     ticks: u32,
@@ -185,6 +202,7 @@ impl Control {
             thresholds,
             rule_names: names,
             warnings: first.warnings,
+            reloading: Reloading::default(),
             ending: false,
             orphans: Orphans::default(),
             ticks: 0,
@@ -216,6 +234,7 @@ impl Control {
                 }
                 Some(order) = self.parts.orders.recv() => Woken::Order(order),
                 Some(event) = self.parts.notices.recv() => Woken::Notice(event),
+                Some(news) = self.parts.news.recv() => Woken::News(news),
                 () = self.parts.bell.notified() => Woken::Bell,
                 _ = tick.tick() => Woken::Tick,
                 () = tokio::time::sleep_until(Instant::from_std(deadline.to_instant())) => {
@@ -238,6 +257,7 @@ impl Control {
             Woken::Seen(seen) => self.see(seen),
             Woken::Order(order) => self.order(order),
             Woken::Notice(event) => self.say(event),
+            Woken::News(news) => self.news(news),
             Woken::Bell => self.tally(),
             Woken::Tick => self.tick(),
             Woken::Deadline => self.engine.handle_timeout(now),
@@ -326,53 +346,13 @@ impl Control {
     fn signal(&mut self, signal: Signal) {
         let word = match signal {
             Signal::Pass(number) => return self.parts.hands.signal(number),
-            Signal::Reload => {
-                // What comes of it is logged either way.
-                drop(self.reload());
-                return;
-            }
+            // What comes of it is logged either way.
+            Signal::Reload => return self.reload(None),
             Signal::End if self.ending => Word::EndDrain,
             Signal::End => Word::Shutdown,
         };
         self.ending = true;
         self.engine.handle(time::now(), Observation::Operator(word));
-    }
-
-    /// Puts a new configuration in force, whole or not at all.
-    fn reload(&mut self) -> order::Answer {
-        match (self.parts.reload)() {
-            Ok(new) => {
-                // What was counted under the old rules counts for them.
-                self.tally();
-                self.rule_names = rule_names(&new.policy);
-                self.thresholds = tallying::thresholds(&new.policy);
-                self.warnings = new.warnings;
-                self.parts.hands.set(new.hands);
-                self.tallying.set_rules(new.rules);
-                self.probing.set(new.health);
-                self.scheduling.set(&new.policy, time::wall());
-                self.parts.files.watch(watched_files(&new.policy));
-                for one in self.parts.hands.seen() {
-                    self.parts
-                        .sampler
-                        .watch(one.generation, one.tree, self.thresholds.clone());
-                }
-                let word = Word::Reload {
-                    policy: Box::new(new.policy),
-                    recycle: new.recycle,
-                };
-                self.engine.handle(time::now(), Observation::Operator(word));
-                Ok("the new configuration is in force".to_owned())
-            }
-            Err(why) => {
-                tracing::error!("the new configuration is not used, the old one stays:\n{why}");
-                Err(order::Refusal {
-                    what: why,
-                    cure: "the old configuration stays in force; correct the file and reload"
-                        .to_owned(),
-                })
-            }
-        }
     }
 
     fn close(self) {

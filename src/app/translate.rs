@@ -7,13 +7,14 @@ use std::{
 };
 
 use http::HeaderValue;
+use tokio::sync::watch;
 
 use super::data::ClientRules;
 use crate::{
     accept::connection::{Deadlines, Limits},
     act, admit,
     config::{self, Settings},
-    control::{Health, Reloaded},
+    control::{Health, Reloaded, order::ParkingStatus},
     forward::thread,
     observe::{
         route::{Limit, Route, Routes},
@@ -65,12 +66,38 @@ pub(super) fn all(
             .as_ref()
             .map(|probe| health(probe, settings.worker.protocol)),
         recycle: None,
+        changes: String::new(),
+        parking: parking(settings),
         warnings: Vec::new(),
+        publish: Box::new(|| ()),
     };
     Translated {
         data,
         clients: clients(settings),
         control,
+    }
+}
+
+/// The limits on what is parked, as `status` shows them.
+fn parking(settings: &Settings) -> ParkingStatus {
+    ParkingStatus {
+        requests_max: u64::from(settings.parking.requests),
+        bytes_max: settings.parking.bytes.0,
+        ..ParkingStatus::default()
+    }
+}
+
+/// How a new configuration reaches the data threads.
+#[derive(Clone)]
+pub(super) struct Outlets {
+    pub(super) config: watch::Sender<steward::Config>,
+    pub(super) clients: watch::Sender<ClientRules>,
+}
+
+impl Outlets {
+    pub(super) fn publish(&self, config: steward::Config, clients: ClientRules) {
+        self.config.send_replace(config);
+        self.clients.send_replace(clients);
     }
 }
 

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod events;
 pub mod exit;
 pub mod explain;
+mod files;
 mod here;
 pub mod load;
 pub mod logs;

@@ -1,14 +1,15 @@
 //! `autoheal run`: the main job.
 
-use std::{env, io, path::PathBuf};
+use std::{env, path::PathBuf};
 
 use super::{
     ask::{Admin, Io},
-    exit, here,
+    exit,
+    files::Files,
 };
 use crate::{
     app,
-    config::{self, Diagnostic, Loaded, Overrides, Source},
+    config::{Diagnostic, Overrides},
 };
 
 /// Options win over files, later files over earlier ones.
@@ -53,23 +54,24 @@ pub fn run(args: &Args, admin: &Admin, io: &mut Io<'_>) -> i32 {
         command: args.command.clone(),
         command_may_follow: false,
     };
-    let given = args.config.clone();
-    let load = move || load(&given, &overrides);
-    let loaded = match load() {
-        Ok((files, loaded)) => {
-            show(io, &loaded.warnings);
-            app::Start {
-                loaded,
-                files,
-                load: Box::new(load),
-            }
-        }
+    let mut files = Files::new(args.config.clone(), overrides);
+    let reading = files.read();
+    let loaded = match reading.found {
+        Ok(loaded) => loaded,
         Err(found) => {
             show(io, &found);
             return exit::CONFIG;
         }
     };
-    match app::run(loaded) {
+    show(io, &loaded.warnings);
+    let start = app::Start {
+        loaded,
+        names: reading.names,
+        files: reading.files,
+        stamps: reading.stamps,
+        load: Box::new(move || files.read()),
+    };
+    match app::run(start) {
         Ok(code) => code,
         Err(error) => {
             // If not even this can be said, the code says it.
@@ -77,37 +79,6 @@ pub fn run(args: &Args, admin: &Admin, io: &mut Io<'_>) -> i32 {
             exit::SYSTEM
         }
     }
-}
-
-/// Reads the files, the environment and the options.
-fn load(
-    given: &[PathBuf],
-    overrides: &Overrides,
-) -> Result<(Vec<String>, Loaded), Vec<Diagnostic>> {
-    let no_folder = |error: io::Error| {
-        let what = format!("the current folder can't be read: {error}");
-        vec![Diagnostic::error(
-            what,
-            "start autoheal in a folder that exists",
-        )]
-    };
-    let around = here::surroundings().map_err(no_folder)?;
-    let files = config::discover(given, &around);
-    let (mut sources, mut found) = (Vec::new(), Vec::new());
-    for file in &files {
-        match Source::read(file, &around.cwd) {
-            Ok(source) => sources.push(source),
-            Err(diagnostic) => found.push(diagnostic),
-        }
-    }
-    if !found.is_empty() {
-        return Err(found);
-    }
-    let names = files
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
-    config::load(&sources, overrides, &around).map(|loaded| (names, loaded))
 }
 
 fn show(io: &mut Io<'_>, found: &[Diagnostic]) {

@@ -46,6 +46,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
         threads: Threads::Auto,
         trust: Networks::private(),
         forwarded: false,
+        watch: true,
         worker: Worker {
             command: Vec::new(),
             port: Port::Auto,

@@ -46,6 +46,17 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 
+    /// The diagnostic in one line, as for a log.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let place = self.place.as_ref().map_or_else(String::new, |place| {
+            let (line, column) = place.line_column();
+            format!("{}:{line}:{column}: ", place.source.name)
+        });
+        let text = format!("{place}{} ({})", self.what, self.cure);
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// The diagnostic with its excerpt, as rustc prints its own, ending in a newline.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {

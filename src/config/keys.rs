@@ -14,6 +14,7 @@ pub(super) const KEYS: [(&str, &[&str]); 23] = [
             "tls",
             "forwarded",
             "proactive",
+            "watch",
             "worker",
             "recycle",
             "timeouts",

@@ -32,6 +32,7 @@ mod source;
 mod tests;
 mod tls;
 mod toml;
+pub mod watch;
 mod webconfig;
 mod worker;
 mod write;
@@ -39,6 +40,7 @@ mod write;
 use std::path::{Path, PathBuf};
 
 pub use self::{
+    change::{Change, changes, in_words, needs_restart, why_recycle},
     diagnostic::{Diagnostic, Place, Severity, SourceText},
     listing::{Said, Setting},
     model::{

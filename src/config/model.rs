@@ -24,6 +24,8 @@ pub struct Settings {
     pub trust: Networks,
     /// Whether the worker is told who asked in a `Forwarded` field (RFC 7239) too.
     pub forwarded: bool,
+    /// Whether the configuration's files are read again when they change.
+    pub watch: bool,
     /// The process that serves the app.
     pub worker: Worker,
     /// How a worker is replaced, as far as the policy does not say.

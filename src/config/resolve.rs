@@ -91,6 +91,7 @@ fn front(
     top.read(report, "threads", &mut settings.threads, threads);
     top.read(report, "trust", &mut settings.trust, address::trust);
     top.read(report, "forwarded", &mut settings.forwarded, flag);
+    top.read(report, "watch", &mut settings.watch, flag);
 }
 
 fn threads(report: &mut Report, name: &str, node: &Node) -> Option<Threads> {

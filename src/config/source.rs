@@ -79,6 +79,17 @@ fn read_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+impl Source {
+    /// Whether there is nothing in it but blanks and comments of TOML: as in a file that somebody
+    /// has begun to write.
+    #[must_use]
+    pub fn says_nothing(&self) -> bool {
+        let lines = self.bytes.split(|byte| *byte == b'\n');
+        let mut lines = lines.map(<[u8]>::trim_ascii);
+        lines.all(|line| line.is_empty() || line.starts_with(b"#"))
+    }
+}
+
 /// What a text seems to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {

@@ -20,7 +20,7 @@ use crate::{
 /// The longest list of requests in flight.
 const REQUESTS_MAX: usize = 500;
 /// Who waits for a recycle to end; more are told that it has begun.
-const WAITERS_MAX: usize = 64;
+pub(super) const WAITERS_MAX: usize = 64;
 
 /// Sends an answer. Who asked may have left; the order was carried out all the same.
 pub(super) fn reply<T>(to: oneshot::Sender<T>, answer: T) {
@@ -54,10 +54,7 @@ impl Control {
             }
             Order::Start(to) => self.word(Word::Start, "the worker is being started", to),
             Order::Stop(to) => self.word(Word::Stop, "the worker is being stopped", to),
-            Order::Reload(to) => {
-                let answer = self.reload();
-                reply(to, answer);
-            }
+            Order::Reload(to) => self.reload(Some(to)),
             Order::Hold(time, to) => {
                 let text = format!(
                     "requests are parked for {}",
@@ -213,6 +210,7 @@ impl Control {
 
     fn all_warnings(&self, engine: &Snapshot) -> Vec<String> {
         let mut warnings = self.warnings.clone();
+        warnings.extend(self.reloading.refused.clone());
         let sampler = &self.parts.sampler;
         if sampler.has_only_bounds() {
             let what = "exact memory can't be read (smaps_rollup): rules compare an upper bound";

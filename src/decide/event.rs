@@ -82,6 +82,8 @@ pub enum Kind {
     Operator,
     /// A new configuration is in force.
     Reloaded,
+    /// A new configuration can't be used; the old one stays in force.
+    ConfigurationRefused,
     /// autoheal itself is stopping.
     ShuttingDown,
     /// The worker listens on another port than it was told to.
@@ -114,6 +116,7 @@ impl Kind {
             Self::Armed => "armed",
             Self::Operator => "operator",
             Self::Reloaded => "reloaded",
+            Self::ConfigurationRefused => "configuration-refused",
             Self::ShuttingDown => "shutting-down",
             Self::ListensElsewhere => "listens-elsewhere",
             Self::Certificate => "certificate",

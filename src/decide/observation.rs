@@ -209,6 +209,8 @@ pub enum Word {
         policy: Box<Policy>,
         /// Why the worker must be replaced, if it must.
         recycle: Option<String>,
+        /// What it changes, in one line for people; empty: nothing that can be told.
+        changes: String,
     },
     /// Drain, stop everything and end, within the policy's shutdown deadline.
     Shutdown,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     engine::{Engine, Want},
-    event::{Event, Kind, Level},
+    event::{Event, Field, Kind, Level},
     life::State,
     observation::Word,
     policy::Policy,
@@ -33,7 +33,11 @@ impl Engine {
             Word::Release => self.release("an operator ended the hold"),
             Word::Disarm { rules, time } => self.disarm(&rules, Some(time)),
             Word::Arm { rules } => self.disarm(&rules, None),
-            Word::Reload { policy, recycle } => return self.reload(*policy, recycle),
+            Word::Reload {
+                policy,
+                recycle,
+                changes,
+            } => return self.reload(*policy, recycle, changes),
             Word::Shutdown => self.shut_down(),
             Word::EndDrain => self.end_drain(),
         }
@@ -131,7 +135,12 @@ impl Engine {
     }
 
     /// Rules that did not change keep what they have counted, their rest and their arming.
-    fn reload(&mut self, mut policy: Policy, recycle: Option<String>) -> Option<u64> {
+    fn reload(
+        &mut self,
+        mut policy: Policy,
+        recycle: Option<String>,
+        changes: String,
+    ) -> Option<u64> {
         let mut before = std::mem::take(&mut self.rules);
         let stuck = self.recycle.as_ref().and_then(|recycle| recycle.stuck);
         let mut names = before
@@ -160,8 +169,14 @@ impl Engine {
         let next = recycle
             .as_ref()
             .map_or_else(String::new, |why| format!("; recycling: {why}"));
-        let text = format!("a new configuration is in force{next}");
-        self.say(Event::new(Kind::Reloaded, Level::Info, text));
+        let what = match changes.is_empty() {
+            true => String::new(),
+            false => format!(": {changes}"),
+        };
+        let text = format!("a new configuration is in force{what}{next}");
+        let mut event = Event::new(Kind::Reloaded, Level::Info, text);
+        event.fields.push(("changes", Field::Text(changes)));
+        self.say(event);
         self.recycle_for_reload(recycle?)
     }
 

@@ -21,4 +21,5 @@ mod recycle;
 mod rules;
 mod support;
 mod tls;
+mod watch;
 mod worker_faults;

@@ -91,6 +91,7 @@ fn an_age_is_counted_from_ready_and_through_stalls_and_reloads_of_other_things()
     rig.see(Observation::Stalled(secs(60)));
     rig.word(Word::Reload {
         policy: Box::new(rules()),
+        changes: String::new(),
         recycle: None,
     });
     rig.acts();
@@ -101,6 +102,7 @@ fn an_age_is_counted_from_ready_and_through_stalls_and_reloads_of_other_things()
     rig.pass(2_000_000);
     rig.word(Word::Reload {
         policy: Box::new(rules()),
+        changes: String::new(),
         recycle: None,
     });
     rig.acts();

@@ -189,6 +189,7 @@ impl World {
             10 => Word::Arm { rules: Vec::new() },
             _ => Word::Reload {
                 policy: Box::new(self.policy.clone()),
+                changes: String::new(),
                 recycle: self.rng.bool().then(|| "the command changed".to_owned()),
             },
         };

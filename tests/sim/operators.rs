@@ -97,6 +97,7 @@ fn a_reload_keeps_what_unchanged_rules_have_counted() {
     let rules = [rule("changed", status(5, secs(31))), kept];
     rig.word(Word::Reload {
         policy: Box::new(with(rules)),
+        changes: String::new(),
         recycle: None,
     });
     assert_eq!(
@@ -119,6 +120,7 @@ fn a_reload_replaces_even_a_worker_that_is_just_starting() {
     rig.forget();
     let reload = |recycle: &str| Word::Reload {
         policy: Box::new(policy()),
+        changes: String::new(),
         recycle: Some(recycle.to_owned()),
     };
     rig.word(reload("the command changed"));
@@ -288,6 +290,7 @@ fn a_reload_tells_stuck_requests_by_the_new_place_of_their_rule() {
     let rules = [rule("first", status(5, secs(9))), stuck()];
     rig.word(Word::Reload {
         policy: Box::new(with(rules)),
+        changes: String::new(),
         recycle: None,
     });
     rig.forget();

@@ -341,6 +341,7 @@ fn a_new_configuration_gives_overlap_another_chance() {
     rig.gone(2);
     rig.word(Word::Reload {
         policy: Box::new(policy()),
+        changes: String::new(),
         recycle: None,
     });
     rig.forget();
@@ -357,6 +358,7 @@ fn a_new_configuration_forgets_overlaps_that_failed() {
     }
     rig.word(Word::Reload {
         policy: Box::new(policy()),
+        changes: String::new(),
         recycle: None,
     });
     rig.forget();

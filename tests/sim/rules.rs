@@ -209,6 +209,7 @@ fn counts_of_rules_that_are_no_longer_in_force_are_not_mixed_up() {
             rule("a", status(5, secs(9))),
             rule("b", status(5, secs(9))),
         ])),
+        changes: String::new(),
         recycle: None,
     });
     rig.counts(1, &[(9, 9)], 9, 0);

@@ -64,6 +64,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         threads: _,
         trust: _,
         forwarded: _,
+        watch: _,
         worker,
         recycle,
         timeouts,
@@ -185,6 +186,7 @@ fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
     to.put("forwarded", &settings.forwarded, &default.forwarded, number);
     let proactive = has_proactive_rules(&settings.policy);
     to.put("proactive", &proactive, &true, bool::to_string);
+    to.put("watch", &settings.watch, &default.watch, bool::to_string);
     to
 }
 

@@ -239,6 +239,7 @@ fn put_together(
         threads,
         forwarded: trust == crate::units::Networks::none(),
         trust,
+        watch: !said[0],
         worker,
         recycle,
         timeouts,
