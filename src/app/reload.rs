@@ -26,7 +26,7 @@ use crate::{
         why_recycle,
     },
     control::{
-        Reloaded,
+        AskReload, Reloaded,
         reloading::{Found, News, Refused},
     },
     time::{self, MonoTime},
@@ -72,7 +72,7 @@ pub(super) struct Begin {
 
 /// Starts the thread, which ends when nobody takes its news any more. The function tells it to
 /// read; its number comes back with the news.
-pub(super) fn start(begin: Begin) -> io::Result<(Box<dyn Fn(u64)>, mpsc::Receiver<News>)> {
+pub(super) fn start(begin: Begin) -> io::Result<(AskReload, mpsc::Receiver<News>)> {
     let (news, receiver) = mpsc::channel(NEWS);
     let asked = Arc::new(AtomicU64::new(0));
     let reader = Reader {
@@ -88,6 +88,7 @@ pub(super) fn start(begin: Begin) -> io::Result<(Box<dyn Fn(u64)>, mpsc::Receive
         asked: asked.clone(),
         asked_since: None,
         answered: 0,
+        read_at: MonoTime::ZERO,
         refused: None,
         epoch: FIRST_EPOCH,
         news,
@@ -120,6 +121,8 @@ struct Reader {
     asked: Arc<AtomicU64>,
     asked_since: Option<MonoTime>,
     answered: u64,
+    /// When the files were read last.
+    read_at: MonoTime,
     /// Why the files that are there are not in force.
     refused: Option<String>,
     epoch: u64,
@@ -143,10 +146,11 @@ impl Reader {
         let asked = self.asked.load(Ordering::Acquire);
         let wanted = asked > self.answered;
         let changed = self.loaded.settings.watch && self.watch.is_news();
-        if (wanted || changed) && self.watch.rests(now, wanted) {
+        // However often it is told to, it reads only so often.
+        let again = now.since(self.read_at) >= LOOK_AGAIN;
+        if (wanted || changed) && again && self.watch.rests(now, wanted) {
+            self.read_at = now;
             self.read(asked);
-            // However often it is told to, it reads only so often.
-            thread::sleep(LOOK_AGAIN);
         } else if wanted {
             let since = *self.asked_since.get_or_insert(now);
             if now.since(since) >= PATIENCE {
