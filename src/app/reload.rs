@@ -182,7 +182,9 @@ impl Reader {
         let was_refused = self.refused.take().is_some();
         let of_certificates = self.certificates.reload(&loaded.settings.listen);
         if loaded.settings == self.loaded.settings {
-            of_certificates.iter().for_each(|what| tracing::warn!("{what}"));
+            of_certificates
+                .iter()
+                .for_each(|what| tracing::warn!("{what}"));
             if was_refused || wanted {
                 self.send(asked, Found::Same { was_refused });
             }

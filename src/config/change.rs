@@ -152,9 +152,7 @@ pub fn why_recycle(changes: &[Change]) -> Option<String> {
 /// people.
 #[must_use]
 pub fn needs_restart(changes: &[Change]) -> Option<String> {
-    let fixed = changes
-        .iter()
-        .filter(|change| change.fixed);
+    let fixed = changes.iter().filter(|change| change.fixed);
     let texts: Vec<_> = fixed.map(|change| change.text.as_str()).collect();
     (!texts.is_empty())
         .then(|| format!("{}: in force after a restart of autoheal", texts.join(", ")))

@@ -127,7 +127,7 @@ impl Place {
 
     /// The lines of the place, at most three, and of a long line what is around it.
     #[must_use]
-    pub fn lines(&self) -> &str {
+    pub fn lines(&self) -> String {
         self.excerpt().text
     }
 

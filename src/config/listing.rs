@@ -76,7 +76,7 @@ pub(super) fn list(settings: &Settings, merged: &Table, report: &Report) -> Vec<
         if !is_section(table, &written) {
             continue;
         }
-        let values = keys.iter().filter(|key| **key != "rule");
+        let values = keys.iter().filter(|key| !["route", "rule"].contains(key));
         for key in values.filter(|key| !is_section(key, &written)) {
             match (table, *key) {
                 ("worker", "env") => all.extend(listing.env(settings)),
@@ -85,6 +85,19 @@ pub(super) fn list(settings: &Settings, merged: &Table, report: &Report) -> Vec<
                 _ => all.push(listing.setting(table, key, &written)),
             }
         }
+    }
+    let routes = match merged.get("route").map(|node| &node.value) {
+        Some(Value::List(routes)) => routes.as_slice(),
+        _ => &[],
+    };
+    for (index, route) in settings.routes.iter().enumerate() {
+        all.push(Setting {
+            rule: None,
+            key: format!("route[{}]", index + 1),
+            value: Some(write::route_written(route)),
+            secret: false,
+            said: listing.said(routes.get(index)),
+        });
     }
     for rule in &settings.policy.rules {
         let node = listing.rule(&rule.name);
@@ -156,7 +169,7 @@ impl Listing<'_> {
 fn is_section(table: &str, written: &[(String, String)]) -> bool {
     let is_value = written.iter().any(|(key, _)| key == table);
     let known = keys::KEYS.iter().any(|(known, _)| *known == table);
-    known && !is_value && !table.contains('.') && !["rule", "when"].contains(&table)
+    known && !is_value && !table.contains('.') && !["route", "rule", "when"].contains(&table)
 }
 
 fn of_rule<'a>(rule: &'a Node, condition: &str, key: &str) -> Option<&'a Node> {
@@ -235,9 +248,11 @@ mod tests {
                 loaded.list.iter().any(|one| one.key == name || begins(one))
             };
             // These are values, or parts of rules.
-            let elsewhere = ["listen", "recycle.ready", "rule"].contains(&table);
+            let elsewhere = ["listen", "recycle.ready", "route", "rule"].contains(&table);
             if !elsewhere && !table.starts_with("when") {
-                let missing = keys.iter().filter(|key| **key != "rule" && !listed(key));
+                let missing = keys
+                    .iter()
+                    .filter(|key| !["route", "rule"].contains(key) && !listed(key));
                 assert_eq!(missing.collect::<Vec<_>>(), [&""; 0], "{table}");
             }
         }

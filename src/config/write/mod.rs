@@ -15,7 +15,10 @@ mod value;
 
 use std::path::{Path, PathBuf};
 
-use super::{diagnostic::Diagnostic, model::Settings};
+use super::{
+    diagnostic::Diagnostic,
+    model::{Route, Settings},
+};
 use crate::decide::policy::Rule;
 
 /// In which format settings are written.
@@ -74,4 +77,14 @@ pub(super) fn everything(settings: &Settings) -> Vec<(String, String)> {
 /// Every key of a rule but its name, those of its condition by themselves, and their values.
 pub(super) fn rule_parts(rule: &Rule) -> Vec<(String, String)> {
     rules::parts(rule, Path::new(NO_HOME))
+}
+
+/// A route as one inline table.
+pub(super) fn route_written(route: &Route) -> String {
+    let pairs = routes::route(route).into_iter();
+    pairs
+        .fold(value::Inline::default(), |inline, (key, value)| {
+            inline.with(key, value)
+        })
+        .written()
 }
