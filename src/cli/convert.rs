@@ -28,12 +28,18 @@ pub struct Args {
 pub enum Format {
     /// autoheal.toml, which can say everything
     Toml,
+    /// The siteConfig of an ARM template, or of az webapp config set --generic-configurations
+    Arm,
+    /// web.config, with httpPlatform or aspNetCore for the worker
+    Webconfig,
 }
 
 impl From<Format> for Target {
     fn from(format: Format) -> Self {
         match format {
             Format::Toml => Self::Toml,
+            Format::Arm => Self::Arm,
+            Format::Webconfig => Self::WebConfig,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod check;
+pub mod completions;
 pub mod convert;
 pub mod demo;
 pub mod events;
@@ -11,9 +12,11 @@ mod files;
 mod here;
 pub mod load;
 pub mod logs;
+pub mod man;
 pub mod recycle;
 pub mod requests;
 pub mod run;
+pub mod schema;
 pub mod status;
 pub mod steer;
 
@@ -58,6 +61,12 @@ pub enum Verb {
     Steer(steer::Order),
     /// What a code means: its causes and their cures
     Explain(explain::Args),
+    /// What an editor needs to complete and check an autoheal.toml: its JSON Schema
+    Schema,
+    /// What a shell needs to complete autoheal's commands
+    Completions(completions::Args),
+    /// The manual page, or a page for each command
+    Man(man::Args),
     /// An honest open-loop load client
     Load(load::LoadArgs),
 
@@ -114,11 +123,28 @@ pub fn run(arguments: Arguments, io: &mut Io<'_>) -> i32 {
         Verb::Logs(args) => logs::run(&args, admin, io),
         Verb::Recycle(args) => recycle::run(&args, admin, io),
         Verb::Steer(order) => steer::run(&order, admin, io),
+        Verb::Schema => schema::run(io),
+        Verb::Completions(args) => completions::run(&args, io),
+        Verb::Man(args) => man::run(&args, io),
         Verb::Explain(args) => explain::run(&args, io),
         Verb::Load(args) => load::run(&args),
 
         Verb::Demo(args) => demo::run(&args),
         Verb::DemoWorker(args) => demo::worker::run(args),
+    }
+}
+
+/// Prints what was made; gives the exit code.
+fn print(bytes: &[u8], io: &mut Io<'_>) -> i32 {
+    match io.out.write_all(bytes).and_then(|()| io.out.flush()) {
+        Ok(()) => exit::DONE,
+        // Whoever reads only the first lines has what it wanted.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::DONE,
+        Err(error) => {
+            // If not even this can be said, the code says it.
+            drop(writeln!(io.err, "error: failed to write: {error}"));
+            exit::SYSTEM
+        }
     }
 }
 

@@ -56,6 +56,7 @@ fn action(report: &mut Report, name: &str, node: &Node, settings: &Settings) -> 
                 .map(|(_, action)| action)
         }
         Value::Table(_) => {
+            let found_before = report.found();
             let fields = Fields::of(node, "do", report)?;
             match (fields.get("recycle"), fields.get("run")) {
                 (Some(node), None) => recycle(report, node, &fields, settings),
@@ -65,8 +66,13 @@ fn action(report: &mut Report, name: &str, node: &Node, settings: &Settings) -> 
                     report.error(node.span, "this is two actions in one table", cure);
                     None
                 }
-                // Its unknown keys have been reported.
-                (None, None) => None,
+                (None, None) => {
+                    // Unknown keys have been reported, and say more.
+                    if report.found() == found_before {
+                        report.error(node.span, "this table is no action", cure);
+                    }
+                    None
+                }
             }
         }
         _ => unwanted(report, name, node, "an action", cure),

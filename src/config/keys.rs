@@ -135,7 +135,7 @@ pub(super) const KEYS: [(&str, &[&str]); 23] = [
 ];
 
 /// The tables of a rule whose keys others have too, or that are too short a word to be guessed.
-const RULE_KEYS: [(&str, &[&str]); 8] = [
+pub(super) const RULE_KEYS: [(&str, &[&str]); 8] = [
     ("when.memory", &["private_bytes", "share", "for"]),
     ("when.cpu", &["share", "of", "for"]),
     ("when.descriptors", &["count", "share", "for"]),

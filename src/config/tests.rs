@@ -9,6 +9,7 @@ mod effort;
 mod elements;
 mod panics;
 mod routes;
+mod schema;
 
 pub(super) fn source(name: &str, text: &str) -> Source {
     Source {
@@ -66,7 +67,7 @@ fn uncommented() -> String {
     let lines = shipped();
     let lines = lines.lines().map(|line| {
         let rest = line.strip_prefix('#').unwrap_or(line);
-        if rest.starts_with([' ', '#']) || rest.is_empty() {
+        if rest.starts_with([' ', '#', ':']) || rest.is_empty() {
             line.to_owned() + "\n"
         } else {
             rest.to_owned() + "\n"

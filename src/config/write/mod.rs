@@ -4,14 +4,22 @@
 //! Whoever adds a field to the settings, a trigger or an action is stopped by the compiler here
 //! until it can be written: everything is taken apart without a rest.
 
+mod app_service;
+mod arm;
 mod condition;
+mod deed;
+mod launcher;
+mod losses;
 mod routes;
 mod rules;
+mod section;
 mod sections;
 #[cfg(test)]
 mod tests;
 mod toml;
 mod value;
+mod webconfig;
+mod xml;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +34,10 @@ use crate::decide::policy::Rule;
 pub enum Target {
     /// An autoheal.toml, which can say everything.
     Toml,
+    /// A `siteConfig` as ARM templates and the Azure CLI take it.
+    Arm,
+    /// A web.config: a launcher of IIS and `<monitoring>`.
+    WebConfig,
 }
 
 /// Where a written file comes from and belongs.
@@ -54,6 +66,8 @@ pub fn write(settings: &Settings, target: Target, origin: &Origin) -> Written {
             text: toml::file(settings, origin),
             warnings: Vec::new(),
         },
+        Target::Arm => arm::file(settings, origin),
+        Target::WebConfig => webconfig::file(settings, origin),
     }
 }
 

@@ -11,6 +11,8 @@ use super::{
         },
         tls::Tls,
     },
+    routes::route,
+    section::Section,
     value::{Inline, command, key, list, one_or_list, path, quoted},
 };
 use crate::{
@@ -18,40 +20,6 @@ use crate::{
     units::{Networks, format_duration},
     words::signal_name,
 };
-
-/// A table of the file. The top level has no name.
-pub(super) struct Section {
-    pub(super) name: &'static str,
-    /// The keys that are not at their defaults, and their values as they are written.
-    pub(super) lines: Vec<(&'static str, String)>,
-    /// The others.
-    pub(super) usual: Vec<(&'static str, String)>,
-}
-
-impl Section {
-    fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            lines: Vec::new(),
-            usual: Vec::new(),
-        }
-    }
-
-    /// A key, by whether it has its default.
-    fn put<T: PartialEq>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-        default: &T,
-        write: impl Fn(&T) -> String,
-    ) {
-        let to = match value == default {
-            true => &mut self.usual,
-            false => &mut self.lines,
-        };
-        to.push((key, write(value)));
-    }
-}
 
 /// The tables that there are, in the order of config/autoheal.toml. `home` is the folder of
 /// the file in which they stand.
@@ -91,6 +59,17 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         of_journal(journal, &default.journal),
         of_log(log, &default.log),
     ]);
+    all
+}
+
+/// The tables that say something, routes included.
+pub(super) fn said(settings: &Settings, home: &Path) -> Vec<Section> {
+    let mut all = sections(settings, home);
+    all.extend(settings.routes.iter().map(|one| Section {
+        lines: route(one),
+        ..Section::new("[route]")
+    }));
+    all.retain(|section| !section.lines.is_empty());
     all
 }
 

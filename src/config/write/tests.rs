@@ -6,11 +6,12 @@ use proptest::prelude::*;
 
 use super::{Origin, Target, Written, write};
 use crate::config::{
-    Loaded, Overrides, Settings, keys, load,
+    Diagnostic, Loaded, Overrides, Settings, keys, load,
     tests::{around, source},
 };
 
 mod any;
+mod project;
 mod whole;
 
 fn home() -> Origin {
@@ -22,16 +23,24 @@ fn home() -> Origin {
 
 /// Reads a file that stands in the home folder.
 fn read(name: &str, text: &str) -> Result<Loaded, String> {
+    read_all(&[(name, text)])
+}
+
+fn read_all(files: &[(&str, &str)]) -> Result<Loaded, String> {
     let env = |_: &str| None;
     let mut around = around(&env, &|_| false);
     around.cwd = PathBuf::from(any::HOME);
-    let mut source = source(name, text);
-    source.dir = PathBuf::from(any::HOME);
+    let at_home = |(name, text): &(&str, &str)| {
+        let mut source = source(name, text);
+        source.dir = PathBuf::from(any::HOME);
+        source
+    };
+    let sources: Vec<_> = files.iter().map(at_home).collect();
     let over = Overrides {
         command_may_follow: true,
         ..Overrides::default()
     };
-    load(&[source], &over, &around).map_err(|found| {
+    load(&sources, &over, &around).map_err(|found| {
         let texts: Vec<_> = found.iter().map(|found| found.render(false)).collect();
         texts.join("\n")
     })
@@ -63,6 +72,65 @@ proptest! {
         let again = again.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
         prop_assert_eq!(&again.settings, &settings, "{}", text);
     }
+
+    #[test]
+    fn any_settings_written_as_web_config_are_read_as_the_same_up_to_what_is_said(
+        settings in whole::settings(),
+    ) {
+        same_up_to_what_is_said("web.config", Target::WebConfig, settings)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn any_settings_written_as_arm_are_read_as_the_same_up_to_what_is_said(
+        settings in whole::settings(),
+    ) {
+        same_up_to_what_is_said("site.json", Target::Arm, settings)?;
+    }
+}
+
+/// The file and what it leaves for an autoheal.toml beside it make the same settings; its rules
+/// differ in what is said.
+fn same_up_to_what_is_said(
+    name: &str,
+    target: Target,
+    mut settings: Settings,
+) -> Result<(), TestCaseError> {
+    let Written { text, warnings } = write(&settings, target, &home());
+    let rest = kept(&warnings);
+    let again = read_all(&[(name, &text), ("autoheal.toml", &rest)]);
+    let mut again = again
+        .map_err(|error| TestCaseError::fail(format!("{error}\n{text}\n{rest}")))?
+        .settings;
+    let (before, after) = (
+        std::mem::take(&mut settings.policy.rules),
+        std::mem::take(&mut again.policy.rules),
+    );
+    prop_assert_eq!(&again, &settings, "{}\n{}", text, rest);
+    let is_unsaid = warnings.is_empty();
+    project::compare(&before, &after, warnings)
+        .map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+    if is_unsaid {
+        let sorted = |mut rules: Vec<_>| {
+            rules.sort_by_key(|rule: &crate::decide::policy::Rule| rule.name.clone());
+            rules
+        };
+        prop_assert_eq!(sorted(before), sorted(after));
+    }
+    Ok(())
+}
+
+/// The autoheal.toml that the warnings ask to keep.
+fn kept(warnings: &[Diagnostic]) -> String {
+    let mut cures = warnings
+        .iter()
+        .filter(|found| found.what.contains("these have no word there"));
+    let lines = cures.next().map_or("", |found| found.cure.as_str()).lines();
+    let lines = lines.filter_map(|line| line.strip_prefix("    "));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
@@ -91,9 +159,13 @@ fn a_person_would_write_it_like_this() {
         ("web.config", "config/examples/node/web.config"),
     ] {
         let settings = read(name, &std::fs::read_to_string(file).unwrap());
-        snapshot(
-            &format!("toml-from-{name}"),
-            &toml(&settings.unwrap().settings),
-        );
+        let settings = settings.unwrap().settings;
+        snapshot(&format!("toml-from-{name}"), &toml(&settings));
+        for (target, word) in [(Target::WebConfig, "webconfig"), (Target::Arm, "arm")] {
+            let Written { text, warnings } = write(&settings, target, &home());
+            let said = warnings.iter().map(|found| found.render(false) + "\n");
+            let all = text + "\n" + &said.collect::<String>();
+            snapshot(&format!("{word}-from-{name}"), &all);
+        }
     }
 }

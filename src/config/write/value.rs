@@ -90,6 +90,16 @@ pub(super) fn command(argv: &[String], home: &Path) -> String {
     list(words)
 }
 
+/// The program of a command that runs in `dir`, as a file of the folder `home` names it.
+pub(super) fn program(argv: &[String], dir: &Path, home: &Path) -> String {
+    let word = argv.first().map_or("", String::as_str);
+    let rest = match word.contains('/') && dir == home {
+        true => below(Path::new(word), home),
+        false => None,
+    };
+    rest.map_or_else(|| word.to_owned(), |rest| format!("./{rest}"))
+}
+
 /// The rest of a path below `home`. Below the root everything is, so nothing counts.
 fn below(path: &Path, home: &Path) -> Option<String> {
     let rest = path.strip_prefix(home).ok()?.to_str()?;
