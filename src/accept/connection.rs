@@ -86,10 +86,13 @@ pub async fn serve<S, E>(
     };
     let (shared, scheme) = match &entry.tls {
         None => (shared, "http"),
-        Some(front) => match shake_hands(shared, front, deadlines.handshake, &thread).await {
-            Some(shared) => (shared, "https"),
-            None => return,
-        },
+        Some(front) => {
+            let shaking = shake_hands(shared, front, deadlines.handshake, &thread);
+            match Box::pin(shaking).await {
+                Some(shared) => (shared, "https"),
+                None => return,
+            }
+        }
     };
     let peer = peer(ip, scheme);
     let rules = (deadlines, limits);
