@@ -287,7 +287,13 @@ fn check_target(head: &mut Parts, longest: usize) -> Result<(), Code> {
         }
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Code::BadTarget)?;
         let path = head.uri.path_and_query().map_or("/", |p| p.as_str());
-        let origin: Uri = path.parse().map_err(|_| Code::BadTarget)?;
+        // `http://b?q` has an empty path, which the origin-form writes as `/`.
+        let origin = if path.starts_with('?') {
+            format!("/{path}").parse()
+        } else {
+            path.parse()
+        };
+        let origin: Uri = origin.map_err(|_| Code::BadTarget)?;
         head.uri = origin;
         head.headers.insert(HOST, host);
     }

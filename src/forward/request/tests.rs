@@ -136,6 +136,8 @@ fn targets_are_origin_form_or_made_so() {
         (absolute.uri.to_string().as_str(), &absolute.headers[HOST]),
         ("/x?q", &HeaderValue::from_static("b:81"))
     );
+    let (no_path, _) = at(Method::GET, "http://b?q").unwrap();
+    assert_eq!(no_path.uri.to_string(), "/?q");
     assert_eq!(at(Method::GET, "ftp://b/x").unwrap_err(), Code::BadTarget);
     assert_eq!(
         at(Method::GET, "http://u@b/x").unwrap_err(),
