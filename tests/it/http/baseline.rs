@@ -334,10 +334,10 @@ fn trailers() -> Seen {
 
 fn upgrade_refused() -> Seen {
     let (proxy, origin) = start(&[]);
-    let mut client = proxy.says(format!(
+    let mut client = proxy.says(
         "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\nhidden"
-    ));
+         sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\nhidden",
+    );
     let mut worker = origin.accept();
     worker.head();
     worker.send(OK);

@@ -13,6 +13,8 @@ mod proxy_protocol;
 mod replay;
 mod routes;
 mod shutdown;
+mod smuggling;
 mod upstream;
+mod vtc;
 mod websocket;
 pub(crate) mod wire;
