@@ -80,6 +80,7 @@ pub(super) fn list(settings: &Settings, merged: &Table, report: &Report) -> Vec<
         for key in values.filter(|key| !is_section(key, &written)) {
             match (table, *key) {
                 ("worker", "env") => all.extend(listing.env(settings)),
+                ("", "tls") => all.push(listing.tls(settings)),
                 // Nothing is probed, so nothing of it is in force.
                 ("health", "interval" | "timeout" | "failures") if settings.health.is_none() => {}
                 _ => all.push(listing.setting(table, key, &written)),
@@ -135,6 +136,19 @@ impl Listing<'_> {
         }
     }
 
+    /// What the top of the file says, as a whole: each address has it, or certificates of its own.
+    fn tls(&self, settings: &Settings) -> Setting {
+        let node = self.merged.get("tls");
+        let mut fronts = settings.listen.iter().filter_map(|one| one.tls.as_ref());
+        Setting {
+            rule: None,
+            key: "tls".to_owned(),
+            value: node.and_then(|_| fronts.next()).map(write::tls_written),
+            secret: false,
+            said: self.said(node),
+        }
+    }
+
     /// A variable is a setting of its own, since files are laid over each other variable by
     /// variable.
     fn env(&self, settings: &Settings) -> Vec<Setting> {
@@ -169,7 +183,7 @@ impl Listing<'_> {
 fn is_section(table: &str, written: &[(String, String)]) -> bool {
     let is_value = written.iter().any(|(key, _)| key == table);
     let known = keys::KEYS.iter().any(|(known, _)| *known == table);
-    known && !is_value && !table.contains('.') && !["route", "rule", "when"].contains(&table)
+    known && !is_value && !table.contains('.') && !["route", "rule", "tls", "when"].contains(&table)
 }
 
 fn of_rule<'a>(rule: &'a Node, condition: &str, key: &str) -> Option<&'a Node> {
@@ -248,7 +262,15 @@ mod tests {
                 loaded.list.iter().any(|one| one.key == name || begins(one))
             };
             // These are values, or parts of rules.
-            let elsewhere = ["listen", "recycle.ready", "route", "rule"].contains(&table);
+            let elsewhere = [
+                "listen",
+                "recycle.ready",
+                "route",
+                "rule",
+                "tls",
+                "tls.client",
+            ]
+            .contains(&table);
             if !elsewhere && !table.starts_with("when") {
                 let missing = keys
                     .iter()
@@ -262,6 +284,7 @@ mod tests {
             none,
             [
                 "state_dir",
+                "tls",
                 "worker.user",
                 "worker.connections",
                 "parking.probe"

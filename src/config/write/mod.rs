@@ -93,6 +93,11 @@ pub(super) fn rule_parts(rule: &Rule) -> Vec<(String, String)> {
     rules::parts(rule, Path::new(NO_HOME))
 }
 
+/// The certificates that stand at the top of a file, as one value.
+pub(super) fn tls_written(tls: &super::tls::Tls) -> String {
+    sections::tls(tls, Path::new(NO_HOME))
+}
+
 /// A route as one inline table.
 pub(super) fn route_written(route: &Route) -> String {
     let pairs = routes::route(route).into_iter();

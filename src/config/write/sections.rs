@@ -102,7 +102,7 @@ fn listen(listen: &Listen, home: &Path) -> String {
         .written()
 }
 
-fn tls(tls: &Tls, home: &Path) -> String {
+pub(super) fn tls(tls: &Tls, home: &Path) -> String {
     let file = |file: &Path| quoted(&path(file, home));
     let client = tls.client.as_ref().map(|client| {
         Inline::default()

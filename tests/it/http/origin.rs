@@ -31,7 +31,10 @@ use rustix::{
 };
 use tempfile::TempDir;
 
-use super::wire::{PATIENCE, Wire};
+use super::{
+    proxy::wait_until,
+    wire::{PATIENCE, Wire},
+};
 
 /// Where the worker process finds the test.
 pub(crate) const SOCKET: &str = "SCRIPTED_ORIGIN";
@@ -121,6 +124,10 @@ impl Origin {
 
     /// Refuses connections from now on, although the worker lives.
     pub(crate) fn refuse(&self) {
+        // Its port answers before its socket is handed over.
+        wait_until("the worker's socket is here", || {
+            !self.listeners.lock().unwrap().is_empty()
+        });
         for (_, listener) in self.listeners.lock().unwrap().iter() {
             rustix::net::shutdown(listener, rustix::net::Shutdown::Both).unwrap();
         }
