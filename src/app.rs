@@ -2,18 +2,22 @@
 //!
 //! Nothing is served before everything is bound; a configuration that can't be used starts nothing.
 
+mod access;
 mod certificates;
 mod data;
+mod error;
 mod plane;
 pub mod reload;
 mod signals;
 mod translate;
 
+pub use self::error::Error;
 use std::{io, path::PathBuf, time::Duration};
 
 use tokio::sync::mpsc;
 
 use self::{
+    access::Access,
     certificates::Certificates,
     plane::Plane,
     reload::{Begin, FIRST_EPOCH, Load},
@@ -63,34 +67,6 @@ pub struct Start {
     pub load: Load,
 }
 
-/// What could not be done at the start, as a fragment that fits "failed to ...".
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// An address can't be listened on.
-    #[error("listen on {address}: {source}; stop what listens there, or choose another --listen")]
-    Listen {
-        /// Which.
-        address: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A certificate, a key, or a root.
-    #[error("use TLS: {0}")]
-    Tls(String),
-    /// The admin socket.
-    #[error("{0}")]
-    Admin(#[from] crate::admin::socket::BindError),
-    /// The journal.
-    #[error("{0}")]
-    Journal(#[from] journal::OpenError),
-    /// The log.
-    #[error("{0}")]
-    Log(#[from] log::InitError),
-    /// A thread, a runtime or a descriptor.
-    #[error("start: {0}; raise the limits on processes and open files")]
-    System(#[from] io::Error),
-}
-
 /// What is had before anything is served.
 struct Ground {
     started: MonoTime,
@@ -99,6 +75,7 @@ struct Ground {
     admin: Option<Bound>,
     journal: Journal,
     pass: Pass,
+    access: Option<Access>,
     /// The soft limit on open files that we were started with, if we raised it.
     open_files: Option<u64>,
 }
@@ -115,6 +92,7 @@ impl Ground {
             admin: admin(settings)?,
             journal: open_journal(settings)?,
             pass: Pass::to_stdout()?,
+            access: Access::start(&settings.access_log)?,
         })
     }
 
@@ -136,7 +114,16 @@ pub fn run(start: Start) -> Result<i32, Error> {
         .build_local(tokio::runtime::LocalOptions::default())?;
     let made = translate::all(&settings, FIRST_EPOCH, &ground.pass, ground.open_files);
     let (threads, connections) = (threads(&settings), u64::from(settings.limits.connections));
-    let mut plane = Plane::spawn(&ground.bound, threads, connections, made.data, made.clients)?;
+    let sink = ground.access.as_ref().map(|access| &access.sink);
+    let clients = made.clients;
+    let mut plane = Plane::spawn(
+        &ground.bound,
+        threads,
+        connections,
+        made.data,
+        clients,
+        sink,
+    )?;
     announce(&ground, threads, &start);
     let running = std::mem::take(&mut plane.running);
     let code = runtime.block_on(heal(start, &mut ground, plane, made.control))?;
@@ -148,6 +135,9 @@ pub fn run(start: Start) -> Result<i32, Error> {
     ground.bound.iter().for_each(Listening::remove_file);
     if !ground.pass.flush(LAST_WORDS) {
         tracing::warn!("not all of the worker's last lines could be passed on");
+    }
+    if let Some(access) = ground.access.take() {
+        access.finish(LAST_WORDS);
     }
     log::flush(LAST_WORDS);
     Ok(if ended.contains(&false) {
@@ -215,6 +205,7 @@ async fn heal(
         ledgers: plane.ledgers,
         parked: Box::new(move || (occupancy.requests(), occupancy.bytes())),
         connections: Box::new(move || dealer.counts()),
+        access_log_lost: access::lost(ground.access.as_ref()),
         bell: plane.bell,
         observations,
         samples,

@@ -125,6 +125,8 @@ pub struct Parts {
     pub parked: Box<dyn Fn() -> (u64, u64)>,
     /// Connections of each data thread, now.
     pub connections: Box<dyn Fn() -> Vec<u64>>,
+    /// Lines of the access log that could not be written.
+    pub access_log_lost: Box<dyn Fn() -> u64>,
     /// Rings when a request became slow.
     pub bell: Arc<Notify>,
     /// What hands report.

@@ -8,7 +8,7 @@ pub mod steward;
 
 use std::{convert::Infallible, rc::Rc, time::Duration};
 
-use http::{Request, Response, Version};
+use http::{Request, Response, Version, request::Parts};
 use hyper::body::{Body, Incoming};
 
 pub use self::client::Client;
@@ -31,14 +31,15 @@ use crate::{
         attempt::attempt,
         body::{Broken, Upload},
         failure::Failure,
+        noted::Noted,
         pool::NEWS,
         replay::Plan,
         request,
-        thread::View,
+        thread::{Settings, View},
     },
-    observe::ledger::End,
+    observe::{access::Note, ledger::End},
     time::{self, MonoTime},
-    words::Mode,
+    words::{Generation, Mode},
 };
 
 /// Serves one request, whatever becomes of its worker.
@@ -50,13 +51,12 @@ pub async fn serve(
     client: Rc<Client>,
     incoming: Request<Incoming>,
 ) -> Result<Response<Download>, Infallible> {
-    let account = Account::open(&thread);
+    let mut account = Account::open(&thread);
     let mut view = thread.view();
     let (mut head, body) = incoming.into_parts();
     let settings = view.settings.clone();
-    let id = || thread.request_id();
     let many = head.version == Version::HTTP_2;
-    let mut noted = match request::prepare(&mut head, &client.peer, &settings, id) {
+    let mut noted = match account.prepare(&mut head, &client.peer, &settings) {
         Ok(noted) => noted,
         Err(code) => return Ok(account.refuse(&head.headers, &view, code, None, true)),
     };
@@ -75,7 +75,7 @@ pub async fn serve(
     let mut plan = Plan::new(head, upload, noted);
     let mut once = !plan.is_idempotent();
     loop {
-        let permit = match admit(&thread, &view, &client, &plan, noted).await {
+        let permit = match admit(&mut account, &view, &client, &plan, noted).await {
             Wait::Pass(permit) => permit,
             Wait::ClientGone => return Ok(account.abort()),
             Wait::Probe => return Ok(account.probe()),
@@ -87,6 +87,7 @@ pub async fn serve(
         let Some(seat) = view.seat(&permit) else {
             continue;
         };
+        account.given_to(seat.upstream.local.member.generation);
         if once && seat.upstream.is_suspect(time::now()) {
             // What can't be sent twice is not given to a worker that may be dead.
             once = false;
@@ -106,7 +107,7 @@ pub async fn serve(
             return Ok(account.fail(plan.headers(), &view, failed.failure.code()));
         }
         if failed.sent {
-            thread.ledger.replayed();
+            account.replayed();
         }
         if let Some(patience) = news(failed.failure)
             && Rc::ptr_eq(&view, &thread.view())
@@ -137,13 +138,13 @@ enum Wait {
 
 /// Admits a request, parking it if need be.
 async fn admit(
-    thread: &Thread,
+    account: &mut Account<'_>,
     view: &View,
     client: &Client,
     plan: &Plan,
     noted: request::Noted,
 ) -> Wait {
-    let now = time::now();
+    let (now, thread) = (time::now(), account.thread);
     let wait_max = view.settings.parking_wait;
     let deadline = now + noted.patience.map_or(wait_max, |p| p.min(wait_max));
     // Nobody overtakes those who wait.
@@ -170,7 +171,7 @@ async fn admit(
     let Some(parked) = thread.lot.park(limits, noted.bytes, deadline) else {
         return Wait::Refuse(Code::ParkingFull, None);
     };
-    thread.ledger.parked();
+    account.parked();
     thread.arm(deadline);
     wait(parked, client, plan.upload().is_some()).await
 }
@@ -195,12 +196,60 @@ async fn wait(parked: Parked, client: &Client, has_body: bool) -> Wait {
 struct Account<'a> {
     thread: &'a Thread,
     open: bool,
+    note: Option<Box<Note>>,
 }
 
 impl<'a> Account<'a> {
     fn open(thread: &'a Thread) -> Self {
         thread.ledger.accepted();
-        Self { thread, open: true }
+        Self {
+            thread,
+            open: true,
+            note: None,
+        }
+    }
+
+    /// Makes the head ready, and opens the record for the access log, if there is one.
+    fn prepare(
+        &mut self,
+        head: &mut Parts,
+        peer: &Peer,
+        settings: &Settings,
+    ) -> Result<request::Noted, Code> {
+        let version = head.version;
+        let prepared = request::prepare(head, peer, settings, || self.thread.request_id());
+        if let Some(sink) = &self.thread.access {
+            self.note = Some(Note::open(sink, peer.ip, version, head));
+        }
+        prepared
+    }
+
+    fn parked(&mut self) {
+        self.thread.ledger.parked();
+        if let Some(note) = &mut self.note {
+            note.parked();
+        }
+    }
+
+    fn replayed(&mut self) {
+        self.thread.ledger.replayed();
+        if let Some(note) = &mut self.note {
+            note.replayed();
+        }
+    }
+
+    fn given_to(&mut self, worker: Generation) {
+        if let Some(note) = &mut self.note {
+            note.given_to(worker);
+        }
+    }
+
+    /// The record, if there is one, is closed when this answer's body ends.
+    fn watched(&mut self, answer: Response<Download>, end: Option<End>) -> Response<Download> {
+        match self.note.take() {
+            Some(note) => Noted::watch(answer, note, end),
+            None => answer,
+        }
     }
 
     fn end(&mut self, end: End) {
@@ -212,7 +261,7 @@ impl<'a> Account<'a> {
     /// A worker's answer: its body closes the account.
     fn hand_over(mut self, answer: Response<Download>) -> Response<Download> {
         self.open = false;
-        answer
+        self.watched(answer, None)
     }
 
     fn refuse(
@@ -224,12 +273,14 @@ impl<'a> Account<'a> {
         close: bool,
     ) -> Response<Download> {
         self.end(End::Refused(code));
-        own_answer(headers, view, code, retry_at, close)
+        let answer = own_answer(headers, view, code, retry_at, close);
+        self.watched(answer, Some(End::Refused(code)))
     }
 
     fn fail(mut self, headers: &http::HeaderMap, view: &View, code: Code) -> Response<Download> {
         self.end(End::Failed(code));
-        own_answer(headers, view, code, None, false)
+        let answer = own_answer(headers, view, code, None, false);
+        self.watched(answer, Some(End::Failed(code)))
     }
 
     /// The client's body broke: it left, or it may be told what is wrong.
@@ -249,18 +300,23 @@ impl<'a> Account<'a> {
     /// A load balancer's probe is answered by us while we can park what it would send.
     fn probe(mut self) -> Response<Download> {
         self.end(End::Completed);
-        Response::new(Download::Own(Some(bytes::Bytes::from_static(b"parking\n"))))
+        let answer = Response::new(Download::Own(Some(bytes::Bytes::from_static(b"parking\n"))));
+        self.watched(answer, Some(End::Completed))
     }
 }
 
 impl Drop for Account<'_> {
     fn drop(&mut self) {
         let panicked = std::thread::panicking();
-        self.end(if panicked {
+        let end = if panicked {
             End::Failed(Code::Internal)
         } else {
             End::Aborted
-        });
+        };
+        self.end(end);
+        if let Some(note) = self.note.take() {
+            note.close(end);
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 use std::{borrow::Cow, fmt, fmt::Write};
 
 use crate::units::GrpcStatus;
+mod access;
+
+pub use access::AccessField;
 
 /// A worker's serial number: the third worker ever started is generation 3.
 ///

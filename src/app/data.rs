@@ -22,7 +22,7 @@ use crate::{
         mailbox::Letter,
         roster::Roster,
     },
-    observe::{ledger::Ledger, tally::Registry},
+    observe::{access::Sink, ledger::Ledger, tally::Registry},
     proxy::{
         self, Thread,
         panics::CatchPanicLayer,
@@ -53,6 +53,7 @@ pub(super) struct Parts {
     pub(super) ledger: Arc<Ledger>,
     pub(super) occupancy: Arc<Occupancy>,
     pub(super) bell: Arc<Notify>,
+    pub(super) access: Option<Sink>,
 }
 
 /// Starts a data thread. It ends when the control thread has.
@@ -90,7 +91,9 @@ async fn serve(parts: Parts) {
     };
     let view = inputs.first_view(index);
     let lot = Lot::new(parts.occupancy);
-    let thread = Rc::new(Thread::new(index, parts.ledger, lot, parts.bell, view));
+    let mut thread = Thread::new(index, parts.ledger, lot, parts.bell, view);
+    thread.access = parts.access;
+    let thread = Rc::new(thread);
     let (clients, for_connections) = (parts.clients, thread.clone());
     let serve = move |arrival: Arrival| {
         let (rules, thread) = (*clients.borrow(), for_connections.clone());

@@ -15,7 +15,7 @@ use crate::{
         mailbox::Mailboxes,
         roster::{Door, Roster},
     },
-    observe::{ledger::Ledger, tally::Registry},
+    observe::{access::Sink, ledger::Ledger, tally::Registry},
     proxy::steward::Config,
     time,
 };
@@ -43,6 +43,7 @@ impl Plane {
         connections: u64,
         config: Config,
         clients: ClientRules,
+        access: Option<&Sink>,
     ) -> io::Result<Self> {
         let (roster, roster_news) = watch::channel(Arc::new(nobody()));
         let (config, config_news) = watch::channel(config);
@@ -80,6 +81,7 @@ impl Plane {
                 ledger: plane.ledgers[index].clone(),
                 occupancy: plane.occupancy.clone(),
                 bell: plane.bell.clone(),
+                access: access.cloned(),
             };
             plane.running.push(data::spawn(parts)?);
         }

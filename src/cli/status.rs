@@ -263,6 +263,7 @@ mod tests {
                 };
                 2
             ],
+            access_log_lost: 0,
             warnings: vec!["a rule\nis off".to_owned()],
         }
     }

@@ -18,7 +18,7 @@ const WORKER_KEYS: [&str; 5] = [
 ];
 
 /// The keys that hold for as long as autoheal runs. A section is the keys below it.
-const FIXED_KEYS: [&str; 7] = [
+const FIXED_KEYS: [&str; 8] = [
     "listen",
     "admin",
     "state_dir",
@@ -26,6 +26,7 @@ const FIXED_KEYS: [&str; 7] = [
     "limits.connections",
     "journal",
     "log",
+    "access_log",
 ];
 
 /// One difference between two configurations.

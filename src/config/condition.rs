@@ -182,15 +182,20 @@ fn rate(
     (count, share, window)
 }
 
-fn share(report: &mut Report, name: &str, node: &Node) -> Option<Share> {
-    let share: Share = match &node.value {
-        Value::Text(text) => unit(report, node, text.parse())?,
+/// Reads a percentage, which may be none at all.
+pub(super) fn percentage(report: &mut Report, name: &str, node: &Node) -> Option<Share> {
+    match &node.value {
+        Value::Text(text) => unit(report, node, text.parse()),
         Value::Integer(number) => {
             let cure = format!("write \"{number}%\"");
-            return unwanted(report, name, node, "a percentage", cure);
+            unwanted(report, name, node, "a percentage", cure)
         }
-        _ => return unwanted(report, name, node, "a percentage", "write it like \"30%\""),
-    };
+        _ => unwanted(report, name, node, "a percentage", "write it like \"30%\""),
+    }
+}
+
+fn share(report: &mut Report, name: &str, node: &Node) -> Option<Share> {
+    let share = percentage(report, name, node)?;
     if share.basis_points() == 0 {
         report.error(
             node.span,

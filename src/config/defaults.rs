@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use super::access_log::AccessLog;
 use super::model::{
     Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking,
     Port, Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
@@ -99,6 +100,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
             format: LogFormat::Auto,
             level: LogLevel::Info,
         },
+        access_log: AccessLog::default(),
         policy: policy(),
     }
 }

@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 23] = [
+pub(super) const KEYS: [(&str, &[&str]); 24] = [
     (
         "",
         &[
@@ -25,6 +25,7 @@ pub(super) const KEYS: [(&str, &[&str]); 23] = [
             "budget",
             "journal",
             "log",
+            "access_log",
             "route",
             "rule",
         ],
@@ -82,6 +83,12 @@ pub(super) const KEYS: [(&str, &[&str]); 23] = [
     ("budget", &["recycles", "window", "per_day"]),
     ("journal", &["segment", "segments"]),
     ("log", &["format", "level"]),
+    (
+        "access_log",
+        &[
+            "path", "format", "sample", "fields", "query", "size", "files",
+        ],
+    ),
     (
         "route",
         &["path", "except", "methods", "response", "slow", "websocket"],

@@ -287,7 +287,8 @@ mod tests {
                 "tls",
                 "worker.user",
                 "worker.connections",
-                "parking.probe"
+                "parking.probe",
+                "access_log.path"
             ]
         );
     }

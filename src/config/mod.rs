@@ -5,6 +5,7 @@
 //! clock or starts anything; the environment and the file system are asked through
 //! [`Surroundings`].
 
+mod access_log;
 mod action;
 mod address;
 mod app_service;
@@ -40,6 +41,7 @@ mod write;
 use std::path::{Path, PathBuf};
 
 pub use self::{
+    access_log::{AccessFormat, AccessLog, AccessTo},
     change::{Change, changes, in_words, needs_restart, why_recycle},
     diagnostic::{Diagnostic, Place, Severity, SourceText},
     listing::{Said, Setting},

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::tls::Tls;
+use super::{access_log::AccessLog, tls::Tls};
 use crate::{
     decide::{policy::Policy, trigger::Filter},
     units::{ByteSize, Networks, StatusSet},
@@ -44,6 +44,8 @@ pub struct Settings {
     pub journal: Journal,
     /// What is written to standard error.
     pub log: Log,
+    /// One line for each request.
+    pub access_log: AccessLog,
     /// What the engine follows: mode, rules, timeouts of a recycle, budget, shutdown.
     pub policy: Policy,
 }

@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    Surroundings, address, defaults,
+    Surroundings, access_log, address, defaults,
     defaults::secs,
     diagnostic::Report,
     document::{Node, Table, Value},
@@ -376,6 +376,7 @@ fn records(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
         let levels = levels.map(|level| (level.name(), level));
         fields.read(report, "level", &mut to.level, word(levels));
     }
+    access_log::read(top, &mut settings.access_log, report);
     // Read here so that it is checked even when there is no rule.
     let _: Option<bool> = top.find(report, "proactive", flag);
 }

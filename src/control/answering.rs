@@ -203,6 +203,7 @@ impl Control {
                 ..about.parking.clone()
             },
             threads: self.threads(),
+            access_log_lost: (self.parts.access_log_lost)(),
             ledger,
             warnings: self.all_warnings(&engine),
         }

@@ -155,6 +155,9 @@ pub struct Status {
     pub ledger: LedgerStatus,
     /// What each data thread holds.
     pub threads: Vec<ThreadStatus>,
+    /// Lines of the access log that could not be written.
+    #[serde(default)]
+    pub access_log_lost: u64,
     /// What an operator should know, a sentence each.
     pub warnings: Vec<String>,
 }

@@ -13,6 +13,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::{
     grpc::Call,
+    noted::Noted,
     pool::{Connection, Upstream},
     thread::{Thread, View},
     tunnel::Tunnel,
@@ -288,6 +289,8 @@ pub enum Download {
     Worker(WorkerBody),
     /// None: from the head on, bytes pass as they are.
     Tunnel(Option<Box<Tunnel>>),
+    /// One that the access log hears of.
+    Noted(Box<Noted>),
 }
 
 /// The worker's response body. Dropped before its end: the client left.
@@ -317,7 +320,7 @@ impl Download {
     pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
         match self {
             Self::Tunnel(tunnel) => tunnel.take(),
-            Self::Own(_) | Self::Worker(_) => None,
+            Self::Own(_) | Self::Worker(_) | Self::Noted(_) => None,
         }
     }
 }
@@ -405,6 +408,7 @@ impl Body for Download {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Self::Worker(body) => body.poll_frame(cx),
             Self::Tunnel(_) => Poll::Ready(None),
+            Self::Noted(noted) => noted.poll_frame(cx),
         }
     }
 
@@ -413,6 +417,7 @@ impl Body for Download {
             Self::Own(bytes) => bytes.is_none(),
             Self::Worker(body) => body.incoming.is_end_stream(),
             Self::Tunnel(_) => true,
+            Self::Noted(noted) => noted.inner.is_end_stream(),
         }
     }
 
@@ -421,6 +426,7 @@ impl Body for Download {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Self::Worker(body) => body.incoming.size_hint(),
             Self::Tunnel(_) => SizeHint::with_exact(0),
+            Self::Noted(noted) => noted.inner.size_hint(),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod grpc;
 pub mod habits;
 mod identity;
 pub mod lines;
+pub mod noted;
 pub mod pool;
 mod pump;
 pub mod replay;

@@ -21,6 +21,7 @@ use crate::{
     },
     explain::code::Code,
     observe::{
+        access::Sink,
         in_flight::{InFlight, Key},
         ledger::{End, Ledger},
         route::Look,
@@ -143,6 +144,8 @@ pub struct Thread {
     pub ledger: Arc<Ledger>,
     /// Who waits.
     pub lot: Lot,
+    /// Who hears of every request; `None`: nobody.
+    pub access: Option<Sink>,
     /// Rings at the control thread.
     pub bell: Arc<Notify>,
     /// Rings at this thread's steward.
@@ -168,6 +171,7 @@ impl Thread {
             index,
             ledger,
             lot,
+            access: None,
             bell,
             steward: Notify::new(),
             armed: Cell::new(MonoTime::NEVER),

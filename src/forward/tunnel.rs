@@ -19,7 +19,7 @@ use super::{
 use crate::{
     admit::gate::Permit,
     explain::code::Code,
-    observe::{in_flight::Key, ledger::End},
+    observe::{access::Note, in_flight::Key, ledger::End},
     time::{self, MonoTime},
 };
 
@@ -48,6 +48,8 @@ pub struct Stay {
     pub key: Key,
     /// Counts it.
     pub permit: Permit,
+    /// Its record for the access log, if there is one.
+    pub note: Option<Box<Note>>,
     /// How it ended; until then: its client left before it began.
     end: End,
 }
@@ -70,6 +72,7 @@ impl Stay {
             upstream,
             key,
             permit,
+            note: None,
             end: End::Aborted,
         }
     }
@@ -107,6 +110,9 @@ impl Drop for Stay {
     fn drop(&mut self) {
         self.thread.in_flight().leave(self.key);
         self.thread.ledger.ended(self.end);
+        if let Some(note) = self.note.take() {
+            note.close(self.end);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each data thread writes its own counters; the control thread only reads them. Nothing here
 //! waits, locks or queues on the request path.
 
+pub mod access;
 pub mod in_flight;
 pub mod ledger;
 pub mod route;

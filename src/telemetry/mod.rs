@@ -1,4 +1,5 @@
 //! Says what happens: one line an event, on stderr.
 
+pub mod access;
 pub mod log;
 mod output;

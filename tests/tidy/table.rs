@@ -111,7 +111,11 @@ pub(crate) const TABLE: &[Row] = &[
     // An event and an order are plain data: what is shown, and the control channel.
     row("admin", &["control::order", "decide::event"], &[]),
     row("fleet", &["control::order", "decide::event"], &[]),
-    row("telemetry", &["control::order", "decide::event"], &[]),
+    row(
+        "telemetry",
+        &["control::order", "decide::event", "observe::access"],
+        &[],
+    ),
     Row {
         module: "cli",
         may: May::Everything,

@@ -191,6 +191,13 @@ fn bounds_hold_at_both_ends() {
         ("budget.recycles = 0", "budget.recycles = 1001"),
         ("budget.window = \"1s\"", "budget.window = \"25h\""),
         ("log.level = \"trace\"", "log.level = \"all\""),
+        ("access_log.sample = \"0%\"", "access_log.sample = \"101%\""),
+        ("access_log.size = \"64KiB\"", "access_log.size = \"63KiB\""),
+        ("access_log.files = 1", "access_log.files = 0"),
+        (
+            "access_log.fields = \"path\"",
+            "access_log.fields = [\"cookie\"]",
+        ),
     ] {
         assert!(read(right).is_ok(), "{right}");
         let shown = read(wrong).unwrap_err();

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{keys, shipped};
 
+mod access_shapes;
 mod agreement;
 mod rule_shapes;
 mod shapes;

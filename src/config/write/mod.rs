@@ -4,6 +4,7 @@
 //! Whoever adds a field to the settings, a trigger or an action is stopped by the compiler here
 //! until it can be written: everything is taken apart without a rest.
 
+mod access_log;
 mod app_service;
 mod arm;
 mod condition;

@@ -11,6 +11,7 @@ use super::{
         },
         tls::Tls,
     },
+    access_log,
     routes::route,
     section::Section,
     value::{Inline, command, key, list, one_or_list, path, quoted},
@@ -42,6 +43,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         parking,
         journal,
         log,
+        access_log,
         policy,
     } = settings;
     let mut all = vec![
@@ -58,6 +60,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         of_budget(&policy.budget, &default.policy.budget),
         of_journal(journal, &default.journal),
         of_log(log, &default.log),
+        access_log::section(access_log, &default.access_log, home),
     ]);
     all
 }

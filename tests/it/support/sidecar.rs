@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) command: Vec<String>,
     /// Where the journal goes, if not into the test's own folder.
     pub(crate) state: Option<PathBuf>,
+    /// Where its standard output goes, if anywhere.
+    pub(crate) stdout: Option<Stdio>,
 }
 
 /// A running autoheal.
@@ -101,7 +103,7 @@ impl Sidecar {
             .env(MARK, folder.path())
             .current_dir(folder.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(setup.stdout.unwrap_or_else(Stdio::null))
             .stderr(log);
         if !setup.command.is_empty() {
             command.arg("--").args(setup.command);
@@ -118,6 +120,11 @@ impl Sidecar {
         });
         sidecar.address = listens;
         sidecar
+    }
+
+    /// Nobody reads its standard output from now on.
+    pub(crate) fn close_stdout(&self) {
+        drop(self.child.borrow_mut().stdout.take());
     }
 
     /// Ends as by `kill -9`, and starts another in the same folder.

@@ -45,7 +45,7 @@ pub(super) enum Shape {
 pub(super) const SEC: u64 = 1000;
 pub(super) const HOUR: u64 = 3600 * SEC;
 pub(super) const DAY: u64 = 24 * HOUR;
-const KIB: u64 = 1024;
+pub(super) const KIB: u64 = 1024;
 pub(super) const MIB: u64 = 1024 * KIB;
 pub(super) const GIB: u64 = 1024 * MIB;
 
@@ -105,7 +105,11 @@ pub(super) type Entry = (&'static str, &'static str, Shape, &'static str);
 
 /// Every key.
 pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
-    SHAPES.iter().chain(super::rule_shapes::SHAPES)
+    let rest = super::rule_shapes::SHAPES.iter();
+    SHAPES
+        .iter()
+        .chain(rest)
+        .chain(super::access_shapes::SHAPES)
 }
 
 /// Everything but the rules' tables.
@@ -190,6 +194,12 @@ const SHAPES: &[Entry] = &[
         "log",
         Table("log"),
         "What is written to standard error.",
+    ),
+    (
+        "",
+        "access_log",
+        Table("access_log"),
+        "One line for each request.",
     ),
     (
         "",

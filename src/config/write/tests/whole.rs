@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use proptest::{option, prelude::*, sample::select};
+use proptest::{
+    option,
+    prelude::*,
+    sample::{select, subsequence},
+};
 
 use super::any::{
     DAY, GIB, HOME, HOUR, absolute, is_readable, listen, routes, rules, size, statuses, target,
@@ -10,6 +14,7 @@ use super::any::{
 };
 use crate::{
     config::{
+        access_log::{AccessFormat, AccessLog, AccessTo},
         defaults,
         model::{
             Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Parking, Port, Ready,
@@ -19,7 +24,8 @@ use crate::{
     decide::policy::{
         self, Budget, GiveUp, Policy, Restart, RestartWhen, Shutdown, Strategy as Order,
     },
-    words::Mode,
+    units::Share,
+    words::{AccessField, Mode},
 };
 
 type Front = (
@@ -170,7 +176,7 @@ fn guards() -> BoxedStrategy<(Option<Health>, Parking, Budget, Shutdown)> {
     (option::of(health), parking, budget, shutdown).boxed()
 }
 
-fn records() -> BoxedStrategy<(Journal, Log)> {
+fn records() -> BoxedStrategy<(Journal, Log, AccessLog)> {
     let format = select(vec![LogFormat::Auto, LogFormat::Text, LogFormat::Json]);
     let level = select(vec![
         LogLevel::Error,
@@ -179,10 +185,50 @@ fn records() -> BoxedStrategy<(Journal, Log)> {
         LogLevel::Debug,
         LogLevel::Trace,
     ]);
-    (size(64 * 1024, GIB), 2u32..=1000, format, level)
-        .prop_map(|(segment, segments, format, level)| {
-            (Journal { segment, segments }, Log { format, level })
+    (
+        size(64 * 1024, GIB),
+        2u32..=1000,
+        format,
+        level,
+        access_log(),
+    )
+        .prop_map(|(segment, segments, format, level, access)| {
+            let log = Log { format, level };
+            (Journal { segment, segments }, log, access)
         })
+        .boxed()
+}
+
+fn access_log() -> BoxedStrategy<AccessLog> {
+    let to = select(vec![
+        AccessTo::Stdout,
+        AccessTo::Stderr,
+        AccessTo::File(PathBuf::from(HOME).join("log/access.log")),
+        AccessTo::File(PathBuf::from("/var/log/access.log")),
+    ]);
+    let format = select(vec![AccessFormat::Json, AccessFormat::Combined]);
+    let fields = subsequence(AccessField::ALL.to_vec(), 1..=18);
+    let parts = (
+        to,
+        format,
+        0u16..=100,
+        fields,
+        any::<bool>(),
+        size(64 * 1024, GIB),
+        1u32..=1000,
+    );
+    parts
+        .prop_map(
+            |(to, format, sample, fields, query, size, files)| AccessLog {
+                to: Some(to),
+                format,
+                sample: Share::percent(sample),
+                fields,
+                query,
+                size,
+                files,
+            },
+        )
         .boxed()
 }
 
@@ -218,7 +264,7 @@ type Parts = (
     (Recycle, policy::Recycle),
     (Timeouts, Limits, Vec<Route>),
     (Option<Health>, Parking, Budget, Shutdown),
-    (Journal, Log),
+    (Journal, Log, AccessLog),
     Restart,
 );
 
@@ -228,10 +274,10 @@ fn put_together(
     rules: Vec<policy::Rule>,
     said: [bool; 5],
 ) -> Settings {
-    let (front, (recycle, order), (timeouts, limits, routes), guards, (journal, log), restart) =
-        parts;
+    let (front, (recycle, order), (timeouts, limits, routes), guards, records, restart) = parts;
     let (listen, admin, state_dir, threads, trust, mode) = front;
     let (health, parking, budget, shutdown) = guards;
+    let (journal, log, access_log) = records;
     let mut whole = Settings {
         listen,
         admin,
@@ -248,6 +294,7 @@ fn put_together(
         parking: parking.clone(),
         journal,
         log,
+        access_log,
         policy: Policy {
             mode,
             rules,
@@ -282,6 +329,7 @@ fn put_together(
     }
     if !records {
         (whole.journal, whole.log) = (usual.journal, usual.log);
+        whole.access_log = usual.access_log;
     }
     whole.policy.parking_wait = whole.parking.wait;
     whole
