@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     decide::{
+        observation::Measure,
         policy::{Action, Rule, Strategy},
         trigger::{MemoryLimit, Trigger},
     },
@@ -123,6 +124,20 @@ fn one_rule(
                 "raise {}: how many within the window are no accident any more?",
                 said.called("count")
             ),
+        );
+    }
+    if let (
+        Trigger::Level {
+            measure: Measure::Cpu | Measure::Core,
+            ..
+        },
+        Some((_, span)),
+    ) = (&rule.when, said.condition)
+    {
+        report.warning(
+            span,
+            "a worker that is only busy is recycled too, and the load that keeps it busy remains",
+            "ask for a second sign: when.all = [{ cpu = { ... } }, { slow = { ... } }]",
         );
     }
     if let (Duration::ZERO, Some(node)) = (rule.min_uptime, said.rule.get("min_uptime"))
