@@ -2,7 +2,8 @@
 
 use autoheal::{cli, worker::keeper};
 
-/// Measured beside the system's: 0.7 us less CPU a request, for 4 MiB more memory.
+/// Measured beside the system's: 0.7 us less CPU a request, for 0.4 MiB more memory with 64
+/// connections. It would be 11 MiB more if it asked for huge pages.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

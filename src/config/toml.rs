@@ -12,8 +12,20 @@ use super::{
 /// Deeper tables are refused: the deepest key that means something is four levels down.
 const DEEPEST: usize = 64;
 
+/// A configuration has a few hundred lines; so many more would each take their time.
+const MOST_LINES: usize = 10_000;
+
 /// Reads a file's text, which the report knows as `source`.
 pub(super) fn read(text: &str, source: usize, report: &mut Report) -> Table {
+    if let Some((end, _)) = text.match_indices('\n').nth(MOST_LINES) {
+        report.partial = true;
+        report.error(
+            Span::new(source, end..end + 1),
+            format!("a file of more than {MOST_LINES} lines is no configuration"),
+            "give an autoheal.toml: rules and settings take a few hundred lines",
+        );
+        return Table::default();
+    }
     if let Some(at) = too_many_dots(text) {
         report.partial = true;
         report.error(

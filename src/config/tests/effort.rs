@@ -247,3 +247,25 @@ fn a_file_of_twenty_megabytes_is_refused_with_a_sentence() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn a_file_of_very_many_lines_is_refused_with_a_sentence() {
+    let env = |_: &str| None;
+    let around = around(&env, &|_| false);
+    let read = |lines: usize| {
+        let text = "[worker]\ncommand = ['serve']\n".to_owned() + &"# more\n".repeat(lines - 2);
+        load(
+            &[source("autoheal.toml", &text)],
+            &Overrides::default(),
+            &around,
+        )
+    };
+    assert!(read(10_000).is_ok());
+    let found = read(10_001).unwrap_err();
+    assert_eq!(found.len(), 1);
+    let said = found[0].render(false);
+    assert!(
+        said.contains("more than 10000 lines") && said.contains(":10001:"),
+        "{said}"
+    );
+}
