@@ -269,3 +269,24 @@ fn a_file_of_very_many_lines_is_refused_with_a_sentence() {
         "{said}"
     );
 }
+
+#[test]
+fn a_file_of_very_many_tags_is_refused_with_a_sentence() {
+    let env = |_: &str| None;
+    let around = around(&env, &|_| false);
+    let read = |tags: usize| {
+        let text = server(&"<a/>".repeat(tags - 4));
+        load(
+            &[source("web.config", &text)],
+            &Overrides::default(),
+            &around,
+        )
+        .unwrap_err()
+    };
+    let found = read(50_001);
+    assert_eq!(found.len(), 1);
+    let said = found[0].render(false);
+    assert!(said.contains("more than 50000 tags"), "{said}");
+    let said = read(50_000)[0].render(false);
+    assert!(!said.contains("tags are in this file"), "{said}");
+}

@@ -17,7 +17,8 @@ const MOST_NAMESPACES: usize = 1000;
 const DEEPEST: usize = 200;
 /// An element with more is refused: telling its attributes apart takes the square of their number.
 const MOST_ATTRIBUTES: usize = 500;
-
+/// A web.config has a few hundred tags, applicationHost.config a few thousand.
+const MOST_TAGS: usize = 50_000;
 /// A list of more entries is refused.
 const MOST_ENTRIES: usize = 1000;
 
@@ -290,7 +291,7 @@ fn excessive(text: &str) -> Option<(usize, String, &'static str)> {
         let what = format!("more than {MOST_NAMESPACES} namespaces (xmlns) are declared");
         return Some((at, what, "give the app's web.config; it needs none"));
     }
-    let (mut depth, mut at) = (0usize, 0);
+    let (mut depth, mut tags, mut at) = (0usize, 0, 0);
     while let Some(start) = text[at..].find('<').map(|found| at + found) {
         let rest = &text[start..];
         if let Some(end) = passed_over(rest) {
@@ -301,6 +302,15 @@ fn excessive(text: &str) -> Option<(usize, String, &'static str)> {
         if tag.attributes > MOST_ATTRIBUTES {
             let what = format!("an element has more than {MOST_ATTRIBUTES} attributes");
             return Some((start, what, close));
+        }
+        tags += 1;
+        if tags > MOST_TAGS {
+            let what = format!("more than {MOST_TAGS} tags are in this file");
+            return Some((
+                start,
+                what,
+                "give the app's web.config; it has a few hundred",
+            ));
         }
         let inner = &rest[1..tag.length];
         if inner.starts_with('/') {
