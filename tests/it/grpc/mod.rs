@@ -1,13 +1,14 @@
 //! gRPC with its own servers and clients at both ends.
 
 use std::{
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
 use crate::{
     apps::has,
-    support::{Setup, Sidecar, free_port},
+    support::{Setup, Sidecar},
 };
 
 fn script(name: &str) -> PathBuf {
@@ -17,6 +18,32 @@ fn script(name: &str) -> PathBuf {
 
 fn has_grpc() -> bool {
     has("python3", &["-c", "import grpc"])
+}
+
+/// The server by itself; killed when dropped.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    /// A server that listens: it says so by printing its port.
+    fn start() -> Self {
+        let mut command = Command::new("python3");
+        command.arg(script("server.py")).arg("0");
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut printed = BufReader::new(child.stdout.take().unwrap());
+        printed.read_line(&mut line).unwrap();
+        let address = format!("127.0.0.1:{}", line.trim());
+        Self { child, address }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _gone = self.child.kill().and_then(|()| self.child.wait());
+    }
 }
 
 /// autoheal before gRPC's server, ready.
@@ -50,15 +77,7 @@ fn the_interop_cases_are_the_same_direct_and_through_autoheal() {
     if !has_grpc() {
         return;
     }
-    let port = free_port();
-    let mut server = Command::new("python3")
-        .arg(script("server.py"))
-        .arg(port.to_string())
-        .spawn()
-        .unwrap();
-    let direct = seen(&format!("127.0.0.1:{port}"), &[]);
-    server.kill().unwrap();
-    server.wait().unwrap();
+    let direct = seen(&Server::start().address, &[]);
     assert_eq!(direct.len(), 14, "{direct:#?}");
     assert!(!direct.join("").contains("failed"), "{direct:#?}");
     let sidecar = start("");

@@ -82,6 +82,7 @@ server = grpc.server(
     handlers=[Handler()],
     options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)],
 )
-server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
+port = server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
 server.start()
+print(port, flush=True)
 server.wait_for_termination()
