@@ -6,6 +6,7 @@
 mod answering;
 pub mod order;
 mod probing;
+mod quiet;
 pub mod reloading;
 mod scheduling;
 mod tallying;
@@ -20,6 +21,7 @@ use tokio::{
 use self::{
     order::Order,
     probing::Probing,
+    quiet::QuietTimes,
     reloading::{News, Reloading},
     scheduling::Scheduling,
     tallying::Tallying,
@@ -175,6 +177,7 @@ pub struct Control {
     tallying: Tallying,
     probing: Probing,
     scheduling: Scheduling,
+    quiet: QuietTimes,
     /// Who waits for the end of which recycle.
     waiters: HashMap<u64, Vec<oneshot::Sender<order::Answer>>>,
     thresholds: Thresholds,
@@ -198,6 +201,7 @@ impl Control {
             tallying: Tallying::new(parts.registry.clone(), first.rules),
             probing: Probing::new(first.health),
             scheduling: Scheduling::new(&first.policy, time::wall()),
+            quiet: QuietTimes::new(&first.policy),
             engine: Engine::new(first.policy, seed, incident, time::now()),
             parts,
             waiters: HashMap::new(),
@@ -305,10 +309,7 @@ impl Control {
 
     fn tick(&mut self) {
         self.tally();
-        for condition in self.scheduling.due(time::wall()) {
-            self.engine
-                .handle(time::now(), Observation::ScheduleDue { condition });
-        }
+        self.look_at_the_clock();
         self.parts.hands.look();
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(REAP_TICKS) {
@@ -319,11 +320,26 @@ impl Control {
         }
     }
 
-    /// Tells the engine what the data threads counted since the last time.
+    /// Tells the engine what the wall clock has to say.
+    fn look_at_the_clock(&mut self) {
+        let (wall, now) = (time::wall(), time::now());
+        for (rule, left) in self.quiet.changes(wall) {
+            self.engine
+                .handle(now, Observation::QuietTime { rule, left });
+        }
+        for condition in self.scheduling.due(wall) {
+            self.engine
+                .handle(now, Observation::ScheduleDue { condition });
+        }
+    }
+
+    /// Tells the engine what the data threads, and those that read lines, counted since the last
+    /// time.
     fn tally(&mut self) {
         let now = time::now();
-        let seen = self.parts.hands.seen();
-        for tally in self.tallying.take(now, &seen) {
+        let hands = &self.parts.hands;
+        let lines = |generation, epoch| hands.lines(generation, epoch);
+        for tally in self.tallying.take(now, &hands.seen(), lines) {
             self.engine.handle(now, Observation::Tally(tally));
         }
     }

@@ -10,6 +10,8 @@ mod calendar;
 mod clock;
 mod cron;
 mod grpc;
+mod hours;
+mod line;
 mod path;
 mod status;
 
@@ -17,6 +19,8 @@ pub use calendar::{Calendar, Times};
 pub use clock::{TimeOfDay, Weekdays, Zone};
 pub use cron::Cron;
 pub use grpc::GrpcStatus;
+pub use hours::{Hours, Span};
+pub use line::LinePattern;
 pub use path::PathPattern;
 pub use status::{StatusItem, StatusSet};
 

@@ -39,6 +39,7 @@ use crate::{
     words::{Generation, Protocol},
     worker::{
         child::Child,
+        lines::Patterns,
         output::{Output, Passing},
         port::{FreshPorts, SocketFolder},
         ready::Test,
@@ -79,6 +80,8 @@ pub struct Settings {
     pub stop: (i32, StopTo),
     /// How its lines are passed on.
     pub passing: Passing,
+    /// Which of its lines are counted.
+    pub lines: Patterns,
     /// A fresh worker gets its full share after this long at the latest.
     pub slow_start: Duration,
     /// The soft limit on open files that we were started with, if we raised ours since.
@@ -155,8 +158,11 @@ impl Hands {
         }
     }
 
-    /// Takes what the next worker is started with.
+    /// Takes what the next worker is started with, and which lines of all are counted.
     pub fn set(&mut self, settings: Settings) {
+        for running in self.running.values() {
+            running.child.output().count(settings.lines.clone());
+        }
         self.settings = settings;
     }
 
@@ -276,6 +282,13 @@ impl Hands {
                 .map_or(0, |member| member.in_flight()),
         });
         seen.collect()
+    }
+
+    /// How many lines of a worker had what a condition looks for, by its place.
+    #[must_use]
+    pub fn lines(&self, generation: Generation, epoch: u64) -> Vec<(usize, u64)> {
+        let running = self.running.get(&generation);
+        running.map_or_else(Vec::new, |one| one.child.output().counts(epoch))
     }
 
     /// The processes that are waited for elsewhere.

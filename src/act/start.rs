@@ -45,7 +45,9 @@ impl Hands {
             open_files: settings.open_files,
             keeper_exe: Spec::OWN_EXE.into(),
         };
-        let (child, mut events) = Child::spawn(&spec, settings.passing.clone()).map_err(cannot)?;
+        let (child, mut events) =
+            Child::spawn(&spec, settings.passing.clone(), settings.lines.clone())
+                .map_err(cannot)?;
         if self.outputs.len() == OUTPUTS_MAX {
             self.outputs.pop_front();
         }

@@ -15,6 +15,7 @@ use crate::{
     act, admit,
     config::{self, Settings},
     control::{Health, Reloaded, order::ParkingStatus},
+    decide::trigger::Trigger,
     forward::thread,
     observe::{
         route::{Limit, Route, Routes},
@@ -25,7 +26,7 @@ use crate::{
     telemetry::log,
     units::StatusSet,
     words::Protocol,
-    worker::{output::Passing, pass::Pass, ready::Test, spec::StopTo},
+    worker::{lines::Patterns, output::Passing, pass::Pass, ready::Test, spec::StopTo},
 };
 
 /// Longest wait for the worker to accept a connection: it is on this machine.
@@ -59,7 +60,7 @@ pub(super) fn all(
     };
     let control = Reloaded {
         policy: settings.policy.clone(),
-        hands: hands(settings, pass, open_files),
+        hands: hands(settings, epoch, pass, open_files),
         rules,
         health: settings
             .health
@@ -163,8 +164,13 @@ fn clients(settings: &Settings) -> ClientRules {
     (deadlines, limits)
 }
 
-fn hands(settings: &Settings, pass: &Pass, open_files: Option<u64>) -> act::Settings {
+fn hands(settings: &Settings, epoch: u64, pass: &Pass, open_files: Option<u64>) -> act::Settings {
     let worker = &settings.worker;
+    let conditions = settings.policy.conditions().enumerate();
+    let lines = conditions.filter_map(|(at, when)| match when {
+        Trigger::Output { line, .. } => Some((at, line)),
+        _ => None,
+    });
     act::Settings {
         command: worker.command.clone(),
         env: worker.env.clone().into_iter().collect(),
@@ -196,6 +202,7 @@ fn hands(settings: &Settings, pass: &Pass, open_files: Option<u64>) -> act::Sett
             config::Output::Auto | config::Output::Raw => Passing::Raw(pass.clone()),
             config::Output::Marked => Passing::Marked(pass.clone()),
         },
+        lines: Patterns::new(epoch, lines),
         slow_start: settings.policy.recycle.slow_start,
         open_files,
         sockets: super::socket_folder(settings),

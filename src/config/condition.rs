@@ -2,10 +2,13 @@
 
 mod due;
 mod level;
+mod output;
 
+pub(super) use self::{due::parsed, output::WINDOW as OUTPUT_WINDOW};
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
+    defaults,
     defaults::secs,
     diagnostic::Report,
     document::{Node, Value},
@@ -76,6 +79,8 @@ fn one(node: &Node, outermost: bool, report: &mut Report) -> Option<Trigger> {
         "requests" => requests(node, report),
         "status" => status(node, report),
         "slow" => slow(node, report),
+        "abandoned" => abandoned(node, report),
+        "output" => output::output(node, report),
         "memory" => memory(node, report),
         "cpu" => level::cpu(node, report),
         "descriptors" => level::number("when.descriptors", Measure::Descriptors, node, report),
@@ -158,7 +163,24 @@ fn slow(node: &Node, report: &mut Report) -> Option<Trigger> {
     })
 }
 
-/// What `status` and `slow` have in common. The outer options say whether it could be read.
+fn abandoned(node: &Node, report: &mut Report) -> Option<Trigger> {
+    let fields = Fields::of(node, "when.abandoned", report)?;
+    let mut after = defaults::PATIENCE;
+    let bounds = Duration::from_millis(10)..=secs(24 * 3600);
+    fields.read(report, "after", &mut after, duration(bounds));
+    let (count, share, window) = rate(&fields, report);
+    let filter = filter(&fields, report);
+    Some(Trigger::Abandoned {
+        after,
+        count: count?,
+        share: share?,
+        window: window?,
+        filter: filter?,
+    })
+}
+
+/// What `status`, `slow` and `abandoned` have in common. The outer options say whether it could be
+/// read.
 fn rate(
     fields: &Fields<'_>,
     report: &mut Report,

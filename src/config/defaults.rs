@@ -22,6 +22,8 @@ pub(super) const MIN_UPTIME: Duration = secs(60);
 pub(super) const COOLDOWN: Duration = secs(5 * 60);
 /// A schedule's firing comes within this time after it, so that replicas don't act all at once.
 pub(super) const SPREAD: Duration = secs(60);
+/// A client that left sooner than this says nothing of the worker.
+pub(super) const PATIENCE: Duration = secs(1);
 /// A custom action may take this long.
 pub(super) const COMMAND_TIMEOUT: Duration = secs(60);
 /// The port when neither the configuration nor `PORT` names one.
@@ -154,6 +156,7 @@ pub(super) fn proactive_rules() -> [Rule; 2] {
         min_uptime: MIN_UPTIME,
         cooldown: COOLDOWN,
         mode: Mode::Heal,
+        not_between: None,
         proactive: true,
     };
     [

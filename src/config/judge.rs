@@ -104,7 +104,9 @@ fn one_rule(
         Trigger::Age { limit } => age(*limit, rule, said, report),
         Trigger::All(_)
         | Trigger::File { .. }
+        | Trigger::Abandoned { .. }
         | Trigger::Level { .. }
+        | Trigger::Output { .. }
         | Trigger::Requests { .. }
         | Trigger::Schedule { .. }
         | Trigger::Status { .. } => {}
@@ -114,6 +116,7 @@ fn one_rule(
     }
     if let Trigger::Status { count: 1, .. }
     | Trigger::Slow { count: 1, .. }
+    | Trigger::Abandoned { count: 1, .. }
     | Trigger::Requests { count: 1, .. } = rule.when
         && let Some(count) = said.get("count")
     {

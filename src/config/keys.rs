@@ -95,7 +95,16 @@ pub(super) const KEYS: [(&str, &[&str]); 24] = [
     ),
     (
         "rule",
-        &["name", "when", "do", "min_uptime", "cooldown", "mode"],
+        &[
+            "name",
+            "when",
+            "do",
+            "min_uptime",
+            "cooldown",
+            "mode",
+            "not_between",
+            "zone",
+        ],
     ),
     (
         "when",
@@ -103,6 +112,8 @@ pub(super) const KEYS: [(&str, &[&str]); 24] = [
             "requests",
             "status",
             "slow",
+            "abandoned",
+            "output",
             "memory",
             "cpu",
             "descriptors",
@@ -142,7 +153,14 @@ pub(super) const KEYS: [(&str, &[&str]); 24] = [
 ];
 
 /// The tables of a rule whose keys others have too, or that are too short a word to be guessed.
-pub(super) const RULE_KEYS: [(&str, &[&str]); 8] = [
+pub(super) const RULE_KEYS: [(&str, &[&str]); 10] = [
+    (
+        "when.abandoned",
+        &[
+            "after", "count", "share", "window", "path", "except", "methods",
+        ],
+    ),
+    ("when.output", &["contains", "regex", "count", "window"]),
     ("when.memory", &["private_bytes", "share", "for"]),
     ("when.cpu", &["share", "of", "for"]),
     ("when.descriptors", &["count", "share", "for"]),
@@ -154,7 +172,7 @@ pub(super) const RULE_KEYS: [(&str, &[&str]); 8] = [
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 13] = [
+const LATER: [(&str, &str, &str); 11] = [
     ("", "probes", "remove it, and let probes ask the app itself"),
     (
         "",
@@ -177,13 +195,11 @@ const LATER: [(&str, &str, &str); 13] = [
         "count",
         "remove it; let the app's own server start more processes",
     ),
-    ("when", "abandoned", CONDITIONS),
     (
         "when",
         "leak",
         "write when.memory = { private_bytes = \"800MiB\" }",
     ),
-    ("when", "output", CONDITIONS),
     (
         "do",
         "capture",
@@ -193,7 +209,6 @@ const LATER: [(&str, &str, &str); 13] = [
     ("do", "notify", "write { run = [\"curl\", ...] }"),
     ("do", "signal", ACTIONS),
 ];
-const CONDITIONS: &str = "remove the rule; autoheal check says of which conditions there are";
 const ACTIONS: &str = "remove it; \"log\", \"recycle\" and { run = [...] } work";
 
 /// The keys of a table.

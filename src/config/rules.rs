@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use super::{
     action::actions,
-    condition::condition,
+    condition::{condition, parsed},
     defaults,
     defaults::secs,
     diagnostic::Report,
     document::{Node, Value},
     model::Settings,
-    reader::{Fields, duration, text, unwanted, word},
+    reader::{Fields, duration, one_or_more, text, unwanted, word},
 };
 use crate::{
     decide::{
         policy::Rule,
         trigger::{MAX_RULES, MemoryLimit, Trigger},
     },
-    units::Share,
+    units::{Hours, Share, Zone},
     words::Mode,
 };
 
@@ -78,6 +78,23 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
     settings.policy.rules = rules;
 }
 
+/// The hours in which a rule is held.
+fn not_between(fields: &Fields<'_>, report: &mut Report) -> Option<Hours> {
+    let spans = fields.find(report, "not_between", one_or_more(parsed));
+    let zone = fields.find(report, "zone", parsed);
+    if let (None, Some(node)) = (fields.get("not_between"), fields.get("zone")) {
+        report.error(
+            node.span,
+            "zone says whose clock not_between goes by, and there is none",
+            "remove zone, or add not_between = \"08:00-18:00\"; a schedule has a zone of its own",
+        );
+    }
+    Some(Hours {
+        spans: spans?,
+        zone: zone.unwrap_or_else(Zone::local),
+    })
+}
+
 fn name_span(node: &Node) -> super::diagnostic::Span {
     match &node.value {
         Value::Table(table) => table.get("name").map_or(node.span, |name| name.span),
@@ -112,6 +129,7 @@ fn rule(node: &Node, settings: &Settings, report: &mut Report) -> Option<Rule> {
         min_uptime: defaults::MIN_UPTIME,
         cooldown: defaults::COOLDOWN,
         mode: Mode::Heal,
+        not_between: None,
         proactive: false,
     };
     let bounds = || duration(Duration::ZERO..=secs(24 * 3600));
@@ -119,6 +137,7 @@ fn rule(node: &Node, settings: &Settings, report: &mut Report) -> Option<Rule> {
     fields.read(report, "cooldown", &mut rule.cooldown, bounds());
     let modes = [("heal", Mode::Heal), ("observe", Mode::Observe)];
     fields.read(report, "mode", &mut rule.mode, word(modes));
+    rule.not_between = not_between(&fields, report);
     (rule.name, rule.when, rule.actions) = (name?, when?, actions?);
     Some(rule)
 }

@@ -147,6 +147,8 @@ pub fn rule_sentence(rule: &Rule, strategy: Strategy) -> String {
         format_duration(rule.min_uptime)
     );
     let when = condition(&rule.when, &ready);
+    let never = rule.not_between.as_ref();
+    let never = never.map_or_else(String::new, |hours| format!(", but not in {hours}"));
     // Every firing is logged: it is worth saying only when nothing else is done.
     let alone = rule.actions.len() == 1;
     let done = rule.actions.iter().filter(|a| alone || **a != Action::Log);
@@ -156,7 +158,7 @@ pub fn rule_sentence(rule: &Rule, strategy: Strategy) -> String {
         Mode::Observe | Mode::Relay => "the rule only reports it (mode = \"observe\")".to_owned(),
     };
     let rest = format_duration(rule.cooldown);
-    format!("When {when}, {then}; then the rule rests for {rest}.")
+    format!("When {when}{never}, {then}; then the rule rests for {rest}.")
 }
 
 fn action(action: &Action, strategy: Strategy) -> String {

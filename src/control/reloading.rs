@@ -6,6 +6,7 @@ use super::{
     Control, Reloaded,
     answering::{self, WAITERS_MAX},
     order::{Answer, Refusal},
+    quiet::QuietTimes,
     rule_names, tallying, watched_files,
 };
 use crate::{
@@ -118,6 +119,7 @@ impl Control {
         self.tallying.set_rules(new.rules);
         self.probing.set(new.health);
         self.scheduling.set(&new.policy, time::wall());
+        self.quiet = QuietTimes::new(&new.policy);
         self.parts.files.watch(watched_files(&new.policy));
         self.parts.about.parking = new.parking;
         for one in self.parts.hands.seen() {
@@ -131,6 +133,7 @@ impl Control {
             changes: new.changes,
         };
         self.engine.handle(time::now(), Observation::Operator(word));
+        self.look_at_the_clock();
     }
 
     fn refuse(&mut self, refused: Refused) {

@@ -58,13 +58,27 @@ impl Tallying {
         Some(late)
     }
 
-    /// What each worker did since the last call.
-    pub(super) fn take(&mut self, now: MonoTime, seen: &[Seen]) -> Vec<Tally> {
+    /// What each worker did since the last call. `lines`: how many of a worker's lines had what a
+    /// condition of this configuration looks for, by its place.
+    pub(super) fn take(
+        &mut self,
+        now: MonoTime,
+        seen: &[Seen],
+        lines: impl Fn(Generation, u64) -> Vec<(usize, u64)>,
+    ) -> Vec<Tally> {
         let void = now < self.void_until;
         let epoch = self.rules.epoch();
         let mut tallies = Vec::with_capacity(seen.len());
         for one in seen {
-            let new = self.registry.totals(one.generation, epoch);
+            let mut new = self.registry.totals(one.generation, epoch);
+            for (at, count) in lines(one.generation, epoch) {
+                // Before any data thread knows the worker, its lines are counted already.
+                let conditions = self.rules.conditions();
+                new.rules.resize(conditions, (0, 0));
+                if let Some(sum) = new.rules.get_mut(at) {
+                    *sum = (count, count);
+                }
+            }
             let old = self
                 .last
                 .insert(one.generation, new.clone())
@@ -150,6 +164,10 @@ mod tests {
         }]
     }
 
+    fn none(_: Generation, _: u64) -> Vec<(usize, u64)> {
+        Vec::new()
+    }
+
     fn at(ms: u64) -> MonoTime {
         MonoTime::from_millis(ms)
     }
@@ -158,7 +176,7 @@ mod tests {
     fn each_request_is_told_once() {
         let (mut tallying, counters, rules) = tallying();
         counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
-        let first = tallying.take(at(0), &seen());
+        let first = tallying.take(at(0), &seen(), none);
         assert_eq!(
             (
                 first[0].rules[0].matching,
@@ -167,7 +185,7 @@ mod tests {
             ),
             (1, 1, 3)
         );
-        assert_eq!(tallying.take(at(1), &seen())[0].rules[0].matching, 0);
+        assert_eq!(tallying.take(at(1), &seen(), none)[0].rules[0].matching, 0);
     }
 
     #[test]
@@ -178,11 +196,26 @@ mod tests {
         assert_eq!(tallying.stalled(at(30_200)), Some(Duration::from_secs(30)));
         counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
         assert_eq!(
-            tallying.take(at(30_300), &seen())[0].rules[0].matching,
+            tallying.take(at(30_300), &seen(), none)[0].rules[0].matching,
             0,
             "aftermath"
         );
         counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
-        assert_eq!(tallying.take(at(31_000), &seen())[0].rules[0].matching, 1);
+        assert_eq!(
+            tallying.take(at(31_000), &seen(), none)[0].rules[0].matching,
+            1
+        );
+    }
+
+    #[test]
+    fn lines_count_for_their_condition_although_no_request_came() {
+        let (mut tallying, _, _) = tallying();
+        let lines = |count| move |_, _| vec![(0, count)];
+        assert_eq!(
+            tallying.take(at(0), &seen(), lines(2))[0].rules[0].matching,
+            2
+        );
+        let next = tallying.take(at(100), &seen(), lines(5));
+        assert_eq!((next[0].rules[0].matching, next[0].rules[0].total), (3, 3));
     }
 }

@@ -184,6 +184,7 @@ impl Engine {
             Observation::Probe { generation, result } => self.probe(generation, result),
             Observation::CommandEnded { incident, how } => self.command_ended(incident, &how),
             Observation::ScheduleDue { condition } => self.schedule_due(condition),
+            Observation::QuietTime { rule, left } => self.quiet_time(rule, left),
             Observation::FileChanged { path, since } => self.file_changed(&path, since),
             Observation::Stalled(time) => self.stalled(time),
             Observation::Operator(word) => incident = self.word(word),

@@ -13,6 +13,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
     Disarmed(MonoTime),
+    /// Its quiet time, by the wall clock.
+    QuietTime(MonoTime),
     Recycling(u64),
     MinUptime(MonoTime),
     Cooldown(MonoTime),
@@ -26,9 +28,11 @@ impl Held {
     /// When this reason ends, if that is known.
     pub(super) fn until(self) -> Option<MonoTime> {
         match self {
-            Self::Disarmed(at) | Self::MinUptime(at) | Self::Cooldown(at) | Self::Backoff(at) => {
-                Some(at)
-            }
+            Self::Disarmed(at)
+            | Self::QuietTime(at)
+            | Self::MinUptime(at)
+            | Self::Cooldown(at)
+            | Self::Backoff(at) => Some(at),
             Self::Recycling(_) | Self::Off(_) => None,
         }
     }
@@ -38,6 +42,12 @@ impl Held {
         let left = |at: MonoTime| words(at.since(now));
         match self {
             Self::Disarmed(at) => format!("an operator disarmed it for another {}", left(at)),
+            Self::QuietTime(at) => {
+                format!(
+                    "it is its quiet time (not_between) for another {}",
+                    left(at)
+                )
+            }
             Self::Recycling(incident) => format!("a recycle is under way (incident {incident})"),
             Self::MinUptime(at) => {
                 format!(

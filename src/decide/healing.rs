@@ -1,7 +1,7 @@
 //! Rules at work: what was counted, whether it is too much, what keeps a rule from acting, and
 //! what it does.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use super::{
     engine::Engine,
@@ -115,6 +115,15 @@ impl Engine {
         self.check_rules();
     }
 
+    /// A rule's quiet time began, or ended, by the wall clock.
+    pub(super) fn quiet_time(&mut self, rule: usize, left: Option<Duration>) {
+        let until = left.map(|left| self.now + left);
+        if let Some(rule) = self.rules.get_mut(rule) {
+            rule.quiet_until = until;
+        }
+        self.check_rules();
+    }
+
     pub(super) fn file_changed(&mut self, path: &Path, since: MonoTime) {
         let known = self.born().is_some_and(|born| since < born.started);
         for rule in &mut self.rules {
@@ -153,6 +162,9 @@ impl Engine {
         let (now, rule) = (self.now, &self.rules[at]);
         if let Some(until) = rule.disarmed_until.filter(|until| *until > now) {
             return Some(Held::Disarmed(until));
+        }
+        if let Some(until) = rule.quiet_until {
+            return Some(Held::QuietTime(until));
         }
         if let Some(recycle) = &self.recycle {
             return Some(Held::Recycling(recycle.incident));
@@ -292,8 +304,11 @@ impl Engine {
                     Cause::Sick
                 }
             },
-            Trigger::Status { .. } => Cause::Sick,
-            Trigger::Slow { time_taken, .. } => {
+            Trigger::Output { .. } | Trigger::Status { .. } => Cause::Sick,
+            Trigger::Abandoned {
+                after: time_taken, ..
+            }
+            | Trigger::Slow { time_taken, .. } => {
                 let hangs = |life: &Life| life.hangs(self.now, *time_taken);
                 match self.life(generation).is_some_and(hangs) {
                     true => Cause::Hung,

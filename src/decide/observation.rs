@@ -101,6 +101,14 @@ pub enum Observation {
         /// The place of the schedule among the conditions of the policy's rules.
         condition: usize,
     },
+    /// By the wall clock, the quiet time of a rule began or ended. Told at each change, and after
+    /// [`Word::Reload`] for every rule that is in it.
+    QuietTime {
+        /// The rule's place in the policy.
+        rule: usize,
+        /// How much of it is left; `None`: it is over.
+        left: Option<Duration>,
+    },
     /// A watched file has other content than before, whatever worker serves.
     FileChanged {
         /// As the policy names it.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::trigger::Trigger;
-use crate::words::Mode;
+use crate::{units::Hours, words::Mode};
 
 /// How often tallies are drained and windows move.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -51,6 +51,8 @@ pub struct Rule {
     pub cooldown: Duration,
     /// `Observe`: this rule only reports.
     pub mode: Mode,
+    /// The rule is held in these hours, by the wall clock.
+    pub not_between: Option<Hours>,
     /// Whether it stands there by default rather than by configuration.
     pub proactive: bool,
 }

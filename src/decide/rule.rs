@@ -21,6 +21,8 @@ pub(super) struct Watched {
     pub(super) conditions: Vec<Condition>,
     pub(super) cooldown: Cooldown,
     pub(super) disarmed_until: Option<MonoTime>,
+    /// Its quiet time: until about then, and until its end is told.
+    pub(super) quiet_until: Option<MonoTime>,
     /// Why it is held, as last said.
     pub(super) held: Option<Held>,
     /// That it is off has been said.
@@ -39,6 +41,7 @@ impl Watched {
             rule,
             cooldown: Cooldown::default(),
             disarmed_until: None,
+            quiet_until: None,
             held: None,
             off_said: false,
             firings: 0,

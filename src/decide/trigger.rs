@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::observation::Measure;
-use crate::units::{ByteSize, Calendar, PathPattern, Share, StatusSet};
+use crate::units::{ByteSize, Calendar, LinePattern, PathPattern, Share, StatusSet};
 
 /// The most rules one configuration may have, and the most conditions over all of them: a
 /// request's matches are one 64-bit word.
@@ -46,6 +46,28 @@ pub enum Trigger {
         window: Duration,
         /// Which requests count, matching or not.
         filter: Filter,
+    },
+    /// So many clients left before the worker's response head.
+    Abandoned {
+        /// Those that had waited at least this long.
+        after: Duration,
+        /// Fires at this many...
+        count: u32,
+        /// ...if they are also at least this share of (finished + abandoned).
+        share: Option<Share>,
+        /// How far back to look.
+        window: Duration,
+        /// Which requests count, matching or not.
+        filter: Filter,
+    },
+    /// The worker printed so many such lines.
+    Output {
+        /// Which lines count.
+        line: LinePattern,
+        /// Fires at this many.
+        count: u32,
+        /// How far back to look.
+        window: Duration,
     },
     /// The worker's private memory stayed over a limit.
     Memory {
@@ -141,12 +163,14 @@ impl Trigger {
         match self {
             Self::Requests { filter, .. }
             | Self::Status { filter, .. }
-            | Self::Slow { filter, .. } => Some(filter),
+            | Self::Slow { filter, .. }
+            | Self::Abandoned { filter, .. } => Some(filter),
             Self::Age { .. }
             | Self::All(_)
             | Self::File { .. }
             | Self::Level { .. }
             | Self::Memory { .. }
+            | Self::Output { .. }
             | Self::Schedule { .. } => None,
         }
     }
@@ -167,6 +191,8 @@ impl Trigger {
             Self::Requests { .. } => "requests",
             Self::Status { .. } => "status",
             Self::Slow { .. } => "slow",
+            Self::Abandoned { .. } => "abandoned",
+            Self::Output { .. } => "output",
             Self::Memory { .. } => "memory",
             Self::Level { measure, .. } => match measure {
                 Measure::Cpu | Measure::Core => "cpu",

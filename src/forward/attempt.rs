@@ -26,18 +26,39 @@ use crate::{
     words::{Outcome, Protocol},
 };
 
-/// Takes an attempt out of the table of what is in flight, however it ends.
+/// Takes an attempt out of the table of what is in flight, however it ends. One that is dropped
+/// before its answer was abandoned by its client.
 struct InFlightGuard<'a> {
     thread: &'a Thread,
+    view: &'a View,
+    seat: &'a Seat,
     key: Key,
     armed: bool,
 }
 
+impl<'a> InFlightGuard<'a> {
+    fn new(thread: &'a Thread, view: &'a View, seat: &'a Seat, key: Key) -> Self {
+        Self {
+            thread,
+            view,
+            seat,
+            key,
+            armed: true,
+        }
+    }
+}
+
 impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
-        if self.armed {
-            self.thread.in_flight().leave(self.key);
+        if !self.armed {
+            return;
         }
+        let mut table = self.thread.in_flight();
+        if let Some((mask, taken)) = table.abandoned(self.key, crate::time::now()) {
+            let counters = &self.seat.counters;
+            counters.abandoned(&self.view.rules, mask, taken);
+        }
+        table.leave(self.key);
     }
 }
 
@@ -63,11 +84,7 @@ pub async fn attempt(
         &plan.uri,
         plan.is_replayable(),
     );
-    let mut guard = InFlightGuard {
-        thread,
-        key,
-        armed: true,
-    };
+    let mut guard = InFlightGuard::new(thread, view, seat, key);
     let (outcome, result) = match exchange(thread, view, &seat.upstream, plan, key).await {
         Ok((mut answer, connection)) => {
             let (mut head, incoming) = answer.into_parts();

@@ -194,6 +194,14 @@ impl InFlight {
         }
     }
 
+    /// The attempt is given up by whoever asked. Returns what [`InFlight::answered`] does of one
+    /// that still waited for its head.
+    pub fn abandoned(&mut self, key: Key, now: MonoTime) -> Option<(u64, Duration)> {
+        let entry = self.entry_mut(key)?;
+        let waits = !entry.answered && entry.cut.is_none();
+        waits.then(|| (entry.mask, now.since(entry.since)))
+    }
+
     /// Its connection switched protocols: it lasts for as long as its sides want.
     pub fn tunneled(&mut self, key: Key) {
         if let Some(entry) = self.entry_mut(key) {

@@ -26,8 +26,10 @@ pub struct Rules {
     any: u64,
     /// The rules that look at some requests.
     filtered: Vec<(usize, Filter)>,
-    /// The rules that look at slow requests.
+    /// The rules that look at how long requests wait: slow ones and abandoned ones.
     slow: u64,
+    /// The rules that look at abandoned requests.
+    abandoned: u64,
     /// What holds for some requests alone.
     routes: Routes,
 }
@@ -39,6 +41,7 @@ enum Looks {
     Requests,
     Status(StatusSet),
     Slow(Duration),
+    Abandoned(Duration),
 }
 
 impl Rules {
@@ -54,14 +57,19 @@ impl Rules {
                 Trigger::Requests { .. } => Looks::Requests,
                 Trigger::Status { codes, .. } => Looks::Status(codes.clone()),
                 Trigger::Slow { time_taken, .. } => Looks::Slow(*time_taken),
+                Trigger::Abandoned { after, .. } => Looks::Abandoned(*after),
                 Trigger::Age { .. }
                 | Trigger::All(_)
                 | Trigger::File { .. }
                 | Trigger::Level { .. }
                 | Trigger::Memory { .. }
+                | Trigger::Output { .. }
                 | Trigger::Schedule { .. } => Looks::Nothing,
             });
-            rules.slow |= u64::from(matches!(trigger, Trigger::Slow { .. })) << index;
+            let abandoned = u64::from(matches!(trigger, Trigger::Abandoned { .. })) << index;
+            let slow = u64::from(matches!(trigger, Trigger::Slow { .. })) << index;
+            rules.slow |= slow | abandoned;
+            rules.abandoned |= abandoned;
             match trigger.filter() {
                 Some(filter) if filter.is_any() => rules.any |= 1 << index,
                 Some(filter) => rules.filtered.push((index, filter.clone())),
@@ -100,6 +108,12 @@ impl Rules {
     /// The limits to the response head that some requests have of their own.
     pub fn limits(&self) -> impl Iterator<Item = Duration> {
         self.routes.limits()
+    }
+
+    /// How many conditions there are.
+    #[must_use]
+    pub fn conditions(&self) -> usize {
+        self.looks.len()
     }
 
     /// Which configuration these belong to.
@@ -185,6 +199,7 @@ impl Counters {
                 Looks::Slow(_) if slow >> index & 1 == 1 => return,
                 // It became slow after the steward last looked.
                 Looks::Slow(limit) => taken >= *limit,
+                Looks::Abandoned(_) => false,
             };
             bump(&cell.total);
             if matching {
@@ -201,6 +216,20 @@ impl Counters {
                 && codes.contains(Outcome::Grpc(status))
                 && !codes.contains(Outcome::Status(200))
             {
+                bump(&cell.matching);
+            }
+        });
+    }
+
+    /// The client left before the worker's answer, which it had waited for so long. One that had
+    /// little patience says nothing of the worker.
+    pub fn abandoned(&self, rules: &Rules, mask: u64, taken: Duration) {
+        for_each_bit(mask & rules.abandoned, |index| {
+            if let (Some(Looks::Abandoned(after)), Some(cell)) =
+                (rules.looks.get(index), self.rules.get(index))
+                && taken >= *after
+            {
+                bump(&cell.total);
                 bump(&cell.matching);
             }
         });
@@ -338,6 +367,24 @@ mod tests {
         let totals = registry.totals(Generation(1), 7);
         assert_eq!((totals.rules[0], totals.rules[1]), ((1, 1), (2, 3)));
         assert_eq!(totals.answered, 2);
+    }
+
+    #[test]
+    fn a_client_that_left_counts_if_it_had_waited_long_enough() {
+        let abandoned = Trigger::Abandoned {
+            after: SECOND,
+            count: 1,
+            share: None,
+            window: SECOND,
+            filter: Filter::default(),
+        };
+        let rules = Rules::new(1, [abandoned].iter());
+        let registry = Registry::default();
+        let counters = registry.register(Generation(1), &rules);
+        counters.abandoned(&rules, 1, SECOND);
+        counters.abandoned(&rules, 1, SECOND / 2);
+        counters.finished(&rules, 1, 0, Outcome::Status(200), SECOND * 9);
+        assert_eq!(registry.totals(Generation(1), 1).rules, [(1, 2)]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     keeper::ARGUMENT,
+    lines::Patterns,
     message::{End, MAX_LINE_BYTES, Orders, Report, Request, line, take_line},
     output::{Ends, Output, Passing},
     spec::{GENERATION_VARIABLE, INCIDENT_VARIABLE, Spec, StopTo, is_ours},
@@ -84,7 +85,11 @@ impl Child {
     /// # Errors
     /// When not even the keeper can be started, or the specification can't be met: as a fragment
     /// for people, with the cure.
-    pub fn spawn(spec: &Spec, passing: Passing) -> io::Result<(Self, mpsc::Receiver<Event>)> {
+    pub fn spawn(
+        spec: &Spec,
+        passing: Passing,
+        patterns: Patterns,
+    ) -> io::Result<(Self, mpsc::Receiver<Event>)> {
         let argv = spec.expanded_command();
         let Some(program) = argv.first().cloned() else {
             return Err(invalid("the command is empty; set worker.command".into()));
@@ -101,7 +106,7 @@ impl Child {
         }
         let (ours, theirs) = StdStream::pair()?;
         ours.set_nonblocking(true)?;
-        let (output, ends) = Output::start(spec.generation, passing)?;
+        let (output, ends) = Output::start(spec.generation, passing, patterns)?;
         let command = keeper_command(spec, theirs, ends);
         let mut process = tokio::process::Command::from(command)
             .spawn()

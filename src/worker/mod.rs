@@ -5,6 +5,7 @@
 
 pub mod child;
 pub mod keeper;
+pub mod lines;
 mod message;
 pub mod orphans;
 pub mod output;

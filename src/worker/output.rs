@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::oneshot;
 
 use super::{
+    lines::{Counting, Patterns},
     pass::Pass,
     ring::{Line, Ring, Stream, lines},
 };
@@ -48,6 +49,7 @@ pub struct Ends {
 #[derive(Debug, Default)]
 struct Shared {
     ring: Mutex<Ring>,
+    counting: Mutex<Counting>,
     waiting: Mutex<Waiting>,
 }
 
@@ -64,18 +66,26 @@ struct Waiting {
 const CHUNK_BYTES: usize = 64 * 1024;
 
 impl Output {
-    /// Opens the pipes of a generation and starts draining them.
+    /// Opens the pipes of a generation and starts draining them. Lines with one of the patterns are
+    /// counted.
     ///
     /// # Errors
     /// When there is no descriptor or thread left.
-    pub fn start(generation: Generation, passing: Passing) -> io::Result<(Self, Ends)> {
+    pub fn start(
+        generation: Generation,
+        passing: Passing,
+        patterns: Patterns,
+    ) -> io::Result<(Self, Ends)> {
         let (out_reader, out) = io::pipe()?;
         let (err_reader, err) = io::pipe()?;
         let (wake_reader, wake) = io::pipe()?;
         for reader in [&out_reader, &err_reader, &wake_reader] {
             rustix::io::ioctl_fionbio(reader, true)?;
         }
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            counting: Mutex::new(Counting::new(patterns)),
+            ..Shared::default()
+        });
         let drain = Drain {
             shared: Arc::clone(&shared),
             sources: [
@@ -118,6 +128,17 @@ impl Output {
         self.shared.ring().says_address_in_use()
     }
 
+    /// Counts lines by these patterns from now on, from 0.
+    pub fn count(&self, patterns: Patterns) {
+        *self.shared.counting() = Counting::new(patterns);
+    }
+
+    /// How many lines had each pattern of this configuration, by the place of its condition.
+    #[must_use]
+    pub fn counts(&self, epoch: u64) -> Vec<(usize, u64)> {
+        self.shared.counting().counts(epoch)
+    }
+
     /// Waits until all that was printed before this call can be read here.
     pub async fn caught_up(&self) {
         let (done, wait) = oneshot::channel();
@@ -137,6 +158,10 @@ impl Output {
 impl Shared {
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counting(&self) -> MutexGuard<'_, Counting> {
+        self.counting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -284,6 +309,13 @@ fn take(
             ring.push(at, stream, line.strip_suffix(b"\n").unwrap_or(line));
         }
     }
+    let whole = lines(block).skip(usize::from(continues));
+    if shared.counting().look(whole) {
+        tracing::warn!(
+            "the worker prints faster than its lines can be looked at: rules with when.output do \
+             not see all of them"
+        );
+    }
     match passing {
         Passing::Raw(pass) => pass.push(block.to_vec()),
         Passing::Marked(pass) => {
@@ -309,7 +341,8 @@ mod tests {
 
     #[tokio::test]
     async fn last_words_without_a_line_end_are_read_once_caught_up() {
-        let (output, mut ends) = Output::start(Generation(3), Passing::Off).unwrap();
+        let (output, mut ends) =
+            Output::start(Generation(3), Passing::Off, Patterns::default()).unwrap();
         ends.err.write_all(b"first\nlisten EADDRINUSE").unwrap();
         output.caught_up().await;
         let lines = output.tail(10);
@@ -335,7 +368,8 @@ mod tests {
             } else {
                 Passing::Raw(pass.clone())
             };
-            let (output, mut ends) = Output::start(Generation(3), passing).unwrap();
+            let (output, mut ends) =
+                Output::start(Generation(3), passing, Patterns::default()).unwrap();
             ends.out.write_all(b"a\xff\nb").unwrap();
             output.caught_up().await;
             assert!(pass.flush(Duration::from_secs(10)));
@@ -349,7 +383,8 @@ mod tests {
     async fn a_line_of_megabytes_passes_in_parts_and_is_kept_once() {
         let (reader, writer) = io::pipe().unwrap();
         let pass = Pass::to(writer.into()).unwrap();
-        let (output, mut ends) = Output::start(Generation(1), Passing::Raw(pass)).unwrap();
+        let (output, mut ends) =
+            Output::start(Generation(1), Passing::Raw(pass), Patterns::default()).unwrap();
         let long = vec![b'x'; 3 * 1024 * 1024];
         let sent = long.len() + 7;
         let printing = thread::spawn(move || {
@@ -371,7 +406,8 @@ mod tests {
 
     #[test]
     fn the_thread_ends_when_nobody_listens_any_more() {
-        let (output, ends) = Output::start(Generation(1), Passing::Off).unwrap();
+        let (output, ends) =
+            Output::start(Generation(1), Passing::Off, Patterns::default()).unwrap();
         let Ends { mut out, err } = ends;
         drop(err);
         drop(output);

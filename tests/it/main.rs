@@ -22,5 +22,6 @@ mod recycle;
 mod rules;
 mod support;
 mod tls;
+mod triggers;
 mod watch;
 mod worker_faults;

@@ -147,6 +147,17 @@ impl World {
                         total: answered + slow,
                     }
                 }
+                Trigger::Abandoned { .. } => {
+                    let left = worker.in_flight.min(came / 2);
+                    RuleCount {
+                        matching: left,
+                        total: answered + left,
+                    }
+                }
+                Trigger::Output { .. } => RuleCount {
+                    matching: failed,
+                    total: failed,
+                },
                 _ => RuleCount::default(),
             });
         }

@@ -12,6 +12,7 @@ mod guards;
 mod levels;
 mod memory;
 mod operators;
+mod quiet;
 mod recycles;
 mod rig;
 mod rules;

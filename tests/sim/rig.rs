@@ -76,6 +76,7 @@ pub(crate) fn rule(name: &str, when: Trigger) -> Rule {
         min_uptime: Duration::ZERO,
         cooldown: Duration::ZERO,
         mode: Mode::Heal,
+        not_between: None,
         proactive: false,
     }
 }

@@ -15,6 +15,7 @@ use autoheal::{
 use crate::{
     due::{age, file, schedule},
     levels::level,
+    quiet::{abandoned, output},
     rig::{health, memory, policy, rule, secs, slow, status},
     worker::{Knobs, Worker},
     world::World,
@@ -48,6 +49,8 @@ fn drawn_policy(rng: &mut fastrand::Rng) -> Policy {
         age(secs(30)),
         schedule(secs(rng.u64(0..5))),
         file(),
+        abandoned(5),
+        output(20),
     ];
     for (at, trigger) in triggers.into_iter().enumerate() {
         let mut rule = rule(&format!("rule {at}"), trigger);

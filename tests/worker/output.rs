@@ -11,6 +11,7 @@ use autoheal::{
     words::Exit,
     worker::{
         child::{Child, Event},
+        lines::Patterns,
         output::Passing,
         pass::Pass,
         ring::{MAX_BYTES, MAX_LINES},
@@ -26,7 +27,8 @@ async fn a_gigabyte_is_drained_while_our_output_stalls_and_memory_stays() {
     let script = "yes $(printf '%0999d' 0) | head -c 1000000000; echo; echo end";
     let spec = spec(&["/bin/sh", "-c", script]);
     let before = Proc::default().status(std::process::id()).unwrap();
-    let (child, events) = Child::spawn(&spec, Passing::Raw(pass.clone())).unwrap();
+    let (child, events) =
+        Child::spawn(&spec, Passing::Raw(pass.clone()), Patterns::default()).unwrap();
     let mut worker = Worker { child, events };
     worker.started().await;
     let ended = tokio::time::timeout(Duration::from_secs(120), worker.events.recv()).await;

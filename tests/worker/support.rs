@@ -7,6 +7,7 @@ use autoheal::{
     words::Generation,
     worker::{
         child::{Child, Event},
+        lines::Patterns,
         output::Passing,
         spec::{Listen, Spec},
     },
@@ -39,7 +40,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(spec: &Spec) -> Self {
-        let (child, events) = Child::spawn(spec, Passing::Off).unwrap();
+        let (child, events) = Child::spawn(spec, Passing::Off, Patterns::default()).unwrap();
         Self { child, events }
     }
 

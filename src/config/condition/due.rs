@@ -88,7 +88,7 @@ fn times(fields: &Fields<'_>, report: &mut Report) -> Option<Times> {
 }
 
 /// Reads a text as its type does.
-fn parsed<T>(report: &mut Report, name: &str, node: &Node) -> Option<T>
+pub(in crate::config) fn parsed<T>(report: &mut Report, name: &str, node: &Node) -> Option<T>
 where
     T: std::str::FromStr<Err = crate::units::UnitError>,
 {

@@ -7,12 +7,11 @@ use crate::{
         observation::{Measure, Waiting},
         trigger::{Filter, LevelLimit, MemoryLimit, Trigger},
     },
-    units::{Share, format_duration},
+    units::{LinePattern, Share, format_duration},
 };
 
 /// What must hold, as a clause. `ready`: of which worker.
 pub(super) fn condition(when: &Trigger, ready: &str) -> String {
-    let within = |window| format!("within {}", format_duration(window));
     match when {
         Trigger::Requests {
             count,
@@ -73,7 +72,47 @@ pub(super) fn condition(when: &Trigger, ready: &str) -> String {
             let parts: Vec<_> = parts.iter().map(|part| condition(part, ready)).collect();
             parts.join(" and, at the same time, ")
         }
+        Trigger::Abandoned { .. } | Trigger::Output { .. } => noticed(when, ready),
         Trigger::Age { .. } | Trigger::File { .. } | Trigger::Schedule { .. } => due(when, ready),
+    }
+}
+
+fn within(window: Duration) -> String {
+    format!("within {}", format_duration(window))
+}
+
+/// What is noticed beside the answers.
+fn noticed(when: &Trigger, ready: &str) -> String {
+    match when {
+        Trigger::Abandoned {
+            after,
+            count,
+            share,
+            window,
+            filter,
+        } => {
+            let (n, are) = plural(*count, "request");
+            let (share, time) = (at_least(*share), within(*window));
+            let (after, scope) = (format_duration(*after), scope(filter));
+            format!(
+                "{n}{scope}{share} {time} {are} given up by their clients after {after} or more \
+                 without an answer of {ready}"
+            )
+        }
+        Trigger::Output {
+            line,
+            count,
+            window,
+        } => {
+            let (n, are) = plural(*count, "line");
+            let (text, time) = (line.as_str(), within(*window));
+            let has = match line {
+                LinePattern::Contains(_) => "with",
+                LinePattern::Regex(_) => "matching",
+            };
+            format!("{n} {has} \"{text}\" {are} printed {time} by {ready}")
+        }
+        _ => String::new(),
     }
 }
 

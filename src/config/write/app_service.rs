@@ -140,8 +140,8 @@ fn time(name: &str, time: Duration, rule: &Rule, losses: &mut Losses) -> String 
     written
 }
 
-/// What a rule's condition becomes: nothing, a trigger, or one for each of its codes and paths.
-fn whens(rule: &Rule, losses: &mut Losses) -> Vec<When> {
+/// When a rule acts, beside its condition.
+fn when_not(rule: &Rule, losses: &mut Losses) {
     if rule.cooldown != defaults::COOLDOWN {
         losses.rule(
             rule,
@@ -152,6 +152,18 @@ fn whens(rule: &Rule, losses: &mut Losses) -> Vec<When> {
             format!("it is {}", format_duration(defaults::COOLDOWN)),
         );
     }
+    if let Some(hours) = &rule.not_between {
+        losses.rule(
+            rule,
+            format!("can't be held in {hours}"),
+            "it acts at any time of the day",
+        );
+    }
+}
+
+/// What a rule's condition becomes: nothing, a trigger, or one for each of its codes and paths.
+fn whens(rule: &Rule, losses: &mut Losses) -> Vec<When> {
+    when_not(rule, losses);
     match &rule.when {
         Trigger::Requests {
             count,
@@ -193,10 +205,12 @@ fn whens(rule: &Rule, losses: &mut Losses) -> Vec<When> {
             paths(filter, rule, losses).into_iter().map(when).collect()
         }
         Trigger::Memory { limit, hold } => memory(*limit, *hold, rule, losses),
-        Trigger::Age { .. }
+        Trigger::Abandoned { .. }
+        | Trigger::Age { .. }
         | Trigger::All(_)
         | Trigger::File { .. }
         | Trigger::Level { .. }
+        | Trigger::Output { .. }
         | Trigger::Schedule { .. } => {
             losses.rule(
                 rule,

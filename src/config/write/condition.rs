@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    super::defaults,
+    super::{condition::OUTPUT_WINDOW, defaults},
     value::{Inline, duration, one_or_list, path, quoted},
 };
 use crate::{
@@ -11,12 +11,11 @@ use crate::{
         observation::{Measure, Waiting},
         trigger::{Filter, LevelLimit, MemoryLimit, Trigger},
     },
-    units::{Calendar, Share, Times, Weekdays, Zone},
+    units::{Calendar, LinePattern, Share, Times, Weekdays, Zone},
 };
 
 /// A condition's table.
 pub(super) fn condition(trigger: &Trigger, home: &Path) -> Inline {
-    let share = |share: &Option<Share>| share.map(|share| quoted(&share.to_string()));
     match trigger {
         Trigger::Requests {
             count,
@@ -36,7 +35,7 @@ pub(super) fn condition(trigger: &Trigger, home: &Path) -> Inline {
             let inline = Inline::default()
                 .with("codes", quoted(&codes.to_string()))
                 .with("count", count.to_string())
-                .maybe("share", share(part))
+                .maybe("share", share(*part))
                 .with("window", duration(*window));
             filtered(inline, filter)
         }
@@ -50,7 +49,7 @@ pub(super) fn condition(trigger: &Trigger, home: &Path) -> Inline {
             let inline = Inline::default()
                 .with("time_taken", duration(*time_taken))
                 .with("count", count.to_string())
-                .maybe("share", share(part))
+                .maybe("share", share(*part))
                 .with("window", duration(*window));
             filtered(inline, filter)
         }
@@ -59,10 +58,11 @@ pub(super) fn condition(trigger: &Trigger, home: &Path) -> Inline {
                 MemoryLimit::PrivateBytes(bytes) => {
                     Inline::default().with("private_bytes", quoted(&bytes.to_string()))
                 }
-                MemoryLimit::Share(part) => Inline::default().maybe("share", share(&Some(*part))),
+                MemoryLimit::Share(part) => Inline::default().maybe("share", share(Some(*part))),
             };
             inline.maybe("for", (!hold.is_zero()).then(|| duration(*hold)))
         }
+        Trigger::Abandoned { .. } | Trigger::Output { .. } => noticed(trigger),
         Trigger::Level {
             measure,
             limit,
@@ -76,6 +76,51 @@ pub(super) fn condition(trigger: &Trigger, home: &Path) -> Inline {
             let paths = paths.iter().map(|file| quoted(&path(file, home)));
             Inline::default().with("path", one_or_list(paths.collect()))
         }
+    }
+}
+
+fn share(share: Option<Share>) -> Option<String> {
+    share.map(|share| quoted(&share.to_string()))
+}
+
+/// What is noticed beside the answers.
+fn noticed(trigger: &Trigger) -> Inline {
+    match trigger {
+        Trigger::Abandoned {
+            after,
+            count,
+            share: part,
+            window,
+            filter,
+        } => {
+            let inline = Inline::default()
+                .maybe(
+                    "after",
+                    (*after != defaults::PATIENCE).then(|| duration(*after)),
+                )
+                .with("count", count.to_string())
+                .maybe("share", share(*part))
+                .with("window", duration(*window));
+            filtered(inline, filter)
+        }
+        Trigger::Output {
+            line,
+            count,
+            window,
+        } => {
+            let key = match line {
+                LinePattern::Contains(_) => "contains",
+                LinePattern::Regex(_) => "regex",
+            };
+            Inline::default()
+                .with(key, quoted(line.as_str()))
+                .maybe("count", (*count != 1).then(|| count.to_string()))
+                .maybe(
+                    "window",
+                    (*window != OUTPUT_WINDOW).then(|| duration(*window)),
+                )
+        }
+        _ => Inline::default(),
     }
 }
 

@@ -5,13 +5,14 @@ use std::path::Path;
 use super::{
     super::defaults,
     condition::condition,
-    value::{Inline, command, duration, list, path, quoted},
+    value::{Inline, command, duration, list, one_or_list, path, quoted},
 };
 use crate::{
     decide::{
         policy::{Action, Command, Rule, Strategy},
         trigger::Trigger,
     },
+    units::{Hours, Zone},
     words::Mode,
 };
 
@@ -24,6 +25,7 @@ pub(super) fn parts(rule: &Rule, home: &Path) -> Vec<(String, String)> {
         min_uptime,
         cooldown,
         mode,
+        not_between,
         proactive: _,
     } = rule;
     let actions = actions.iter().map(|one| action(one, home));
@@ -35,6 +37,7 @@ pub(super) fn parts(rule: &Rule, home: &Path) -> Vec<(String, String)> {
         ("cooldown".to_owned(), duration(*cooldown)),
         ("mode".to_owned(), quoted(&mode.to_string())),
     ]);
+    parts.extend(hours(not_between.as_ref()));
     parts
 }
 
@@ -47,6 +50,7 @@ pub(super) fn rule(rule: &Rule, home: &Path) -> Vec<(String, String)> {
         min_uptime,
         cooldown,
         mode,
+        not_between,
         proactive: _,
     } = rule;
     let actions = actions.iter().map(|one| action(one, home));
@@ -63,6 +67,19 @@ pub(super) fn rule(rule: &Rule, home: &Path) -> Vec<(String, String)> {
     }
     if *mode != Mode::Heal {
         lines.push(("mode".to_owned(), quoted(&mode.to_string())));
+    }
+    lines.extend(hours(not_between.as_ref()));
+    lines
+}
+
+fn hours(not_between: Option<&Hours>) -> Vec<(String, String)> {
+    let Some(Hours { spans, zone }) = not_between else {
+        return Vec::new();
+    };
+    let spans = spans.iter().map(|span| quoted(&span.to_string()));
+    let mut lines = vec![("not_between".to_owned(), one_or_list(spans.collect()))];
+    if *zone != Zone::local() {
+        lines.push(("zone".to_owned(), quoted(&zone.to_string())));
     }
     lines
 }

@@ -63,9 +63,11 @@ impl Condition {
             Trigger::File { .. } => Seen::File(Changes::default()),
             Trigger::Level { .. } => Seen::Level(Sustained::default()),
             Trigger::Memory { .. } => Seen::Memory(Over::default()),
-            Trigger::Requests { .. } | Trigger::Slow { .. } | Trigger::Status { .. } => {
-                Seen::Rate(Rate::new(when))
-            }
+            Trigger::Abandoned { .. }
+            | Trigger::Output { .. }
+            | Trigger::Requests { .. }
+            | Trigger::Slow { .. }
+            | Trigger::Status { .. } => Seen::Rate(Rate::new(when)),
             Trigger::Schedule { .. } => Seen::Schedule(Due::default()),
         };
         Self {

@@ -1,4 +1,5 @@
-//! How many requests were so within a window: served, answered with a status, slow.
+//! How many requests, or lines, were so within a window: served, answered with a status, slow,
+//! abandoned, printed.
 
 use super::Reading;
 use crate::{
@@ -30,6 +31,8 @@ impl Rate {
                 window: Some(window),
                 ..
             }
+            | Trigger::Abandoned { window, .. }
+            | Trigger::Output { window, .. }
             | Trigger::Slow { window, .. }
             | Trigger::Status { window, .. } => Self::Window(Window::new(*window)),
             _ => Self::SinceReady {
@@ -98,7 +101,9 @@ impl Rate {
 
 fn count_of(when: &Trigger) -> u32 {
     match when {
-        Trigger::Requests { count, .. }
+        Trigger::Abandoned { count, .. }
+        | Trigger::Output { count, .. }
+        | Trigger::Requests { count, .. }
         | Trigger::Slow { count, .. }
         | Trigger::Status { count, .. } => *count,
         _ => 0,
@@ -107,7 +112,9 @@ fn count_of(when: &Trigger) -> u32 {
 
 fn share_of(when: &Trigger) -> Option<Share> {
     match when {
-        Trigger::Slow { share, .. } | Trigger::Status { share, .. } => *share,
+        Trigger::Abandoned { share, .. }
+        | Trigger::Slow { share, .. }
+        | Trigger::Status { share, .. } => *share,
         _ => None,
     }
 }
@@ -153,6 +160,24 @@ pub(super) fn words(reading: Reading, when: &Trigger) -> String {
             time(*time_taken),
             time(*window),
             limits(limit, *share),
+        ),
+        Trigger::Abandoned {
+            after,
+            share,
+            window,
+            filter,
+            ..
+        } => format!(
+            "{matching} of {total} clients {of_all}{} left after waiting {} or longer in {} ({})",
+            scope(filter),
+            time(*after),
+            time(*window),
+            limits(limit, *share),
+        ),
+        Trigger::Output { line, window, .. } => format!(
+            "{matching} lines with \"{}\" in {} (limit: {limit})",
+            line.as_str(),
+            time(*window)
         ),
         _ => String::new(),
     }

@@ -91,11 +91,19 @@ fn whole(table: &str, key: &str, value: &str) -> String {
         "limits" => vec![("target", "\"1KiB\""), ("head", "\"1MiB\"")],
         "health" => vec![("path", "\"/up\"")],
         "shutdown" => vec![("delay", "\"0s\""), ("timeout", "\"1h\"")],
+        "rule" if key == "zone" => vec![
+            ("name", "\"r\""),
+            ("when", "{ requests = { count = 1 } }"),
+            ("do", "\"log\""),
+            ("not_between", "\"08:00-18:00\""),
+        ],
         "rule" => vec![
             ("name", "\"r\""),
             ("when", "{ requests = { count = 1 } }"),
             ("do", "\"log\""),
         ],
+        "when.abandoned" => vec![("count", "1"), ("window", "\"1s\"")],
+        "when.output" if key != "regex" => vec![("contains", "\"a\"")],
         "when.requests" => vec![("count", "1")],
         "when.status" => vec![("codes", "500"), ("count", "1"), ("window", "\"1s\"")],
         "when.slow" => vec![

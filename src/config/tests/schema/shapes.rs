@@ -399,6 +399,7 @@ pub(super) const REQUIRED: &[(&str, &[&str])] = &[
     ("when.requests", &["count"]),
     ("when.status", &["codes", "count", "window"]),
     ("when.slow", &["time_taken", "count", "window"]),
+    ("when.abandoned", &["count", "window"]),
 ];
 
 /// The tables that have exactly one of these keys.
@@ -409,6 +410,8 @@ pub(super) const ONE_OF: &[(&str, &[&str])] = &[
             "requests",
             "status",
             "slow",
+            "abandoned",
+            "output",
             "memory",
             "cpu",
             "descriptors",
@@ -424,5 +427,6 @@ pub(super) const ONE_OF: &[(&str, &[&str])] = &[
     ("when.descriptors", &["count", "share"]),
     ("when.memory", &["private_bytes", "share"]),
     ("when.schedule", &["cron", "at"]),
+    ("when.output", &["contains", "regex"]),
     ("do", &["recycle", "run"]),
 ];

@@ -15,18 +15,16 @@ use crate::{
         model::{Address, Listen, Output, Port, Route, RouteLimit, StopTo, Worker},
         tls::Tls,
     },
-    decide::{
-        observation::{Measure, Resource, Waiting},
-        policy::{Action, Command, Rule, Strategy as Order},
-        trigger::{Filter, LevelLimit, MemoryLimit, Trigger},
-    },
+    decide::policy::{Action, Command, Rule, Strategy as Order},
     tls::spec::{Clients, Files},
-    units::{
-        ByteSize, Calendar, GrpcStatus, Network, Networks, Share, StatusItem, StatusSet, Times,
-        Zone,
-    },
+    units::{ByteSize, Network, Networks},
     words::{Mode, Protocol},
 };
+
+mod condition;
+
+use condition::{filter, hours};
+pub(super) use condition::{statuses, trigger};
 
 /// Where the file stands that is written and read.
 pub(super) const HOME: &str = "/srv/shop";
@@ -210,23 +208,6 @@ pub(super) fn is_readable(worker: &Worker) -> bool {
     program && !worker.command.iter().any(blank) && !worker.env.values().any(blank)
 }
 
-pub(super) fn statuses() -> BoxedStrategy<StatusSet> {
-    let item = prop_oneof![
-        (100u16..=599, 0u16..500)
-            .prop_map(|(first, more)| { StatusItem::Range(first, (first + more).min(599)) }),
-        (100u16..=599).prop_map(|status| StatusItem::Range(status, status)),
-        (100u16..=599, 1u16..=999).prop_map(|(status, sub)| StatusItem::Sub(status, sub)),
-        select(vec![
-            StatusItem::Connect,
-            StatusItem::Reset,
-            StatusItem::Timeout,
-            StatusItem::Grpc(GrpcStatus::UNAVAILABLE),
-            StatusItem::Grpc(GrpcStatus::UNKNOWN)
-        ]),
-    ];
-    vec(item, 1..4).prop_map(StatusSet::new).boxed()
-}
-
 pub(super) fn routes() -> BoxedStrategy<Vec<Route>> {
     let limits = prop_oneof![
         Just(RouteLimit::Usual),
@@ -243,139 +224,6 @@ pub(super) fn routes() -> BoxedStrategy<Vec<Route>> {
     );
     let one = one.prop_filter("pathless", |route| !route.filter.path.is_empty());
     vec(one, 0..3).boxed()
-}
-
-fn share() -> BoxedStrategy<Share> {
-    (1u16..=10_000)
-        .prop_map(|points| {
-            format!("{}.{:02}%", points / 100, points % 100)
-                .parse()
-                .unwrap()
-        })
-        .boxed()
-}
-
-fn filter() -> BoxedStrategy<Filter> {
-    let pattern = || "[/*][a-zA-Z*./\"-]{0,8}".prop_map(|text| text.parse().unwrap());
-    let some = (
-        vec(pattern(), 0..3),
-        vec(pattern(), 0..3),
-        vec("[A-Z0-9_-]{1,6}", 0..3),
-    );
-    prop_oneof![
-        Just(Filter::default()),
-        some.prop_map(|(path, except, methods)| Filter {
-            path,
-            except,
-            methods
-        })
-    ]
-    .boxed()
-}
-
-const COUNTS: std::ops::RangeInclusive<u32> = 1..=1_000_000_000;
-
-/// Every kind of trigger; [`super::every_condition_is_tried`] compares with the table of keys.
-pub(super) fn trigger() -> BoxedStrategy<Trigger> {
-    prop_oneof![
-        12 => one_trigger(),
-        1 => vec(one_trigger(), 2..4).prop_map(Trigger::All),
-    ]
-    .boxed()
-}
-
-fn one_trigger() -> BoxedStrategy<Trigger> {
-    let window = || time(1000, DAY);
-    let rate = || (COUNTS, option::of(share()), window(), filter());
-    let memory = prop_oneof![
-        size(1 << 20, 16 * 1024 * GIB).prop_map(MemoryLimit::PrivateBytes),
-        share().prop_map(MemoryLimit::Share)
-    ];
-    prop_oneof![
-        (COUNTS, option::of(window()), filter()).prop_map(|(count, window, filter)| {
-            Trigger::Requests {
-                count,
-                window,
-                filter,
-            }
-        }),
-        (statuses(), rate()).prop_map(|(codes, (count, share, window, filter))| {
-            Trigger::Status {
-                codes,
-                count,
-                share,
-                window,
-                filter,
-            }
-        }),
-        (time(10, DAY), rate()).prop_map(|(time_taken, (count, share, window, filter))| {
-            Trigger::Slow {
-                time_taken,
-                count,
-                share,
-                window,
-                filter,
-            }
-        }),
-        (memory, time(0, DAY)).prop_map(|(limit, hold)| Trigger::Memory { limit, hold }),
-        level(),
-        time(1000, 300 * DAY).prop_map(|limit| Trigger::Age { limit }),
-        (times(), zone(), time(0, DAY)).prop_map(|(times, zone, spread)| {
-            let calendar = Calendar { times, zone };
-            Trigger::Schedule { calendar, spread }
-        }),
-        vec(folder(), 1..4).prop_map(|paths| Trigger::File { paths }),
-    ]
-    .boxed()
-}
-
-fn level() -> BoxedStrategy<Trigger> {
-    let cpu = select(vec![Measure::Cpu, Measure::Core]);
-    let numbers = select(vec![
-        Measure::Descriptors,
-        Measure::Threads,
-        Measure::Connections,
-    ]);
-    let resources = select(vec![Resource::Cpu, Resource::Io, Resource::Memory]);
-    let waiting = select(vec![Waiting::Some, Waiting::Full]);
-    let pressure = (resources, waiting).prop_map(|(of, waiting)| Measure::Pressure(of, waiting));
-    let of_share = || share().prop_map(LevelLimit::Share);
-    let count = |most: u32| (1..=most).prop_map(LevelLimit::Count);
-    let made = prop_oneof![
-        (cpu, of_share(), time(1000, DAY)),
-        (Just(Measure::Descriptors), of_share(), time(0, DAY)),
-        (numbers, count(1_000_000_000), time(0, DAY)),
-        (pressure, of_share(), time(0, DAY)),
-        (Just(Measure::MemoryHigh), count(1_000_000), time(0, DAY)),
-    ];
-    made.prop_map(|(measure, limit, hold)| Trigger::Level {
-        measure,
-        limit,
-        hold,
-    })
-    .boxed()
-}
-
-fn zone() -> BoxedStrategy<Zone> {
-    let names = ["local", "UTC", "Europe/Berlin", "America/New_York"];
-    select(names.to_vec())
-        .prop_map(|name| name.parse().unwrap())
-        .boxed()
-}
-
-fn times() -> BoxedStrategy<Times> {
-    let time = (0u32..24, 0u32..60, 0u32..60)
-        .prop_map(|(h, m, s)| format!("{h:02}:{m:02}:{s:02}").parse().unwrap());
-    let days = select(vec!["mon-sun", "mon-fri", "sat", "fri-mon"]);
-    let lines = vec!["0 3 * * *", "*/15 * * * mon-fri", "30 2 1,15 jan-mar 0"];
-    prop_oneof![
-        (vec(time, 1..4), days).prop_map(|(times, days)| Times::At {
-            times,
-            days: days.parse().unwrap()
-        }),
-        select(lines).prop_map(|line| Times::Cron(line.parse().unwrap())),
-    ]
-    .boxed()
 }
 
 fn actions(port: Port) -> BoxedStrategy<Vec<Action>> {
@@ -413,21 +261,25 @@ pub(super) fn rules(port: Port) -> BoxedStrategy<Vec<Rule>> {
         usual(defaults::MIN_UPTIME),
         usual(defaults::COOLDOWN),
         modes,
+        option::of(hours()),
     );
     let own = btree_map(name, rest, 0..5);
     (own, any::<bool>())
         .prop_map(|(own, proactive)| {
             let mut rules: Vec<_> = own
                 .into_iter()
-                .map(|(name, (when, actions, min_uptime, cooldown, mode))| Rule {
-                    name,
-                    when,
-                    actions,
-                    min_uptime,
-                    cooldown,
-                    mode,
-                    proactive: false,
-                })
+                .map(
+                    |(name, (when, actions, min_uptime, cooldown, mode, not_between))| Rule {
+                        name,
+                        when,
+                        actions,
+                        min_uptime,
+                        cooldown,
+                        mode,
+                        not_between,
+                        proactive: false,
+                    },
+                )
                 .collect();
             let beside = defaults::proactive_rules()
                 .into_iter()

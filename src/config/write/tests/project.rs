@@ -65,6 +65,9 @@ fn project(rule: &Rule, said: &[&str]) -> Rule {
     if has("a cooldown of") {
         rule.cooldown = Duration::ZERO;
     }
+    if has("be held in") {
+        rule.not_between = None;
+    }
     if has("only report") {
         rule.mode = Mode::Heal;
         rule.actions.clear();
@@ -111,12 +114,6 @@ fn project(rule: &Rule, said: &[&str]) -> Rule {
             rate(share, window, &has);
             filtered(filter, &has);
         }
-        // They are left out.
-        Trigger::Age { .. }
-        | Trigger::All(_)
-        | Trigger::File { .. }
-        | Trigger::Level { .. }
-        | Trigger::Schedule { .. } => {}
         Trigger::Memory { limit, hold } => {
             if has("wait for") {
                 *hold = Duration::ZERO;
@@ -125,6 +122,8 @@ fn project(rule: &Rule, said: &[&str]) -> Rule {
                 *limit = MemoryLimit::Share(Share::ALL);
             }
         }
+        // They are left out.
+        _ => {}
     }
     rule
 }
