@@ -4,6 +4,7 @@
 //! that may block, and no request ever waits for it.
 
 mod answering;
+mod depending;
 pub mod order;
 mod probing;
 mod quiet;
@@ -19,6 +20,7 @@ use tokio::{
 };
 
 use self::{
+    depending::Depending,
     order::Order,
     probing::Probing,
     quiet::QuietTimes,
@@ -176,6 +178,7 @@ pub struct Control {
     parts: Parts,
     tallying: Tallying,
     probing: Probing,
+    depending: Depending,
     scheduling: Scheduling,
     quiet: QuietTimes,
     /// Who waits for the end of which recycle.
@@ -200,6 +203,7 @@ impl Control {
         Self {
             tallying: Tallying::new(parts.registry.clone(), first.rules),
             probing: Probing::new(first.health),
+            depending: Depending::new(&first.policy),
             scheduling: Scheduling::new(&first.policy, time::wall()),
             quiet: QuietTimes::new(&first.policy),
             engine: Engine::new(first.policy, seed, incident, time::now()),
@@ -229,6 +233,7 @@ impl Control {
                 Some(signal) = self.parts.signals.recv() => Woken::Signal(signal),
                 Some(seen) = self.parts.observations.recv() => Woken::Seen(seen),
                 Some(seen) = self.probing.answered() => Woken::Seen(seen),
+                Some(seen) = self.depending.answered() => Woken::Seen(seen),
                 Some(sample) = self.parts.samples.recv() => {
                     Woken::Seen(Observation::Memory(sample))
                 }
@@ -282,6 +287,7 @@ impl Control {
                     });
                     self.probing.probe(endpoint);
                 }
+                Step::AskDependency { name, probe } => self.depending.ask(name, probe),
                 Step::ConfirmMemory { generation } => self.parts.sampler.confirm(generation),
                 step => self.parts.hands.perform(step),
             }

@@ -226,7 +226,11 @@ impl Hands {
                 });
             }
             // These are the control loop's own.
-            Step::ConfirmMemory { .. } | Step::Exit(_) | Step::Probe(_) | Step::Say(_) => {}
+            Step::AskDependency { .. }
+            | Step::ConfirmMemory { .. }
+            | Step::Exit(_)
+            | Step::Probe(_)
+            | Step::Say(_) => {}
         }
     }
 

@@ -184,6 +184,7 @@ fn hands(settings: &Settings, epoch: u64, pass: &Pass, open_files: Option<u64>) 
         ready: match &settings.recycle.ready {
             config::Ready::Port => Test::Port,
             config::Ready::Http { path, status } => Test::Answer(Box::new(Question {
+                host: "localhost".to_owned(),
                 path: path.clone(),
                 status: status.clone(),
                 timeout: READY_PROBE_TIMEOUT,
@@ -212,6 +213,7 @@ fn hands(settings: &Settings, epoch: u64, pass: &Pass, open_files: Option<u64>) 
 
 fn health(health: &config::Health, protocol: Protocol) -> Health {
     let question = Question {
+        host: "localhost".to_owned(),
         path: health.path.clone(),
         status: HEALTHY.parse::<StatusSet>().ok(),
         timeout: health.timeout,

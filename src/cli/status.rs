@@ -7,7 +7,9 @@ use super::{
     exit,
 };
 use crate::{
-    control::order::{CertificateStatus, LedgerStatus, RuleStatus, Status, WorkerStatus},
+    control::order::{
+        CertificateStatus, DependencyStatus, LedgerStatus, RuleStatus, Status, WorkerStatus,
+    },
     units::{ByteSize, format_duration},
     words::one_line,
 };
@@ -72,6 +74,9 @@ fn page(status: &Status) -> String {
     }
     for rule in &status.rules {
         row("rule", &rule_line(rule));
+    }
+    for one in &status.dependencies {
+        row("depends", &dependency_line(one));
     }
     let budget = &status.budget;
     let budget = format!(
@@ -162,6 +167,17 @@ fn rule_line(rule: &RuleStatus) -> String {
     line
 }
 
+fn dependency_line(one: &DependencyStatus) -> String {
+    let mut line = format!("\"{}\" at {} {}", one.name, one.address, one.state);
+    if let Some(failing) = one.failing_ms {
+        line += &format!(" for {}", age(failing));
+    }
+    if let Some(why) = &one.why {
+        line += &format!(": {why}");
+    }
+    line
+}
+
 fn ledger_line(ledger: &LedgerStatus) -> String {
     let tunnels = match (ledger.tunnels, ledger.tunnels_moved) {
         (0, _) => String::new(),
@@ -197,6 +213,16 @@ mod tests {
     use super::*;
     use crate::control::order::{BudgetStatus, CodeCount, ParkingStatus, ThreadStatus};
 
+    fn no_db() -> DependencyStatus {
+        DependencyStatus {
+            name: "db".to_owned(),
+            address: "db:5432".to_owned(),
+            state: "down".to_owned(),
+            failing_ms: Some(12_000),
+            why: Some("nobody listens".to_owned()),
+        }
+    }
+
     fn busy() -> Status {
         Status {
             version: "0.1.0".to_owned(),
@@ -230,6 +256,7 @@ mod tests {
                 fired: 1,
                 remaining_ms: Some(90_000),
             }],
+            dependencies: vec![no_db()],
             budget: BudgetStatus {
                 used: 1,
                 recycles: 3,
@@ -282,6 +309,7 @@ tls       /etc/site.pem for a.test, *.a.test, valid for 83 days
 worker    generation 3 ready at 127.0.0.1:41233, up 1min 1s, 4 in flight, pid 990, 740 MiB private
 rule      \"stuck\" cooling for 1min 30s more: 2 of 5 slower than 30s in 2min; \
 held: cooldown; fired 1 times
+depends   \"db\" at db:5432 down for 12s: nobody listens
 budget    1 of 3 recycles in 10min, 4 of 24 today
 parked    12 of 10000 requests, 4 KiB of 64 MiB; held by an operator for 15s more
 requests  100 accepted: 90 completed, 0 refused, 0 left by clients, 6 failed, 4 in flight; 0 were \

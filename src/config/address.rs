@@ -78,7 +78,11 @@ fn address(report: &mut Report, name: &str, node: &Node) -> Option<Address> {
     }
 }
 
-fn unix_path(report: &mut Report, node: &Node, path: &str) -> Option<std::path::PathBuf> {
+pub(super) fn unix_path(
+    report: &mut Report,
+    node: &Node,
+    path: &str,
+) -> Option<std::path::PathBuf> {
     // sun_path holds 108 bytes with its final NUL.
     const LONGEST: usize = 107;
     let full = report.dir(node.span).join(path);

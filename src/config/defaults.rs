@@ -9,7 +9,10 @@ use super::model::{
 };
 use crate::{
     decide::{
-        policy::{self, Action, GiveUp, Policy, Restart, RestartWhen, Rule, Strategy},
+        policy::{
+            self, Action, Dependency, DependencyAddress, GiveUp, Policy, Restart, RestartWhen,
+            Rule, Strategy,
+        },
         trigger::{Filter, MemoryLimit, Trigger},
     },
     units::{ByteSize, Networks, Share},
@@ -144,6 +147,20 @@ fn policy() -> Policy {
             delay: Duration::ZERO,
             timeout: secs(25),
         },
+        dependencies: Vec::new(),
+    }
+}
+
+/// What holds of a dependency whose name and address are still to come.
+pub(super) fn dependency() -> Dependency {
+    Dependency {
+        name: String::new(),
+        address: DependencyAddress::Host(String::new(), 0),
+        path: None,
+        interval: secs(10),
+        timeout: secs(2),
+        failures: 2,
+        successes: 2,
     }
 }
 

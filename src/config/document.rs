@@ -165,7 +165,9 @@ impl Table {
                     old_table.overlay(new);
                     old.node.span = entry.node.span;
                 }
-                (Value::List(rules), Value::List(new)) if entry.key == "rule" => {
+                (Value::List(rules), Value::List(new))
+                    if matches!(entry.key.as_str(), "rule" | "dependency") =>
+                {
                     overlay_rules(rules, new);
                 }
                 (_, value) => {

@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 24] = [
+pub(super) const KEYS: [(&str, &[&str]); 25] = [
     (
         "",
         &[
@@ -26,6 +26,7 @@ pub(super) const KEYS: [(&str, &[&str]); 24] = [
             "journal",
             "log",
             "access_log",
+            "dependency",
             "route",
             "rule",
         ],
@@ -87,6 +88,18 @@ pub(super) const KEYS: [(&str, &[&str]); 24] = [
         "access_log",
         &[
             "path", "format", "sample", "fields", "query", "size", "files",
+        ],
+    ),
+    (
+        "dependency",
+        &[
+            "name",
+            "address",
+            "path",
+            "interval",
+            "timeout",
+            "failures",
+            "successes",
         ],
     ),
     (
@@ -172,17 +185,12 @@ pub(super) const RULE_KEYS: [(&str, &[&str]); 10] = [
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 11] = [
+const LATER: [(&str, &str, &str); 10] = [
     ("", "probes", "remove it, and let probes ask the app itself"),
     (
         "",
         "attach",
         "write [worker] with the command that starts the app",
-    ),
-    (
-        "",
-        "dependency",
-        "remove it; a rule can leave paths out with except",
     ),
     ("", "fleet", "remove it; each replica heals itself"),
     (
@@ -328,7 +336,7 @@ mod tests {
         );
         assert_eq!(
             cure("budget", "timeout"),
-            "timeout belongs to health or shutdown"
+            "timeout belongs to health or shutdown or dependency"
         );
         assert!(cure("rule", "codes").contains("when.status = { codes"));
     }

@@ -67,6 +67,9 @@ impl Setting {
     }
 }
 
+/// The tables of which there may be several.
+const TABLES: [&str; 3] = ["dependency", "route", "rule"];
+
 /// The list, in the order of the table of keys, and the rules after it.
 pub(super) fn list(settings: &Settings, merged: &Table, report: &Report) -> Vec<Setting> {
     let listing = Listing { merged, report };
@@ -76,7 +79,7 @@ pub(super) fn list(settings: &Settings, merged: &Table, report: &Report) -> Vec<
         if !is_section(table, &written) {
             continue;
         }
-        let values = keys.iter().filter(|key| !["route", "rule"].contains(key));
+        let values = keys.iter().filter(|key| !TABLES.contains(key));
         for key in values.filter(|key| !is_section(key, &written)) {
             match (table, *key) {
                 ("worker", "env") => all.extend(listing.env(settings)),
@@ -87,19 +90,9 @@ pub(super) fn list(settings: &Settings, merged: &Table, report: &Report) -> Vec<
             }
         }
     }
-    let routes = match merged.get("route").map(|node| &node.value) {
-        Some(Value::List(routes)) => routes.as_slice(),
-        _ => &[],
-    };
-    for (index, route) in settings.routes.iter().enumerate() {
-        all.push(Setting {
-            rule: None,
-            key: format!("route[{}]", index + 1),
-            value: Some(write::route_written(route)),
-            secret: false,
-            said: listing.said(routes.get(index)),
-        });
-    }
+    let dependencies = settings.policy.dependencies.iter();
+    all.extend(listing.tables("dependency", dependencies.map(write::dependency_written)));
+    all.extend(listing.tables("route", settings.routes.iter().map(write::route_written)));
     for rule in &settings.policy.rules {
         let node = listing.rule(&rule.name);
         for (key, value) in write::rule_parts(rule) {
@@ -134,6 +127,22 @@ impl Listing<'_> {
             said: self.said(node),
             key: name,
         }
+    }
+
+    /// Tables of which there may be several, each as a whole.
+    fn tables(&self, key: &str, written: impl Iterator<Item = String>) -> Vec<Setting> {
+        let nodes = match self.merged.get(key).map(|node| &node.value) {
+            Some(Value::List(nodes)) => nodes.as_slice(),
+            _ => &[],
+        };
+        let settings = written.enumerate().map(|(index, value)| Setting {
+            rule: None,
+            key: format!("{key}[{}]", index + 1),
+            value: Some(value),
+            secret: false,
+            said: self.said(nodes.get(index)),
+        });
+        settings.collect()
     }
 
     /// What the top of the file says, as a whole: each address has it, or certificates of its own.
@@ -183,7 +192,11 @@ impl Listing<'_> {
 fn is_section(table: &str, written: &[(String, String)]) -> bool {
     let is_value = written.iter().any(|(key, _)| key == table);
     let known = keys::KEYS.iter().any(|(known, _)| *known == table);
-    known && !is_value && !table.contains('.') && !["route", "rule", "tls", "when"].contains(&table)
+    known
+        && !is_value
+        && !table.contains('.')
+        && !["tls", "when"].contains(&table)
+        && !TABLES.contains(&table)
 }
 
 fn of_rule<'a>(rule: &'a Node, condition: &str, key: &str) -> Option<&'a Node> {
@@ -263,6 +276,7 @@ mod tests {
             };
             // These are values, or parts of rules.
             let elsewhere = [
+                "dependency",
                 "listen",
                 "recycle.ready",
                 "route",
@@ -274,7 +288,7 @@ mod tests {
             if !elsewhere && !table.starts_with("when") {
                 let missing = keys
                     .iter()
-                    .filter(|key| !["route", "rule"].contains(key) && !listed(key));
+                    .filter(|key| !TABLES.contains(key) && !listed(key));
                 assert_eq!(missing.collect::<Vec<_>>(), [&""; 0], "{table}");
             }
         }

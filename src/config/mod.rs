@@ -13,6 +13,7 @@ mod arm;
 mod change;
 mod condition;
 mod defaults;
+mod dependencies;
 mod diagnostic;
 mod document;
 mod encoding;

@@ -5,6 +5,7 @@ use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use super::{
     Surroundings, access_log, address, defaults,
     defaults::secs,
+    dependencies,
     diagnostic::Report,
     document::{Node, Table, Value},
     judge::judge,
@@ -35,6 +36,7 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
     parking(&top, &mut settings, report);
     guards(&top, &mut settings, report);
     records(&top, &mut settings, report);
+    dependencies::read(&top, &mut settings, report);
     routes::read(&top, &mut settings, report);
     rules::read(&top, &mut settings, report);
     worker::check(&top, &settings, report);
@@ -113,7 +115,7 @@ pub(super) fn path(report: &mut Report, name: &str, node: &Node) -> Option<PathB
 }
 
 /// Reads a request target: a path, with its query.
-fn target(report: &mut Report, name: &str, node: &Node) -> Option<String> {
+pub(super) fn target(report: &mut Report, name: &str, node: &Node) -> Option<String> {
     let read = text(report, name, node)?;
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
     if read.starts_with('/') && read.bytes().all(plain) {

@@ -8,7 +8,7 @@ use super::{
     tls::Tls,
 };
 use crate::{
-    decide::policy::{Action, Rule, Strategy},
+    decide::policy::{Action, Dependency, Rule, Strategy},
     units::format_duration,
     words::Mode,
 };
@@ -40,6 +40,7 @@ pub fn describe(settings: &Settings) -> Vec<String> {
             health.failures
         ));
     }
+    lines.extend(settings.policy.dependencies.iter().map(dependency));
     lines.extend(settings.routes.iter().map(route));
     let budget = settings.policy.budget;
     lines.push(format!(
@@ -69,6 +70,22 @@ fn listen(listen: &Listen) -> String {
         ("", what) | (what, "") => format!("{listen} ({what})"),
         (tls, proxy) => format!("{listen} ({tls}, {proxy})"),
     }
+}
+
+fn dependency(one: &Dependency) -> String {
+    let path = one.path.as_ref();
+    let what = path.map_or_else(
+        || "whether it takes a connection".to_owned(),
+        |path| format!("for {path}"),
+    );
+    format!(
+        "Dependency \"{}\" at {} is asked {what} every {}; while it is down ({} failures in a \
+         row), status, slow and health do not recycle.",
+        one.name,
+        one.address,
+        format_duration(one.interval),
+        one.failures
+    )
 }
 
 fn route(route: &Route) -> String {

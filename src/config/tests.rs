@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 
 mod cures;
+mod dependencies;
 mod effort;
 mod elements;
 mod panics;
@@ -116,7 +117,7 @@ fn the_shipped_file_names_every_key() {
                 // Keys of inline tables stand behind others.
                 Some(_) => shipped.contains(&format!("{key} = ")),
                 None if matches!(table, "listen" | "tls") => shipped.contains(&format!("{key} = ")),
-                None if matches!(table, "rule" | "route") => {
+                None if matches!(table, "rule" | "route" | "dependency") => {
                     shipped.contains(&format!("\n# {key}"))
                 }
                 None if table == "when" => shipped.contains(&format!("\n# when.{key} = ")),

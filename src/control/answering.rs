@@ -6,12 +6,14 @@ use tokio::sync::oneshot;
 
 use super::{
     Control,
-    order::{self, Answer, BudgetStatus, CodeCount, Order, Refusal, RuleStatus, Status},
+    order::{
+        self, Answer, BudgetStatus, CodeCount, DependencyStatus, Order, Refusal, RuleStatus, Status,
+    },
 };
 use crate::{
     decide::{
         observation::{Observation, Word},
-        snapshot::Snapshot,
+        snapshot::{DependencyView, Snapshot},
     },
     observe::ledger::Sums,
     time::{self, MonoTime},
@@ -189,6 +191,11 @@ impl Control {
                 .iter()
                 .map(|rule| rule_status(rule, now))
                 .collect(),
+            dependencies: engine
+                .dependencies
+                .iter()
+                .map(|one| dependency_status(one, now))
+                .collect(),
             budget: BudgetStatus {
                 used: engine.budget.of - engine.budget.left,
                 recycles: engine.budget.of,
@@ -311,6 +318,16 @@ fn rule_status(rule: &crate::decide::snapshot::RuleView, now: MonoTime) -> RuleS
         held: rule.held.clone(),
         fired: rule.firings,
         remaining_ms: rule.until.map(|until| ms(until.since(now))),
+    }
+}
+
+fn dependency_status(one: &DependencyView, now: MonoTime) -> DependencyStatus {
+    DependencyStatus {
+        name: one.name.clone(),
+        address: one.address.clone(),
+        state: one.state.to_owned(),
+        failing_ms: one.failing_since.map(|since| ms(now.since(since))),
+        why: one.why.clone(),
     }
 }
 

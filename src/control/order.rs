@@ -147,6 +147,9 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// The rules in force.
     pub rules: Vec<RuleStatus>,
+    /// What the app depends on.
+    #[serde(default)]
+    pub dependencies: Vec<DependencyStatus>,
     /// What recycles rules may still cause.
     pub budget: BudgetStatus,
     /// Requests that wait.
@@ -211,6 +214,21 @@ pub struct RuleStatus {
     pub fired: u64,
     /// How long it stays cooling or disarmed.
     pub remaining_ms: Option<u64>,
+}
+
+/// One thing that the app depends on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DependencyStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it is asked.
+    pub address: String,
+    /// `up`, `doubtful`, `down`, or `unknown` before the first answer.
+    pub state: String,
+    /// For how long it has failed.
+    pub failing_ms: Option<u64>,
+    /// Why the last probe failed, while it fails.
+    pub why: Option<String>,
 }
 
 /// The recycles that rules may cause.

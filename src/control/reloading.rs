@@ -118,6 +118,7 @@ impl Control {
         self.parts.hands.set(new.hands);
         self.tallying.set_rules(new.rules);
         self.probing.set(new.health);
+        self.depending.set(&new.policy);
         self.scheduling.set(&new.policy, time::wall());
         self.quiet = QuietTimes::new(&new.policy);
         self.parts.files.watch(watched_files(&new.policy));

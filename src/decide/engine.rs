@@ -4,6 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     condition::Born,
+    dependency::Dependencies,
     event::{Event, Kind, Level},
     guard::Spent,
     health::Health,
@@ -77,6 +78,7 @@ pub struct Engine {
     /// What rules that only report would have spent.
     pub(super) spent_observing: Spent,
     pub(super) health: Health,
+    pub(super) dependencies: Dependencies,
     pub(super) hold_until: Option<MonoTime>,
     pub(super) ending: Option<Ending>,
     pub(super) last_incident: Option<IncidentView>,
@@ -103,6 +105,8 @@ impl Engine {
     pub fn new(mut policy: Policy, seed: u64, first_incident: u64, now: MonoTime) -> Self {
         let rules = std::mem::take(&mut policy.rules);
         let rules = rules.into_iter().map(Watched::new).collect();
+        let mut dependencies = Dependencies::default();
+        dependencies.set(std::mem::take(&mut policy.dependencies), now);
         let mut engine = Self {
             policy,
             rules,
@@ -128,6 +132,7 @@ impl Engine {
             spent: Spent::default(),
             spent_observing: Spent::default(),
             health: Health::default(),
+            dependencies,
             hold_until: None,
             ending: None,
             last_incident: None,
@@ -182,6 +187,7 @@ impl Engine {
             Observation::Quiet { generation } => self.quiet(generation),
             Observation::Drained { generation, cut } => self.drained(generation, cut),
             Observation::Probe { generation, result } => self.probe(generation, result),
+            Observation::Dependency { probe, result } => self.dependency(probe, result),
             Observation::CommandEnded { incident, how } => self.command_ended(incident, &how),
             Observation::ScheduleDue { condition } => self.schedule_due(condition),
             Observation::QuietTime { rule, left } => self.quiet_time(rule, left),
@@ -222,10 +228,20 @@ impl Engine {
         let held = held.filter(|at| *at > self.now).min();
         let rules = self.rules.iter().filter_map(|rule| rule.due(self.now));
         let due = rules.min().filter(|_| !self.relays());
-        [start, lives, recycle, ending, held, due, self.hold_until]
-            .into_iter()
-            .flatten()
-            .min()
+        let ask = self.dependencies_deadline();
+        [
+            start,
+            lives,
+            recycle,
+            ending,
+            held,
+            due,
+            ask,
+            self.hold_until,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The next step to perform, if any.
@@ -241,6 +257,7 @@ impl Engine {
         {
             self.start();
         }
+        self.ask_dependencies();
         self.refresh_door();
         if self.lives.is_empty() {
             self.end_if_all_gone();

@@ -64,6 +64,10 @@ pub enum Kind {
     RuleFired,
     /// A rule's condition holds but something keeps it from acting.
     RuleHeld,
+    /// Something that the app depends on does not answer: rules that it may be to blame for rest.
+    DependencyDown,
+    /// It answers again.
+    DependencyUp,
     /// The health probe failed often enough.
     Unhealthy,
     /// A worker is being replaced.
@@ -107,6 +111,8 @@ impl Kind {
             Self::GaveUp => "gave-up",
             Self::RuleFired => "rule-fired",
             Self::RuleHeld => "rule-held",
+            Self::DependencyDown => "dependency-down",
+            Self::DependencyUp => "dependency-up",
             Self::Unhealthy => "unhealthy",
             Self::RecycleBegun => "recycle-begun",
             Self::RecycleEnded => "recycle-ended",

@@ -20,6 +20,12 @@ pub(super) enum Held {
     Cooldown(MonoTime),
     /// The last replacement did not get ready.
     Backoff(MonoTime),
+    /// What this dependency, by its place, has failed since then may be to blame.
+    Dependency {
+        at: usize,
+        since: MonoTime,
+        down: bool,
+    },
     /// What it looks at can't be read here; why, in words.
     Off(&'static str),
 }
@@ -33,7 +39,7 @@ impl Held {
             | Self::MinUptime(at)
             | Self::Cooldown(at)
             | Self::Backoff(at) => Some(at),
-            Self::Recycling(_) | Self::Off(_) => None,
+            Self::Recycling(_) | Self::Dependency { .. } | Self::Off(_) => None,
         }
     }
 
@@ -62,6 +68,7 @@ impl Held {
                     left(at)
                 )
             }
+            Self::Dependency { .. } => "a dependency does not answer".to_owned(),
             Self::Off(why) => why.to_owned(),
         }
     }

@@ -152,6 +152,7 @@ impl Engine {
             }
             match self.held(at, generation) {
                 Some(held) => self.say_held(at, held),
+                None if !self.dependencies_answer(at) => {}
                 None => self.fire(at, generation),
             }
         }
@@ -180,20 +181,23 @@ impl Engine {
         if let Some(until) = rule.cooldown.until(now) {
             return Some(Held::Cooldown(until));
         }
-        let delayed = rule.recycles().is_some() && self.recycle_not_before > now;
-        delayed.then_some(Held::Backoff(self.recycle_not_before))
+        if rule.recycles().is_some() && self.recycle_not_before > now {
+            return Some(Held::Backoff(self.recycle_not_before));
+        }
+        self.held_by_dependency(at)
     }
 
     /// Says it once for each reason.
     fn say_held(&mut self, at: usize, held: Held) {
-        let rule = &mut self.rules[at];
-        if rule.held == Some(held) {
+        if self.rules[at].held == Some(held) {
             return;
         }
+        let why = self.held_words(held, self.now);
+        let rule = &mut self.rules[at];
         rule.held = Some(held);
         let seen = rule.words(self.now);
         let reason = format!("rule \"{}\": {seen}", rule.rule.name);
-        let text = format!("{reason}; held, as {}", held.words(self.now));
+        let text = format!("{reason}; held, as {why}");
         let event = Event::new(Kind::RuleHeld, Level::Info, text);
         let mut event = event.text("rule", rule.rule.name.clone());
         event.generation = self.serving;

@@ -4,6 +4,7 @@
 use super::{
     engine::Engine,
     event::{Event, Kind, Level},
+    guard::Held,
     recycle::{Cause, Wish},
     restart::{Backoff, SERVICE},
     say::words,
@@ -20,6 +21,10 @@ pub(super) struct Health {
     not_before: MonoTime,
     /// That it waits has been said.
     wait_said: bool,
+    /// That a dependency is to blame has been said.
+    blamed: Option<Held>,
+    /// Why the last probe failed.
+    why: String,
 }
 
 impl Health {
@@ -27,15 +32,14 @@ impl Health {
     pub(super) fn renew(&mut self) {
         self.failures = 0;
         self.wait_said = false;
+        self.blamed = None;
     }
 }
 
 impl Engine {
     pub(super) fn probe(&mut self, generation: Generation, result: Result<(), String>) {
-        let Some(health) = self.policy.health else {
-            return;
-        };
-        if self.serving != Some(generation) || self.relays() || self.ending.is_some() {
+        let asked = self.policy.health.is_some() && self.serving == Some(generation);
+        if !asked || self.relays() || self.ending.is_some() {
             return;
         }
         let Err(why) = result else {
@@ -43,7 +47,30 @@ impl Engine {
             return;
         };
         self.health.failures = self.health.failures.saturating_add(1);
-        if self.health.failures < health.failures || self.recycle.is_some() {
+        self.health.why = why;
+        self.check_health();
+    }
+
+    /// Recycles the worker if its probe failed too often and nothing else is to blame.
+    pub(super) fn check_health(&mut self) {
+        let (Some(health), Some(generation)) = (self.policy.health, self.serving) else {
+            return;
+        };
+        let rests = self.relays() || self.ending.is_some() || self.recycle.is_some();
+        if rests || self.health.failures < health.failures {
+            return;
+        }
+        let failures = self.health.failures;
+        let why = &self.health.why;
+        let seen = format!("worker {generation} failed {failures} health probes in a row: {why}");
+        if let Some(held) = self.dependency_at_fault() {
+            if self.health.blamed.replace(held) != Some(held) {
+                let why = self.held_words(held, self.now);
+                self.say_unhealthy(generation, format!("{seen}; held, as {why}"), None);
+            }
+            return;
+        }
+        if !self.dependencies.all_answered(self.now) {
             return;
         }
         let served = self.life(generation).and_then(|life| life.served(self.now));
@@ -55,8 +82,6 @@ impl Engine {
             self.health.delay.reset();
             self.health.not_before = self.now;
         }
-        let failures = self.health.failures;
-        let seen = format!("worker {generation} failed {failures} health probes in a row: {why}");
         let wait = self
             .health
             .not_before

@@ -6,8 +6,8 @@
 //! In reading order: [`observation`] (in), [`step`] (out), [`engine`] (between them); the slot's
 //! life (`slot`, `drain`, `life`, `restart`); rules (`healing`, `rule`, `condition`, `window`,
 //! `guard`); the replacement of a worker (`recycle`, `recycling`, `replacing`, `handover`,
-//! `growth`); the probe (`health`); what operators say (`operator`, `shutdown`); and who looks on
-//! ([`snapshot`]).
+//! `growth`); the probe (`health`); what the app depends on (`dependency`, `depending`); what
+//! operators say (`operator`, `shutdown`); and who looks on ([`snapshot`]).
 
 pub mod engine;
 pub mod event;
@@ -18,6 +18,8 @@ pub mod step;
 pub mod trigger;
 
 mod condition;
+mod dependency;
+mod depending;
 mod drain;
 mod growth;
 mod guard;

@@ -116,6 +116,13 @@ pub enum Observation {
         /// When that was first seen. A worker that was started later is not concerned.
         since: MonoTime,
     },
+    /// Answer to [`super::step::Step::AskDependency`].
+    Dependency {
+        /// The number of the probe.
+        probe: u64,
+        /// `Err`: why it counts as failed, as a fragment for people.
+        result: Result<(), String>,
+    },
     /// This process did not run for so long: windows hold nothing that can be trusted. To be told
     /// before anything else of its moment, also before [`super::engine::Engine::handle_timeout`].
     Stalled(Duration),

@@ -163,6 +163,8 @@ impl Engine {
         if let Some(recycle) = &mut self.recycle {
             recycle.stuck = stuck;
         }
+        let dependencies = std::mem::take(&mut policy.dependencies);
+        self.dependencies.set(dependencies, self.now);
         self.policy = policy;
         self.overlaps_failed = 0;
         self.overlap_impossible = false;

@@ -27,6 +27,50 @@ pub struct Policy {
     pub budget: Budget,
     /// How autoheal itself stops.
     pub shutdown: Shutdown,
+    /// What the app depends on; at most [`MAX_DEPENDENCIES`].
+    pub dependencies: Vec<Dependency>,
+}
+
+/// The most dependencies one configuration may have.
+pub const MAX_DEPENDENCIES: usize = 16;
+
+/// Something that the app can't serve without, and how it is asked whether it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// Unique among the dependencies.
+    pub name: String,
+    /// Where it listens.
+    pub address: DependencyAddress,
+    /// What is asked for in HTTP, 200 to 399 being good; `None`: that it takes a connection is
+    /// enough.
+    pub path: Option<String>,
+    /// From one probe to the next while all is well, or all is lost.
+    pub interval: Duration,
+    /// How long a probe may take.
+    pub timeout: Duration,
+    /// So many failed probes in a row mean that it is down...
+    pub failures: u32,
+    /// ...and so many good ones that it is up again.
+    pub successes: u32,
+}
+
+/// Where a dependency listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DependencyAddress {
+    /// On a port of a host, by name or address.
+    Host(String, u16),
+    /// On a Unix socket.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for DependencyAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Host(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Host(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 impl Policy {

@@ -34,6 +34,23 @@ pub struct Snapshot {
     pub shutdown_deadline: Option<MonoTime>,
     /// The latest incident.
     pub last_incident: Option<IncidentView>,
+    /// What the app depends on, in the policy's order.
+    pub dependencies: Vec<DependencyView>,
+}
+
+/// Something that the app depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DependencyView {
+    /// Its name.
+    pub name: String,
+    /// Where it is asked.
+    pub address: String,
+    /// `up`, `doubtful`, `down`, or `unknown` before the first answer.
+    pub state: &'static str,
+    /// Since when it has failed.
+    pub failing_since: Option<MonoTime>,
+    /// Why the last failed probe failed, while it fails.
+    pub why: Option<String>,
 }
 
 /// One worker.

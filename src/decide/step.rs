@@ -94,6 +94,14 @@ pub enum Step {
     },
     /// Probe health from now on with this worker, or (`None`) stop probing.
     Probe(Option<Generation>),
+    /// Ask this dependency of the policy in force whether it is there; report `Dependency`. One
+    /// that is still being asked is asked anew.
+    AskDependency {
+        /// Its name.
+        name: String,
+        /// The number of this probe; they rise.
+        probe: u64,
+    },
     /// Confirm the next memory samples of this worker exactly (smaps_rollup), at this pace or
     /// faster: a firing waits for it.
     ConfirmMemory {

@@ -175,6 +175,23 @@ impl Trigger {
         }
     }
 
+    /// Whether something that the worker depends on can be to blame for it, so that a new worker
+    /// would be no better.
+    #[must_use]
+    pub fn may_be_a_dependency(&self) -> bool {
+        match self {
+            Self::Abandoned { .. } | Self::Slow { .. } | Self::Status { .. } => true,
+            Self::All(parts) => parts.iter().any(Self::may_be_a_dependency),
+            Self::Age { .. }
+            | Self::File { .. }
+            | Self::Level { .. }
+            | Self::Memory { .. }
+            | Self::Output { .. }
+            | Self::Requests { .. }
+            | Self::Schedule { .. } => false,
+        }
+    }
+
     /// The conditions that must all hold.
     #[must_use]
     pub fn parts(&self) -> &[Self] {

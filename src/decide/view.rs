@@ -48,6 +48,7 @@ impl Engine {
             recycle: self.recycle.as_ref().map(recycle),
             shutdown_deadline: self.ending.as_ref().map(|ending| ending.deadline_of_all()),
             last_incident: self.last_incident.clone(),
+            dependencies: self.dependency_views(),
         }
     }
 
@@ -94,8 +95,10 @@ impl Engine {
                 let under_way = self.recycle.as_ref().map(|recycle| recycle.incident);
                 under_way == Some(*incident)
             }
+            Held::Dependency { .. } => self.dependency_at_fault() == Some(*held),
             held => held.until().is_some_and(|until| until > now),
         };
+        let held = rule.held.filter(live);
         RuleView {
             name: rule.rule.name.clone(),
             state,
@@ -104,7 +107,7 @@ impl Engine {
             matching: reading.matching,
             total: reading.total,
             limit: reading.limit,
-            held: rule.held.filter(live).map(|held| held.words(now)),
+            held: held.map(|held| self.held_words(held, now)),
             firings: rule.firings,
             observes: self.policy.mode == Mode::Observe || rule.rule.mode == Mode::Observe,
             proactive: rule.rule.proactive,

@@ -49,6 +49,8 @@ impl fmt::Display for Address {
 /// What to ask, and what answer is a good one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
+    /// Under which name it is asked.
+    pub host: String,
     /// The path, with its query string if it has one.
     pub path: String,
     /// Good statuses; `None`: any.
@@ -152,9 +154,9 @@ fn met_itself(stream: &TcpStream) -> bool {
 async fn exchange(stream: Stream, question: &Question) -> Result<u16, Failure> {
     let request = match question.protocol {
         Protocol::Http => Request::get(&question.path)
-            .header(header::HOST, "localhost")
+            .header(header::HOST, &question.host)
             .header(header::CONNECTION, "close"),
-        Protocol::H2c => Request::get(format!("http://localhost{}", question.path)),
+        Protocol::H2c => Request::get(format!("http://{}{}", question.host, question.path)),
     };
     let request = request
         .header(header::USER_AGENT, "autoheal-probe")
@@ -294,6 +296,7 @@ mod tests {
 
     fn question(status: Option<&str>) -> Question {
         Question {
+            host: "localhost".into(),
             path: "/healthz?deep=1".into(),
             status: status.map(|text| text.parse().unwrap()),
             timeout: Duration::from_secs(5),

@@ -9,6 +9,7 @@ mod access_log;
 mod apps;
 mod arm;
 mod crash;
+mod dependencies;
 mod due;
 mod grpc;
 mod h2;

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use autoheal::{
     decide::{
         event::{Event, Field, Kind},
+        policy::Rule,
         step::Door,
     },
     explain::code::Code,
@@ -48,7 +49,19 @@ impl World {
                 }
                 self.unanswered.remove(&incident);
             }
+            Kind::DependencyDown => self.dependency_down = true,
+            Kind::DependencyUp => self.dependency_down = false,
             Kind::RuleFired => {
+                let recycles = event.fields.contains(&("recycles", Field::Flag(true)));
+                let named = |rule: &&Rule| {
+                    let name = Field::Text(rule.name.clone());
+                    event.fields.contains(&("rule", name))
+                };
+                let rule = self.policy.rules.iter().find(named).expect("a rule");
+                assert!(
+                    !(recycles && self.dependency_down && rule.when.may_be_a_dependency()),
+                    "{event} although the dependency is down"
+                );
                 let generation = event.generation.expect("a worker").0;
                 assert!(
                     self.roster.contains(&generation),

@@ -6,6 +6,7 @@
 mod all;
 mod checks;
 mod crashes;
+mod dependencies;
 mod due;
 mod faults;
 mod guards;

@@ -51,6 +51,7 @@ pub(crate) fn policy() -> Policy {
             delay: Duration::ZERO,
             timeout: secs(25),
         },
+        dependencies: Vec::new(),
     }
 }
 
@@ -336,6 +337,7 @@ impl Rig {
             Step::Run { command, .. } => format!("run {}", command.argv[0]),
             Step::Probe(Some(generation)) => format!("probe {generation}"),
             Step::Probe(None) => "probe none".to_owned(),
+            Step::AskDependency { name, probe } => format!("ask {name} {probe}"),
             Step::ConfirmMemory { generation } => format!("confirm memory {generation}"),
             Step::Say(_) => unreachable!("said, not done"),
             Step::Exit(code) => format!("exit {code}"),

@@ -41,6 +41,9 @@ fn drawn_policy(rng: &mut fastrand::Rng) -> Policy {
     if rng.u8(0..8) == 0 {
         policy.mode = Mode::Observe;
     }
+    if rng.bool() {
+        policy.dependencies = vec![crate::dependencies::db()];
+    }
     let triggers = [
         status(20, secs(30)),
         slow(secs(1), 5),

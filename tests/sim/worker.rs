@@ -20,6 +20,9 @@ pub(crate) struct Knobs {
     pub(crate) stalls_a_tick: f64,
     pub(crate) words_a_tick: f64,
     pub(crate) nonsense_a_tick: f64,
+    /// Of a dependency: that a probe fails, and that its answer is lost.
+    pub(crate) needs_fail: f64,
+    pub(crate) needs_lost: f64,
 }
 
 impl Knobs {
@@ -39,6 +42,8 @@ impl Knobs {
             stalls_a_tick: chance(0.01),
             words_a_tick: chance(0.1),
             nonsense_a_tick: chance(0.1),
+            needs_fail: chance(1.0),
+            needs_lost: chance(0.2),
             leak_per_request: if rng.bool() { rng.u64(0..1 << 21) } else { 0 },
             ready_after_ms_max: rng.u64(1..5_000),
         }

@@ -46,6 +46,7 @@ pub(crate) struct World {
     pub(crate) next_tick: MonoTime,
     pub(crate) confirm: bool,
     pub(crate) recycle: Option<u64>,
+    pub(crate) dependency_down: bool,
     pub(crate) fired: VecDeque<MonoTime>,
     pub(crate) starts: VecDeque<MonoTime>,
     /// Starts that are not restarts: recycles and words.
@@ -77,6 +78,7 @@ impl World {
             next_tick: now + TICK,
             confirm: false,
             recycle: None,
+            dependency_down: false,
             fired: VecDeque::new(),
             starts: VecDeque::new(),
             asked: VecDeque::from([now]),
@@ -243,12 +245,10 @@ impl World {
                     !self.roster.contains(&generation.0),
                     "drained while it serves"
                 );
-                let patient = self.known(generation).never_drains;
                 let most = ms(until.since(self.now));
-                let ms = if patient {
-                    most
-                } else {
-                    self.rng.u64(0..=most.min(300))
+                let ms = match self.known(generation).never_drains {
+                    true => most,
+                    false => self.rng.u64(0..=most.min(300)),
                 };
                 self.later(ms, Observation::Drained { generation, cut: 0 });
             }
@@ -283,12 +283,26 @@ impl World {
                 self.exits_in(1, generation.0, Exit::Signal(9));
             }
             Step::Probe(Some(generation)) => assert!(self.roster.contains(&generation.0)),
+            Step::AskDependency { probe, .. } => self.answer_for_dependency(probe),
             Step::ConfirmMemory { .. } => self.confirm = true,
             Step::Say(event) => self.hear(&event),
             Step::Exit(code) => self.exit = Some(code),
             Step::Door(door) => self.door = Some(door),
             Step::Hold(_) | Step::Run { .. } | Step::Probe(None) => {}
         }
+    }
+
+    fn answer_for_dependency(&mut self, probe: u64) {
+        let knobs = self.knobs;
+        if self.rng.f64() < knobs.needs_lost {
+            return;
+        }
+        let result = match self.rng.f64() < knobs.needs_fail {
+            true => Err("nobody listens".to_owned()),
+            false => Ok(()),
+        };
+        let after = self.rng.u64(1..300);
+        self.later(after, Observation::Dependency { probe, result });
     }
 
     fn start(&mut self, generation: u32) {

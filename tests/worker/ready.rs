@@ -23,6 +23,7 @@ use crate::support::PATIENCE;
 
 fn question() -> Test {
     Test::Answer(Box::new(Question {
+        host: "localhost".to_owned(),
         path: "/".into(),
         status: None,
         timeout: Duration::from_millis(200),

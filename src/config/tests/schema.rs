@@ -9,6 +9,7 @@ use super::{keys, shipped};
 
 mod access_shapes;
 mod agreement;
+mod dependency_shapes;
 mod rule_shapes;
 mod shapes;
 

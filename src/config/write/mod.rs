@@ -9,6 +9,7 @@ mod app_service;
 mod arm;
 mod condition;
 mod deed;
+mod dependencies;
 mod launcher;
 mod losses;
 mod routes;
@@ -28,7 +29,7 @@ use super::{
     diagnostic::Diagnostic,
     model::{Route, Settings},
 };
-use crate::decide::policy::Rule;
+use crate::decide::policy::{Dependency, Rule};
 
 /// In which format settings are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +100,18 @@ pub(super) fn tls_written(tls: &super::tls::Tls) -> String {
     sections::tls(tls, Path::new(NO_HOME))
 }
 
+/// A dependency as one inline table.
+pub(super) fn dependency_written(one: &Dependency) -> String {
+    inline(dependencies::dependency(one, Path::new(NO_HOME)))
+}
+
 /// A route as one inline table.
 pub(super) fn route_written(route: &Route) -> String {
-    let pairs = routes::route(route).into_iter();
+    inline(routes::route(route))
+}
+
+fn inline(pairs: Vec<(&'static str, String)>) -> String {
+    let pairs = pairs.into_iter();
     pairs
         .fold(value::Inline::default(), |inline, (key, value)| {
             inline.with(key, value)

@@ -12,6 +12,7 @@ use super::{
         tls::Tls,
     },
     access_log,
+    dependencies::dependency,
     routes::route,
     section::Section,
     value::{Inline, command, key, list, one_or_list, path, quoted},
@@ -65,9 +66,13 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
     all
 }
 
-/// The tables that say something, routes included.
+/// The tables that say something, dependencies and routes included.
 pub(super) fn said(settings: &Settings, home: &Path) -> Vec<Section> {
     let mut all = sections(settings, home);
+    all.extend(settings.policy.dependencies.iter().map(|one| Section {
+        lines: dependency(one, home),
+        ..Section::new("[dependency]")
+    }));
     all.extend(settings.routes.iter().map(|one| Section {
         lines: route(one),
         ..Section::new("[route]")
@@ -153,6 +158,7 @@ fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
         parking_wait: _,
         budget: _,
         shutdown: _,
+        dependencies: _,
     } = &settings.policy;
     to.put("mode", mode, &default.policy.mode, display);
     to.put(

@@ -84,6 +84,7 @@ const NO_WORD: &str = "qqqqqqqqqq";
 fn whole(table: &str, key: &str, value: &str) -> String {
     let mut all: Vec<(&str, &str)> = match table {
         "listen" => vec![("address", "\":80\"")],
+        "dependency" => vec![("name", "\"d\""), ("address", "\"db:1\"")],
         "route" => vec![("path", "\"/\"")],
         "tls" => vec![("certificate", "\"a\""), ("key", "\"b\"")],
         "tls.client" => vec![("roots", "\"c\"")],
@@ -151,8 +152,7 @@ fn pairs(table: &str, all: &[(&str, &str)]) -> String {
             "tls" => format!("tls = {inline}\n{worker}"),
             "listen" => format!("listen = {inline}\n{worker}"),
             "worker" => format!("[worker]\n{lines}"),
-            "route" => format!("{worker}[[route]]\n{lines}"),
-            "rule" => format!("{worker}[[rule]]\n{lines}"),
+            "dependency" | "route" | "rule" => format!("{worker}[[{table}]]\n{lines}"),
             "do" => format!("{worker}{rule}when.requests.count = 1\ndo = [{inline}]"),
             _ => format!("{worker}[{table}]\n{lines}"),
         },

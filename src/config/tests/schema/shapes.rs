@@ -50,7 +50,7 @@ pub(super) const MIB: u64 = 1024 * KIB;
 pub(super) const GIB: u64 = 1024 * MIB;
 
 pub(super) const WORDS: Shape = Text("\\S", &["a", " b\tc"], &["", " "]);
-const TARGET: Shape = Text(
+pub(super) const TARGET: Shape = Text(
     "^/[!\"$-~]*$",
     &["/", "/up?deep=1"],
     &["up", "http://a/", "/a b", "/a#b", ""],
@@ -110,6 +110,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
         .iter()
         .chain(rest)
         .chain(super::access_shapes::SHAPES)
+        .chain(super::dependency_shapes::SHAPES)
 }
 
 /// Everything but the rules' tables.
@@ -386,6 +387,7 @@ const SHAPES: &[Entry] = &[
 /// The keys without which a table means nothing.
 pub(super) const REQUIRED: &[(&str, &[&str])] = &[
     ("listen", &["address"]),
+    ("dependency", &["name", "address"]),
     ("route", &["path"]),
     ("tls", &["certificate", "key"]),
     ("tls.client", &["roots"]),

@@ -22,7 +22,8 @@ use crate::{
         },
     },
     decide::policy::{
-        self, Budget, GiveUp, Policy, Restart, RestartWhen, Shutdown, Strategy as Order,
+        self, Budget, Dependency, DependencyAddress, GiveUp, Policy, Restart, RestartWhen,
+        Shutdown, Strategy as Order,
     },
     units::Share,
     words::{AccessField, Mode},
@@ -142,7 +143,34 @@ fn clients() -> BoxedStrategy<(Timeouts, Limits, Vec<Route>)> {
         .boxed()
 }
 
-fn guards() -> BoxedStrategy<(Option<Health>, Parking, Budget, Shutdown)> {
+fn dependencies() -> BoxedStrategy<Vec<Dependency>> {
+    let host = ("[a-z][a-z0-9.-]{0,8}", 1u16..)
+        .prop_map(|(host, port)| DependencyAddress::Host(host, port));
+    let six = (any::<std::net::Ipv6Addr>(), 1u16..)
+        .prop_map(|(six, port)| DependencyAddress::Host(six.to_string(), port));
+    let places = prop_oneof![host, six, absolute().prop_map(DependencyAddress::Unix)];
+    let numbers = (1u32..=1000, 1u32..=1000);
+    let times = (time(1000, HOUR), time(100, 60_000));
+    let one = (places, option::of(target()), times, numbers);
+    let all = proptest::collection::vec(one, 0..3);
+    let named = all.prop_map(|all| {
+        let one = |(at, (address, path, (interval, timeout), (failures, successes)))| Dependency {
+            name: format!("number {at}"),
+            address,
+            path,
+            interval,
+            timeout,
+            failures,
+            successes,
+        };
+        all.into_iter().enumerate().map(one).collect()
+    });
+    named.boxed()
+}
+
+type Guards = (Option<Health>, Parking, Budget, Shutdown, Vec<Dependency>);
+
+fn guards() -> BoxedStrategy<Guards> {
     let health = (target(), time(1000, HOUR), time(100, 60_000), 1u32..=1000);
     let health = health.prop_map(|(path, interval, timeout, failures)| Health {
         path,
@@ -173,7 +201,8 @@ fn guards() -> BoxedStrategy<(Option<Health>, Parking, Budget, Shutdown)> {
         delay: one.min(other),
         timeout: one.max(other),
     });
-    (option::of(health), parking, budget, shutdown).boxed()
+    let dependencies = dependencies();
+    (option::of(health), parking, budget, shutdown, dependencies).boxed()
 }
 
 fn records() -> BoxedStrategy<(Journal, Log, AccessLog)> {
@@ -263,7 +292,7 @@ type Parts = (
     Front,
     (Recycle, policy::Recycle),
     (Timeouts, Limits, Vec<Route>),
-    (Option<Health>, Parking, Budget, Shutdown),
+    Guards,
     (Journal, Log, AccessLog),
     Restart,
 );
@@ -276,7 +305,7 @@ fn put_together(
 ) -> Settings {
     let (front, (recycle, order), (timeouts, limits, routes), guards, records, restart) = parts;
     let (listen, admin, state_dir, threads, trust, mode) = front;
-    let (health, parking, budget, shutdown) = guards;
+    let (health, parking, budget, shutdown, dependencies) = guards;
     let (journal, log, access_log) = records;
     let mut whole = Settings {
         listen,
@@ -306,6 +335,7 @@ fn put_together(
             parking_wait: parking.wait,
             budget,
             shutdown,
+            dependencies,
         },
         health,
     };
@@ -326,6 +356,7 @@ fn put_together(
     if !guards {
         (whole.policy.budget, whole.policy.shutdown) = (usual.policy.budget, usual.policy.shutdown);
         (whole.health, whole.policy.health) = (None, None);
+        whole.policy.dependencies = usual.policy.dependencies;
     }
     if !records {
         (whole.journal, whole.log) = (usual.journal, usual.log);
