@@ -146,6 +146,10 @@ async fn admit(
 ) -> Wait {
     let (now, thread) = (time::now(), account.thread);
     let wait_max = view.settings.parking_wait;
+    let probe = || view.settings.parking_probe.as_deref() == Some(plan.uri.path());
+    if view.unready && probe() {
+        return Wait::Refuse(Code::Unready, None);
+    }
     let deadline = now + noted.patience.map_or(wait_max, |p| p.min(wait_max));
     // Nobody overtakes those who wait.
     let admission = if thread.lot.is_empty() {
@@ -163,9 +167,7 @@ async fn admit(
         Admission::Park => {}
     }
     let limits = view.settings.parking;
-    if view.settings.parking_probe.as_deref() == Some(plan.uri.path())
-        && thread.lot.occupancy().has_room(limits, noted.bytes)
-    {
+    if probe() && thread.lot.occupancy().has_room(limits, noted.bytes) {
         return Wait::Probe;
     }
     let Some(parked) = thread.lot.park(limits, noted.bytes, deadline) else {

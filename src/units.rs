@@ -14,6 +14,7 @@ mod hours;
 mod line;
 mod path;
 mod status;
+mod url;
 
 pub use calendar::{Calendar, Times};
 pub use clock::{TimeOfDay, Weekdays, Zone};
@@ -23,6 +24,7 @@ pub use hours::{Hours, Span};
 pub use line::LinePattern;
 pub use path::PathPattern;
 pub use status::{StatusItem, StatusSet};
+pub use url::WebUrl;
 
 mod networks;
 

@@ -3,8 +3,11 @@
 //! Invariant: nothing here decides, and nothing here waits: what takes time runs as a task and
 //! ends in an observation.
 
+mod attend;
+mod capture;
 pub mod command;
 mod drain;
+mod notify;
 mod stage;
 mod start;
 
@@ -22,7 +25,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use self::stage::Stage;
+use self::{notify::Notifier, stage::Stage};
 pub use crate::admit::{mailbox::Request, roster::Endpoint};
 use crate::{
     admit::{
@@ -90,6 +93,8 @@ pub struct Settings {
     pub sockets: PathBuf,
     /// What workers speak.
     pub protocol: Protocol,
+    /// Where captures are kept; `None`: nowhere.
+    pub captures: Option<PathBuf>,
 }
 
 /// One worker that is not gone.
@@ -131,6 +136,7 @@ pub struct Hands {
     running: BTreeMap<Generation, Running>,
     /// What the newest generations printed, the oldest first.
     outputs: VecDeque<(Generation, Output)>,
+    notifier: Notifier,
     observations: mpsc::Sender<Observation>,
 }
 
@@ -154,6 +160,7 @@ impl Hands {
             sockets: None,
             running: BTreeMap::new(),
             outputs: VecDeque::new(),
+            notifier: Notifier::default(),
             observations,
         }
     }
@@ -200,31 +207,10 @@ impl Hands {
                 self.stage.door(door, closing);
             }
             Step::Hold(hold) => self.stage.hold(hold),
-            Step::Run {
-                incident,
-                rule,
-                reason,
-                generation,
-                command,
-            } => {
-                let pid = self
-                    .running
-                    .get(&generation)
-                    .and_then(|running| running.pid);
-                let task = command::Custom {
-                    incident,
-                    rule,
-                    reason,
-                    generation,
-                    pid,
-                    command,
-                };
-                let observations = self.observations.clone();
-                tokio::task::spawn_local(async move {
-                    let how = task.run().await;
-                    report(&observations, Observation::CommandEnded { incident, how }).await;
-                });
+            step @ (Step::Run { .. } | Step::Capture { .. } | Step::Notify { .. }) => {
+                self.attend(step);
             }
+            Step::Unready(unready) => self.stage.unready(unready),
             // These are the control loop's own.
             Step::AskDependency { .. }
             | Step::ConfirmMemory { .. }

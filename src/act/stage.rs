@@ -115,6 +115,11 @@ impl Stage {
         self.publish();
     }
 
+    pub(super) fn unready(&mut self, unready: bool) {
+        self.now.unready = unready;
+        self.publish();
+    }
+
     pub(super) fn hold(&mut self, hold: bool) {
         self.now.hold = hold;
         self.publish();

@@ -236,6 +236,8 @@ pub struct Roster {
     pub door: Door,
     /// Park every request although a worker is ready.
     pub hold: bool,
+    /// Answer load balancers' probes that we are not ready.
+    pub unready: bool,
     /// Tell each client to close its connection: autoheal itself is stopping.
     pub closing: bool,
 }

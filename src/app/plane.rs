@@ -100,6 +100,7 @@ fn nobody() -> Roster {
         members: Vec::new(),
         door,
         hold: false,
+        unready: false,
         closing: false,
     }
 }

@@ -205,6 +205,7 @@ fn hands(settings: &Settings, epoch: u64, pass: &Pass, open_files: Option<u64>) 
         },
         lines: Patterns::new(epoch, lines),
         slow_start: settings.policy.recycle.slow_start,
+        captures: settings.state_dir.as_ref().map(|at| at.join("captures")),
         open_files,
         sockets: super::socket_folder(settings),
         protocol: worker.protocol,

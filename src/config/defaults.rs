@@ -169,7 +169,7 @@ pub(super) fn proactive_rules() -> [Rule; 2] {
     let rule = |name: &str, when| Rule {
         name: name.to_owned(),
         when,
-        actions: vec![Action::Recycle(None)],
+        actions: vec![Action::Recycle(None).into()],
         min_uptime: MIN_UPTIME,
         cooldown: COOLDOWN,
         mode: Mode::Heal,

@@ -2,6 +2,8 @@
 //! against the app at night. Pure: over the settings, where each was said, and what the machine
 //! has.
 
+mod ladder;
+
 use std::time::Duration;
 
 use super::{
@@ -15,7 +17,7 @@ use super::{
 use crate::{
     decide::{
         observation::Measure,
-        policy::{Action, Rule, Strategy},
+        policy::{Rule, Strategy},
         trigger::{MemoryLimit, Trigger},
     },
     units::{ByteSize, Share, StatusSet, format_duration},
@@ -42,6 +44,9 @@ pub(super) fn judge(top: &Fields<'_>, settings: &Settings, machine: &Machine, re
         let mut named = settings.policy.rules.iter();
         if let Some(rule) = named.find(|rule| said.is(rule)) {
             one_rule(rule, &said, settings, machine, report);
+            if let Some(actions) = said.rule.get("do") {
+                ladder::judge(rule, actions, settings, report);
+            }
             if let Some(node) = without_share(rule, &said, &unshared) {
                 unshared.push(node.span.source);
                 nobody_alone(node.span, node.alias.is_some(), report);
@@ -111,7 +116,7 @@ fn one_rule(
         | Trigger::Schedule { .. }
         | Trigger::Status { .. } => {}
     }
-    if !recycles(rule) {
+    if !rule.recycles() {
         return;
     }
     if let Trigger::Status { count: 1, .. }
@@ -155,12 +160,6 @@ fn one_rule(
             ),
         );
     }
-}
-
-fn recycles(rule: &Rule) -> bool {
-    rule.actions
-        .iter()
-        .any(|action| matches!(action, Action::Recycle(_)))
 }
 
 fn slow(
@@ -312,7 +311,7 @@ fn without_share<'a>(rule: &Rule, said: &Said<'a>, told: &[usize]) -> Option<&'a
         Some(_) => count,
         None => said.get("codes")?,
     };
-    (recycles(rule) && failing(codes) && !again).then_some(node)
+    (rule.recycles() && failing(codes) && !again).then_some(node)
 }
 
 fn nobody_alone(span: Span, alias: bool, report: &mut Report) {

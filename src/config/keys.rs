@@ -181,11 +181,14 @@ pub(super) const RULE_KEYS: [(&str, &[&str]); 10] = [
     ("when.connections", &["count", "for"]),
     ("when.age", &["over"]),
     ("when.file", &["path"]),
-    ("do", &["recycle", "run", "dir", "timeout"]),
+    (
+        "do",
+        &["do", "recycle", "run", "notify", "after", "dir", "timeout"],
+    ),
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 10] = [
+const LATER: [(&str, &str, &str); 7] = [
     ("", "probes", "remove it, and let probes ask the app itself"),
     (
         "",
@@ -210,14 +213,10 @@ const LATER: [(&str, &str, &str); 10] = [
     ),
     (
         "do",
-        "capture",
-        "remove it; { run = [...] } before \"recycle\" can collect evidence",
+        "signal",
+        "write { run = [\"kill\", \"-USR1\", \"%1%\"] }: %1% is the worker's pid",
     ),
-    ("do", "unready", ACTIONS),
-    ("do", "notify", "write { run = [\"curl\", ...] }"),
-    ("do", "signal", ACTIONS),
 ];
-const ACTIONS: &str = "remove it; \"log\", \"recycle\" and { run = [...] } work";
 
 /// The keys of a table.
 pub(super) fn of(table: &str) -> &'static [&'static str] {

@@ -99,7 +99,8 @@ pub(super) fn list(settings: &Settings, merged: &Table, report: &Report) -> Vec<
             all.push(Setting {
                 rule: Some(rule.name.clone()),
                 value: Some(plain(&value)),
-                secret: false,
+                // The URL of a webhook is all that it takes to call it.
+                secret: key == "do" && value.contains("notify = "),
                 said: listing.said(node.and_then(|node| of_rule(node, rule.when.name(), &key))),
                 key,
             });

@@ -8,7 +8,7 @@ use super::{
     tls::Tls,
 };
 use crate::{
-    decide::policy::{Action, Dependency, Rule, Strategy},
+    decide::policy::{Action, Dependency, Rule, Rung, Strategy},
     units::format_duration,
     words::Mode,
 };
@@ -168,8 +168,9 @@ pub fn rule_sentence(rule: &Rule, strategy: Strategy) -> String {
     let never = never.map_or_else(String::new, |hours| format!(", but not in {hours}"));
     // Every firing is logged: it is worth saying only when nothing else is done.
     let alone = rule.actions.len() == 1;
-    let done = rule.actions.iter().filter(|a| alone || **a != Action::Log);
-    let done: Vec<_> = done.map(|a| action(a, strategy)).collect();
+    let done = rule.actions.iter();
+    let done = done.filter(|rung| alone || rung.action != Action::Log);
+    let done: Vec<_> = done.map(|rung| self::rung(rung, strategy)).collect();
     let then = match rule.mode {
         Mode::Heal => done.join(" and "),
         Mode::Observe | Mode::Relay => "the rule only reports it (mode = \"observe\")".to_owned(),
@@ -178,9 +179,20 @@ pub fn rule_sentence(rule: &Rule, strategy: Strategy) -> String {
     format!("When {when}{never}, {then}; then the rule rests for {rest}.")
 }
 
+fn rung(rung: &Rung, strategy: Strategy) -> String {
+    let action = action(&rung.action, strategy);
+    match rung.after {
+        1 => action,
+        after => format!("{action} (from firing {after} in a row on)"),
+    }
+}
+
 fn action(action: &Action, strategy: Strategy) -> String {
     match action {
         Action::Log => "it is said in the log".to_owned(),
+        Action::Capture => "what is known of it is kept".to_owned(),
+        Action::Unready => "load balancers are told to send requests elsewhere".to_owned(),
+        Action::Notify(notice) => format!("{} is told", notice.url.place()),
         Action::Recycle(own) => match own.unwrap_or(strategy) {
             Strategy::Overlap => "it is recycled (overlap)".to_owned(),
             Strategy::InPlace => "it is recycled (in place)".to_owned(),

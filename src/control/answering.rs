@@ -179,8 +179,9 @@ impl Control {
             mode: engine.mode.to_string(),
             pid: std::process::id(),
             uptime_ms: ms(now.since(about.started)),
-            ready: engine.generations.iter().any(|one| one.on_roster)
-                || matches!(engine.phase, "starting" | "waiting"),
+            ready: !engine.unready
+                && (engine.generations.iter().any(|one| one.on_roster)
+                    || matches!(engine.phase, "starting" | "waiting")),
             state: state(&engine, requests),
             listen: about.listen.clone(),
             config: about.config.clone(),
@@ -344,6 +345,9 @@ fn state(engine: &Snapshot, parked: u64) -> String {
             "; {} recycle, {}: {reasons}",
             recycle.strategy, recycle.phase
         ));
+    }
+    if engine.unready {
+        text.push_str("; not ready for load balancers, as a rule fired");
     }
     if parked > 0 {
         text.push_str(&format!("; {parked} requests are parked"));

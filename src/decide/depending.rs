@@ -70,10 +70,7 @@ impl Engine {
 
     /// What went wrong while a dependency did not answer says nothing of the worker.
     fn forgive(&mut self) {
-        let recycling = self
-            .rules
-            .iter_mut()
-            .filter(|rule| rule.recycles().is_some());
+        let recycling = self.rules.iter_mut().filter(|rule| rule.rule.recycles());
         for condition in recycling.flat_map(|rule| &mut rule.conditions) {
             if condition.when.may_be_a_dependency() {
                 condition.void();
@@ -85,7 +82,8 @@ impl Engine {
     /// Why a rule that may be a dependency's fault does not act, if it does not.
     pub(super) fn held_by_dependency(&self, at: usize) -> Option<Held> {
         let rule = &self.rules[at];
-        let concerned = rule.recycles().is_some() && rule.rule.when.may_be_a_dependency();
+        let recycles = rule.recycles_next(self.now);
+        let concerned = recycles && rule.rule.when.may_be_a_dependency();
         self.dependency_at_fault().filter(|_| concerned)
     }
 
@@ -100,7 +98,8 @@ impl Engine {
     /// when each has answered once more.
     pub(super) fn dependencies_answer(&mut self, at: usize) -> bool {
         let rule = &self.rules[at];
-        let concerned = rule.recycles().is_some() && rule.rule.when.may_be_a_dependency();
+        let recycles = rule.recycles_next(self.now);
+        let concerned = recycles && rule.rule.when.may_be_a_dependency();
         !concerned || self.dependencies.all_answered(self.now)
     }
 

@@ -81,6 +81,8 @@ pub struct Engine {
     pub(super) dependencies: Dependencies,
     pub(super) hold_until: Option<MonoTime>,
     pub(super) ending: Option<Ending>,
+    /// Load balancers were told that we are not ready.
+    pub(super) unready: bool,
     pub(super) last_incident: Option<IncidentView>,
     next_incident: u64,
     door: Option<Door>,
@@ -135,6 +137,7 @@ impl Engine {
             dependencies,
             hold_until: None,
             ending: None,
+            unready: false,
             last_incident: None,
             next_incident: first_incident,
             door: None,
@@ -189,6 +192,8 @@ impl Engine {
             Observation::Probe { generation, result } => self.probe(generation, result),
             Observation::Dependency { probe, result } => self.dependency(probe, result),
             Observation::CommandEnded { incident, how } => self.command_ended(incident, &how),
+            Observation::Captured { incident, what } => self.captured(incident, &what),
+            Observation::Notified { incident, result } => self.notified(incident, &result),
             Observation::ScheduleDue { condition } => self.schedule_due(condition),
             Observation::QuietTime { rule, left } => self.quiet_time(rule, left),
             Observation::FileChanged { path, since } => self.file_changed(&path, since),
@@ -210,6 +215,7 @@ impl Engine {
         self.hold_timeout();
         self.shutdown_timeout();
         self.check_rules();
+        self.readiness_timeout();
         self.settle();
     }
 
@@ -229,6 +235,7 @@ impl Engine {
         let rules = self.rules.iter().filter_map(|rule| rule.due(self.now));
         let due = rules.min().filter(|_| !self.relays());
         let ask = self.dependencies_deadline();
+        let unready = self.unready_deadline();
         [
             start,
             lives,
@@ -237,6 +244,7 @@ impl Engine {
             held,
             due,
             ask,
+            unready,
             self.hold_until,
         ]
         .into_iter()
@@ -259,6 +267,7 @@ impl Engine {
         }
         self.ask_dependencies();
         self.refresh_door();
+        self.refresh_readiness();
         if self.lives.is_empty() {
             self.end_if_all_gone();
         }

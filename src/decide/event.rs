@@ -76,6 +76,12 @@ pub enum Kind {
     RecycleEnded,
     /// A custom action ended.
     CommandEnded,
+    /// What was known of a worker was kept.
+    Captured,
+    /// Someone was told by a webhook, or could not be.
+    Notified,
+    /// Load balancers are told to send requests elsewhere, or that they may come back.
+    Readiness,
     /// This process or its machine stood still; windows were voided.
     WindowsVoided,
     /// Requests are parked by an operator, or no longer.
@@ -117,6 +123,9 @@ impl Kind {
             Self::RecycleBegun => "recycle-begun",
             Self::RecycleEnded => "recycle-ended",
             Self::CommandEnded => "command-ended",
+            Self::Captured => "captured",
+            Self::Notified => "notified",
+            Self::Readiness => "readiness",
             Self::WindowsVoided => "windows-voided",
             Self::Hold => "hold",
             Self::Armed => "armed",

@@ -98,6 +98,36 @@ impl Cooldown {
     }
 }
 
+/// A firing this long after the last one's rest is no longer in a row with it.
+const LULL: Duration = Duration::from_secs(600);
+
+/// A rule's firings in a row.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Row {
+    count: u32,
+    until: MonoTime,
+}
+
+impl Row {
+    /// The rule fires now and rests for so long; which firing in a row this is, from 1.
+    pub(super) fn fire(&mut self, now: MonoTime, rest: Duration) -> u32 {
+        if now > self.until {
+            self.count = 0;
+        }
+        self.count = self.count.saturating_add(1);
+        self.until = now + rest + rest.max(LULL);
+        self.count
+    }
+
+    /// Which one it would be if it fired now.
+    pub(super) fn next(&self, now: MonoTime) -> u32 {
+        if now > self.until {
+            return 1;
+        }
+        self.count.saturating_add(1)
+    }
+}
+
 /// The recycles that rules have caused in the last day.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spent {
@@ -186,6 +216,19 @@ mod tests {
         let quiet = now + HOUR + HOUR + HOUR + Duration::from_nanos(1);
         cooldown.fire(quiet, base);
         assert_eq!(cooldown.until(quiet), Some(quiet + base));
+    }
+
+    #[test]
+    fn firings_are_in_a_row_until_ten_minutes_after_a_rest() {
+        let mut row = Row::default();
+        let rest = Duration::from_secs(300);
+        assert_eq!(row.next(at(10)), 1);
+        assert_eq!(row.fire(at(10), rest), 1);
+        assert_eq!(row.fire(at(910), rest), 2);
+        assert_eq!(row.next(at(1_810)), 3);
+        assert_eq!(row.fire(at(1_811), rest), 1);
+        assert_eq!(row.fire(at(1_900), Duration::from_secs(3600)), 2);
+        assert_eq!(row.fire(at(1_900 + 7_200), rest), 3);
     }
 
     #[test]

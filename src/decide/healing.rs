@@ -1,5 +1,4 @@
-//! Rules at work: what was counted, whether it is too much, what keeps a rule from acting, and
-//! what it does.
+//! Rules at work: what was counted, whether it is too much, and what keeps a rule from acting.
 
 use std::{path::Path, time::Duration};
 
@@ -7,18 +6,11 @@ use super::{
     engine::Engine,
     event::{Event, Kind, Level},
     guard::Held,
-    life::Life,
-    observation::{Levels, Measure, MemorySample, Tally},
-    policy::{Action, Command, Strategy},
-    recycle::{Cause, Phase, Wish, strategy_word},
+    observation::{Levels, MemorySample, Tally},
+    recycle::Phase,
     step::Step,
-    trigger::Trigger,
 };
-use crate::{
-    time::MonoTime,
-    units::ByteSize,
-    words::{Generation, Mode},
-};
+use crate::{time::MonoTime, units::ByteSize, words::Generation};
 
 impl Engine {
     pub(super) fn tally(&mut self, tally: &Tally) {
@@ -127,7 +119,7 @@ impl Engine {
     pub(super) fn file_changed(&mut self, path: &Path, since: MonoTime) {
         let known = self.born().is_some_and(|born| since < born.started);
         for rule in &mut self.rules {
-            if known && rule.recycles().is_some() {
+            if known && rule.rule.recycles() {
                 continue;
             }
             for condition in &mut rule.conditions {
@@ -150,6 +142,7 @@ impl Engine {
             if !self.rules[at].holds(self.now) {
                 continue;
             }
+            self.rules[at].still_unready(self.now);
             match self.held(at, generation) {
                 Some(held) => self.say_held(at, held),
                 None if !self.dependencies_answer(at) => {}
@@ -181,7 +174,7 @@ impl Engine {
         if let Some(until) = rule.cooldown.until(now) {
             return Some(Held::Cooldown(until));
         }
-        if rule.recycles().is_some() && self.recycle_not_before > now {
+        if self.recycle_not_before > now && rule.recycles_next(now) {
             return Some(Held::Backoff(self.recycle_not_before));
         }
         self.held_by_dependency(at)
@@ -203,7 +196,7 @@ impl Engine {
         event.generation = self.serving;
         if let Held::Recycling(incident) = held {
             event = event.of(incident);
-            if rule.recycles().is_some()
+            if rule.rule.recycles()
                 && let Some(recycle) = &mut self.recycle
             {
                 recycle.add_reason(reason);
@@ -229,192 +222,4 @@ impl Engine {
         let text = format!("rule \"{name}\": {why}");
         self.say(Event::new(Kind::RuleHeld, level, text).text("rule", name));
     }
-
-    fn fire(&mut self, at: usize, generation: Generation) {
-        let incident = self.new_incident();
-        let rule = &self.rules[at];
-        let memory_limit = rule.memory_limit(self.now);
-        let observes = self.policy.mode == Mode::Observe || rule.rule.mode == Mode::Observe;
-        let recycle = rule.recycles();
-        let mut wish = Wish::new("", self.cause(at, generation));
-        wish.strategy = recycle.flatten();
-        let (strategy, note) = self.strategy_for(&wish);
-        let mut next = self.run_words(at, observes);
-        let mut recycles = false;
-        if recycle.is_some() {
-            let (taken, words) = self.spend(observes, generation, strategy, note);
-            recycles = taken && !observes;
-            next.push(words);
-        } else if next.is_empty() {
-            next.push("only said, as it has no other action".to_owned());
-        }
-        let rule = &mut self.rules[at];
-        rule.firings += 1;
-        rule.cooldown.fire(self.now, rule.rule.cooldown);
-        let name = rule.rule.name.clone();
-        let seen = rule.words(self.now);
-        let reason = format!("rule \"{name}\": {seen}");
-        let text = format!("rule \"{name}\" fired: {seen}; {}", next.join("; "));
-        let level = match recycle.is_some() && !recycles && !observes {
-            true => Level::Error,
-            false => Level::Warn,
-        };
-        let event = rule.numbers(self.now, Event::new(Kind::RuleFired, level, text));
-        rule.clear(self.now, !observes, &mut self.rng);
-        let event = event.about(generation).of(incident).text("rule", name);
-        self.say(event.flag("observe", observes).flag("recycles", recycles));
-        if !observes {
-            self.run_commands(at, generation, incident, &reason);
-        }
-        if recycles {
-            wish.incident = Some(incident);
-            wish.reason = reason;
-            wish.rule = Some(self.rules[at].rule.name.clone());
-            wish.stuck = self.stuck_place(&self.rules[at].rule.name);
-            wish.memory_limit = memory_limit.map(ByteSize);
-            self.request_recycle(wish);
-        }
-    }
-
-    /// The place among all conditions of what this rule finds slow, if it looks at that.
-    pub(super) fn stuck_place(&self, name: &str) -> Option<usize> {
-        let conditions = self
-            .rules
-            .iter()
-            .flat_map(|rule| rule.conditions.iter().map(|c| (&rule.rule.name, &c.when)));
-        let slow =
-            |(of, when): (&String, &Trigger)| of == name && matches!(when, Trigger::Slow { .. });
-        conditions.into_iter().position(slow)
-    }
-
-    /// How sick the worker is that this rule found at fault: as the worst of its conditions says.
-    fn cause(&self, at: usize, generation: Generation) -> Cause {
-        let parts = self.rules[at].rule.when.parts().iter();
-        let causes = parts.map(|when| self.cause_by(when, generation));
-        causes.max().unwrap_or(Cause::Healthy)
-    }
-
-    fn cause_by(&self, when: &Trigger, generation: Generation) -> Cause {
-        match when {
-            Trigger::Age { .. }
-            | Trigger::All(_)
-            | Trigger::File { .. }
-            | Trigger::Memory { .. }
-            | Trigger::Requests { .. }
-            | Trigger::Schedule { .. } => Cause::Healthy,
-            Trigger::Level { measure, .. } => match measure {
-                Measure::Connections | Measure::Descriptors | Measure::Threads => Cause::Healthy,
-                Measure::Cpu | Measure::Core | Measure::MemoryHigh | Measure::Pressure(..) => {
-                    Cause::Sick
-                }
-            },
-            Trigger::Output { .. } | Trigger::Status { .. } => Cause::Sick,
-            Trigger::Abandoned {
-                after: time_taken, ..
-            }
-            | Trigger::Slow { time_taken, .. } => {
-                let hangs = |life: &Life| life.hangs(self.now, *time_taken);
-                match self.life(generation).is_some_and(hangs) {
-                    true => Cause::Hung,
-                    false => Cause::Sick,
-                }
-            }
-        }
-    }
-
-    /// Takes one recycle from the budget if there is one; and says what that means.
-    fn spend(
-        &mut self,
-        observes: bool,
-        old: Generation,
-        strategy: Strategy,
-        note: &str,
-    ) -> (bool, String) {
-        let (now, budget) = (self.now, self.policy.budget);
-        let spent = if observes {
-            &mut self.spent_observing
-        } else {
-            &mut self.spent
-        };
-        let taken = spent.take(now, &budget);
-        let left = spent.left(now, &budget);
-        let strategy = strategy_word(strategy);
-        let new = self.newest.next();
-        let words = match (taken, observes) {
-            (true, false) => {
-                format!("recycling worker {old} ({strategy}{note}) to worker {new}; budget {left}")
-            }
-            (true, true) => format!(
-                "would recycle worker {old} ({strategy}{note}) to worker {new}, but only observes; \
-                 budget would be {left}"
-            ),
-            (false, false) => format!("not recycling, as the budget is spent: {left}"),
-            (false, true) => format!("would not recycle, as the budget would be spent: {left}"),
-        };
-        (taken, words)
-    }
-
-    fn run_words(&self, at: usize, observes: bool) -> Vec<String> {
-        let rule = &self.rules[at];
-        let busy = rule.running.is_some() && !observes;
-        let verb = if observes { "would run" } else { "running" };
-        commands(&rule.rule.actions)
-            .map(|command| {
-                let program = command.argv.first().map_or("", String::as_str);
-                match busy {
-                    true => format!("not running {program}, as the rule's last command still runs"),
-                    false => format!("{verb} {program}"),
-                }
-            })
-            .collect()
-    }
-
-    /// One command of a rule runs at a time.
-    fn run_commands(&mut self, at: usize, generation: Generation, incident: u64, reason: &str) {
-        let rule = &mut self.rules[at];
-        if rule.running.is_some() {
-            return;
-        }
-        let name = rule.rule.name.clone();
-        rule.queued = commands(&rule.rule.actions)
-            .map(|command| Step::Run {
-                incident,
-                rule: name.clone(),
-                reason: reason.to_owned(),
-                generation,
-                command: command.clone(),
-            })
-            .collect();
-        self.run_next(at, incident);
-    }
-
-    fn run_next(&mut self, at: usize, incident: u64) {
-        let step = self.rules[at].queued.pop_front();
-        self.rules[at].running = step.is_some().then_some(incident);
-        if let Some(step) = step {
-            self.push(step);
-        }
-    }
-
-    pub(super) fn command_ended(&mut self, incident: u64, how: &str) {
-        let ran = self
-            .rules
-            .iter()
-            .position(|rule| rule.running == Some(incident));
-        let who = ran.map_or_else(String::new, |at| {
-            format!(" of rule \"{}\"", self.rules[at].rule.name)
-        });
-        let text = format!("the command{who} ended: {how}");
-        self.say(Event::new(Kind::CommandEnded, Level::Info, text).of(incident));
-        if let Some(at) = ran {
-            self.run_next(at, incident);
-        }
-    }
-}
-
-fn commands(actions: &[Action]) -> impl Iterator<Item = &Command> {
-    actions.iter().filter_map(|action| match action {
-        Action::Run(command) => Some(command),
-        _ => None,
-    })
 }

@@ -4,10 +4,11 @@
 //! not injected. The same observations at the same times give the same steps.
 //!
 //! In reading order: [`observation`] (in), [`step`] (out), [`engine`] (between them); the slot's
-//! life (`slot`, `drain`, `life`, `restart`); rules (`healing`, `rule`, `condition`, `window`,
-//! `guard`); the replacement of a worker (`recycle`, `recycling`, `replacing`, `handover`,
-//! `growth`); the probe (`health`); what the app depends on (`dependency`, `depending`); what
-//! operators say (`operator`, `shutdown`); and who looks on ([`snapshot`]).
+//! life (`slot`, `drain`, `life`, `restart`); rules (`healing`, `firing`, `readiness`, `rule`,
+//! `condition`, `window`, `guard`); the replacement of a worker (`recycle`, `recycling`,
+//! `replacing`, `handover`, `growth`); the probe (`health`); what the app depends on
+//! (`dependency`, `depending`); what operators say (`operator`, `shutdown`); and who looks on
+//! ([`snapshot`]).
 
 pub mod engine;
 pub mod event;
@@ -21,6 +22,7 @@ mod condition;
 mod dependency;
 mod depending;
 mod drain;
+mod firing;
 mod growth;
 mod guard;
 mod handover;
@@ -28,6 +30,7 @@ mod healing;
 mod health;
 mod life;
 mod operator;
+mod readiness;
 mod recycle;
 mod recycling;
 mod replacing;

@@ -96,6 +96,20 @@ pub enum Observation {
         /// How it ended, as a fragment for people: `exit code 0 after 1.2s`.
         how: String,
     },
+    /// Answer to [`super::step::Step::Capture`].
+    Captured {
+        /// The incident it belongs to.
+        incident: u64,
+        /// What was kept and where, as a fragment for people.
+        what: String,
+    },
+    /// Answer to [`super::step::Step::Notify`].
+    Notified {
+        /// The incident it belongs to.
+        incident: u64,
+        /// Who was told, or why nobody was, as a fragment for people.
+        result: Result<String, String>,
+    },
     /// A time of a schedule has come, whatever worker serves. Each is told once.
     ScheduleDue {
         /// The place of the schedule among the conditions of the policy's rules.

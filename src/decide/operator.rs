@@ -120,6 +120,7 @@ impl Engine {
             if names.is_empty() || names.contains(&rule.rule.name) {
                 rule.disarmed_until = until;
                 rule.held = None;
+                rule.unready_until = None;
                 which.push(format!("\"{}\"", rule.rule.name));
             }
         }

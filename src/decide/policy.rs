@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::trigger::Trigger;
-use crate::{units::Hours, words::Mode};
+use crate::{
+    units::{Hours, WebUrl},
+    words::Mode,
+};
 
 /// How often tallies are drained and windows move.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -88,7 +91,7 @@ pub struct Rule {
     /// The condition.
     pub when: Trigger,
     /// What to do, in order. A log line is always written.
-    pub actions: Vec<Action>,
+    pub actions: Vec<Rung>,
     /// The rule is held until the worker has been ready for this long.
     pub min_uptime: Duration,
     /// After a firing the rule rests this long; doubling to an hour while it keeps firing.
@@ -101,11 +104,54 @@ pub struct Rule {
     pub proactive: bool,
 }
 
+/// One rung of a rule's ladder: an action, and from which firing in a row on it is done. A firing
+/// is in a row with the one before if it comes within ten minutes after that one's rest, or within
+/// as long again as that rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// From this firing in a row on; 1: at each.
+    pub after: u32,
+    /// What is done. Of several recycles the one that asks for the most firings is.
+    pub action: Action,
+}
+
+impl From<Action> for Rung {
+    fn from(action: Action) -> Self {
+        Self { after: 1, action }
+    }
+}
+
+impl Rule {
+    /// What is done at this firing in a row, in order.
+    pub fn actions_at(&self, nth: u32) -> impl Iterator<Item = &Action> {
+        let reached = move |rung: &&Rung| rung.after <= nth;
+        let recycles = |rung: &&Rung| matches!(rung.action, Action::Recycle(_));
+        let all = self.actions.iter().filter(reached);
+        let worst = all.clone().filter(recycles).map(|rung| rung.after).max();
+        let done = all.filter(move |rung| !recycles(rung) || Some(rung.after) == worst);
+        done.map(|rung| &rung.action)
+    }
+
+    /// Whether it ever replaces the worker.
+    #[must_use]
+    pub fn recycles(&self) -> bool {
+        let mut actions = self.actions.iter();
+        actions.any(|rung| matches!(rung.action, Action::Recycle(_)))
+    }
+}
+
 /// One thing a rule does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Say it, which every firing does; alone it means: nothing else.
     Log,
+    /// Keep what is known of the worker before anything is done to it.
+    Capture,
+    /// Tell load balancers to send requests elsewhere, until the rule has not held for a while or
+    /// another worker serves.
+    Unready,
+    /// Tell someone.
+    Notify(Notice),
     /// Replace the worker; `None`: by the configured strategy.
     Recycle(Option<Strategy>),
     /// Run a program.
@@ -120,6 +166,15 @@ pub struct Command {
     /// Where it runs.
     pub dir: PathBuf,
     /// Its process group is killed after this long.
+    pub timeout: Duration,
+}
+
+/// A webhook: a POST of JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Where.
+    pub url: WebUrl,
+    /// All tries together may take this long.
     pub timeout: Duration,
 }
 

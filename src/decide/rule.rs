@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use super::{
     condition::{Born, Condition, Reading},
     event::Event,
-    guard::{Cooldown, Held},
+    guard::{Cooldown, Held, Row},
     observation::MemorySample,
-    policy::{Action, Rule, Strategy},
+    policy::{Action, Rule},
     rng::Rng,
     step::Step,
     trigger::Trigger,
@@ -20,6 +20,10 @@ pub(super) struct Watched {
     /// All of them must hold; in the order of [`super::trigger::Trigger::parts`].
     pub(super) conditions: Vec<Condition>,
     pub(super) cooldown: Cooldown,
+    /// Its firings in a row.
+    pub(super) row: Row,
+    /// It keeps load balancers away at least until then.
+    pub(super) unready_until: Option<MonoTime>,
     pub(super) disarmed_until: Option<MonoTime>,
     /// Its quiet time: until about then, and until its end is told.
     pub(super) quiet_until: Option<MonoTime>,
@@ -40,6 +44,8 @@ impl Watched {
             conditions: rule.when.parts().iter().map(Condition::new).collect(),
             rule,
             cooldown: Cooldown::default(),
+            row: Row::default(),
+            unready_until: None,
             disarmed_until: None,
             quiet_until: None,
             held: None,
@@ -53,7 +59,8 @@ impl Watched {
     /// Another worker serves now.
     pub(super) fn renew(&mut self, born: Born, rng: &mut Rng) {
         self.held = None;
-        let recycles = self.recycles().is_some();
+        self.unready_until = None;
+        let recycles = self.rule.recycles();
         for condition in &mut self.conditions {
             condition.renew(born, recycles, rng);
         }
@@ -64,13 +71,26 @@ impl Watched {
         self.conditions.iter_mut().for_each(Condition::void);
     }
 
-    /// It has fired: its own count begins anew. `acts`: what it does is done rather than said.
-    pub(super) fn clear(&mut self, now: MonoTime, acts: bool, rng: &mut Rng) {
+    /// It has fired: its own count begins anew. `recycles`: the worker is to be replaced.
+    pub(super) fn clear(&mut self, now: MonoTime, recycles: bool, rng: &mut Rng) {
         self.held = None;
-        let recycles = acts && self.recycles().is_some();
         for condition in &mut self.conditions {
             condition.clear(now, recycles, rng);
         }
+    }
+
+    /// Whether it would replace the worker if it fired now.
+    pub(super) fn recycles_next(&self, now: MonoTime) -> bool {
+        let mut actions = self.rule.actions_at(self.row.next(now));
+        actions.any(|action| matches!(action, Action::Recycle(_)))
+    }
+
+    /// It fires now, and rests; which firing in a row this is.
+    pub(super) fn fired(&mut self, now: MonoTime) -> u32 {
+        self.firings += 1;
+        self.cooldown.fire(now, self.rule.cooldown);
+        let rest = self.cooldown.until(now).map(|until| until.since(now));
+        self.row.fire(now, rest.unwrap_or_default())
     }
 
     /// Takes a sample of the worker that serves now; whether an exact one is wanted next.
@@ -111,14 +131,6 @@ impl Watched {
     /// Why the rule is off, if something that it looks at can't be read.
     pub(super) fn off(&self) -> Option<&'static str> {
         self.conditions.iter().find_map(Condition::off)
-    }
-
-    /// `Some` when the rule replaces the worker; within: the strategy it asks for.
-    pub(super) fn recycles(&self) -> Option<Option<Strategy>> {
-        self.rule.actions.iter().find_map(|action| match action {
-            Action::Recycle(strategy) => Some(*strategy),
-            _ => None,
-        })
     }
 
     /// The numbers and the limits in words.

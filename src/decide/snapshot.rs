@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub next_start: Option<MonoTime>,
     /// Since when nothing serves.
     pub down_since: Option<MonoTime>,
+    /// Load balancers are told to send requests elsewhere.
+    pub unready: bool,
     /// Every request is parked until then.
     pub hold_until: Option<MonoTime>,
     /// The recycle under way.

@@ -4,7 +4,10 @@
 //! generations whose `Gone` (or `StartFailed`) the engine has not been told; one that has gone in
 //! the meantime is passed over.
 
-use super::{event::Event, policy::Command};
+use super::{
+    event::Event,
+    policy::{Command, Notice},
+};
 use crate::{explain::code::Code, time::MonoTime, words::Generation};
 
 /// One thing to do now.
@@ -92,6 +95,33 @@ pub enum Step {
         /// What to run.
         command: Command,
     },
+    /// Keep what is known of a worker before anything is done to it; report `Captured`, in any
+    /// case.
+    Capture {
+        /// The incident it belongs to.
+        incident: u64,
+        /// The rule's name.
+        rule: String,
+        /// Why, in words.
+        reason: String,
+        /// The worker.
+        generation: Generation,
+    },
+    /// Tell someone; report `Notified`, in any case.
+    Notify {
+        /// The incident it belongs to.
+        incident: u64,
+        /// The rule's name.
+        rule: String,
+        /// Why, in words.
+        reason: String,
+        /// The worker it is about.
+        generation: Generation,
+        /// Whom.
+        notice: Notice,
+    },
+    /// Tell load balancers to send requests elsewhere, or that they may come back.
+    Unready(bool),
     /// Probe health from now on with this worker, or (`None`) stop probing.
     Probe(Option<Generation>),
     /// Ask this dependency of the policy in force whether it is there; report `Dependency`. One

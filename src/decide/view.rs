@@ -44,6 +44,7 @@ impl Engine {
             },
             next_start: self.pending_start,
             down_since: (!serves).then_some(self.down_since),
+            unready: self.unready,
             hold_until: self.hold_until,
             recycle: self.recycle.as_ref().map(recycle),
             shutdown_deadline: self.ending.as_ref().map(|ending| ending.deadline_of_all()),

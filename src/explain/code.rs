@@ -128,6 +128,8 @@ codes! {
     WaitsForItself = 503_108, destination_unavailable;
     /// No place is left for one more client connection.
     TooManyConnections = 503_109, connection_limit_reached;
+    /// A load balancer's probe was told to send requests elsewhere: a rule with `unready` fired.
+    Unready = 503_110, destination_unavailable;
     /// The worker's command could not be run. Names an incident, is never sent.
     StartCommandFailed = 503_201, destination_unavailable;
     /// The worker's fixed port is held by another process. Names an incident, is never sent.

@@ -97,6 +97,8 @@ pub struct View {
     pub door: Door,
     /// Park every request although a worker is ready.
     pub hold: bool,
+    /// Answer load balancers' probes that we are not ready.
+    pub unready: bool,
     /// autoheal is stopping.
     pub closing: bool,
 }

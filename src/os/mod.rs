@@ -5,6 +5,7 @@
 
 pub mod cgroup;
 pub mod cpus;
+pub mod facts;
 pub mod procfs;
 pub mod sockets;
 pub mod tree;

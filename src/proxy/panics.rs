@@ -148,6 +148,7 @@ mod tests {
                 next_start: MonoTime::ZERO,
             },
             hold: false,
+            unready: false,
             closing: false,
         };
         let lot = Lot::new(Arc::default());

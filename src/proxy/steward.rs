@@ -67,6 +67,7 @@ impl Inputs {
             rules: config.rules.clone(),
             door: roster.door,
             hold: roster.hold,
+            unready: roster.unready,
             closing: roster.closing,
         }
     }

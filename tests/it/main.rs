@@ -16,6 +16,7 @@ mod h2;
 mod held;
 mod http;
 mod journal;
+mod ladder;
 mod levels;
 mod listening;
 mod operate;

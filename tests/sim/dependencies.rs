@@ -203,7 +203,7 @@ fn a_failed_health_probe_asks_before_it_recycles() {
 #[test]
 fn a_rule_that_does_not_recycle_is_not_held() {
     let mut given = failing();
-    given.rules[0].actions = vec![autoheal::decide::policy::Action::Log];
+    given.rules[0].actions = vec![autoheal::decide::policy::Action::Log.into()];
     let mut rig = down(given);
     rig.tally(1, 5, 5);
     assert_eq!(rig.said(Kind::RuleFired).len(), 1);

@@ -36,7 +36,7 @@ pub(crate) fn file() -> Trigger {
 
 fn log(name: &str, when: Trigger) -> Rule {
     Rule {
-        actions: vec![Action::Log],
+        actions: vec![Action::Log.into()],
         ..rule(name, when)
     }
 }

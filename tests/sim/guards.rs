@@ -78,7 +78,7 @@ fn the_budget_stops_recycles_but_not_the_other_actions() {
         dir: PathBuf::from("/"),
         timeout: secs(9),
     };
-    both.actions = vec![Action::Run(command), Action::Recycle(None)];
+    both.actions = vec![Action::Run(command).into(), Action::Recycle(None).into()];
     let mut rig = Rig::ready(with([both]));
     for generation in 1..=3 {
         rig.tally(generation, 5, 5);
@@ -193,7 +193,7 @@ fn what_held_a_rule_is_shown_only_while_it_does() {
 #[test]
 fn a_rule_that_recycles_nothing_does_not_wait_for_a_failed_replacement() {
     let log = Rule {
-        actions: vec![Action::Log],
+        actions: vec![Action::Log.into()],
         ..rule("log", status(5, secs(30)))
     };
     let mut rig = Rig::ready(with([log]));

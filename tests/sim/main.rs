@@ -10,6 +10,7 @@ mod dependencies;
 mod due;
 mod faults;
 mod guards;
+mod ladder;
 mod levels;
 mod memory;
 mod operators;

@@ -73,7 +73,7 @@ pub(crate) fn rule(name: &str, when: Trigger) -> Rule {
     Rule {
         name: name.to_owned(),
         when,
-        actions: vec![Action::Recycle(None)],
+        actions: vec![Action::Recycle(None).into()],
         min_uptime: Duration::ZERO,
         cooldown: Duration::ZERO,
         mode: Mode::Heal,
@@ -339,6 +339,9 @@ impl Rig {
             Step::Probe(None) => "probe none".to_owned(),
             Step::AskDependency { name, probe } => format!("ask {name} {probe}"),
             Step::ConfirmMemory { generation } => format!("confirm memory {generation}"),
+            Step::Capture { generation, .. } => format!("capture {generation}"),
+            Step::Notify { notice, .. } => format!("notify {}", notice.url.as_str()),
+            Step::Unready(unready) => format!("unready {unready}"),
             Step::Say(_) => unreachable!("said, not done"),
             Step::Exit(code) => format!("exit {code}"),
         }

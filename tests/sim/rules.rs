@@ -87,7 +87,7 @@ fn a_new_worker_starts_with_empty_windows_and_an_old_one_counts_no_more() {
 #[test]
 fn a_firing_clears_its_own_window_only() {
     let log = |name: &str, count| Rule {
-        actions: vec![Action::Log],
+        actions: vec![Action::Log.into()],
         ..rule(name, status(count, secs(30)))
     };
     let mut rig = Rig::ready(with([log("three", 3), log("four", 4)]));
@@ -108,6 +108,7 @@ fn commands_of_one_firing_run_one_after_the_other() {
             dir,
             timeout: secs(9),
         })
+        .into()
     };
     let mut two = rule("failing", status(5, secs(30)));
     two.actions = vec![run("one"), run("two")];
@@ -182,7 +183,7 @@ fn requests_in_a_window_are_exact() {
 #[test]
 fn a_rule_may_have_its_own_strategy() {
     let mut own = rule("failing", status(5, secs(30)));
-    own.actions = vec![Action::Recycle(Some(Strategy::InPlace))];
+    own.actions = vec![Action::Recycle(Some(Strategy::InPlace)).into()];
     let mut rig = Rig::ready(with([own]));
     rig.tally(1, 5, 5);
     assert_eq!(rig.acts(), ["park 0ms", "withdraw 1", "drain 1 20000ms"]);
@@ -224,7 +225,7 @@ fn a_number_of_requests_is_counted_anew_after_a_firing() {
         filter: Filter::default(),
     };
     let log = Rule {
-        actions: vec![Action::Log],
+        actions: vec![Action::Log.into()],
         ..rule("requests", requests)
     };
     let mut rig = Rig::ready(with([log]));

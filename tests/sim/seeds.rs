@@ -6,7 +6,7 @@ use autoheal::{
     decide::{
         engine::Engine,
         observation::{Measure, Word},
-        policy::{GiveUp, Policy, RestartWhen, Strategy},
+        policy::{Action, GiveUp, Policy, RestartWhen, Strategy},
     },
     time::MonoTime,
     words::Mode,
@@ -59,6 +59,11 @@ fn drawn_policy(rng: &mut fastrand::Rng) -> Policy {
         let mut rule = rule(&format!("rule {at}"), trigger);
         rule.min_uptime = secs(rng.u64(0..5));
         rule.cooldown = secs(rng.u64(0..20));
+        if rng.u8(0..4) == 0 {
+            rule.actions[0].after = rng.u32(1..4);
+            rule.actions.push(Action::Unready.into());
+            rule.actions.push(Action::Capture.into());
+        }
         policy.rules.push(rule);
     }
     policy

@@ -288,7 +288,7 @@ impl World {
             Step::Say(event) => self.hear(&event),
             Step::Exit(code) => self.exit = Some(code),
             Step::Door(door) => self.door = Some(door),
-            Step::Hold(_) | Step::Run { .. } | Step::Probe(None) => {}
+            _ => {}
         }
     }
 

@@ -97,9 +97,12 @@ fn custom_action(custom: &impl Part, context: &Context<'_>, report: &mut Report)
                 .iter()
                 .any(|word| format!("{} ", line.to_ascii_lowercase()).contains(word)),
         };
-        let (word, does) = match only_collects {
-            true => ("log", "the rule is logged, and nothing else is done"),
-            false => ("recycle", "the worker is recycled without one"),
+        let (words, does): (&[_], _) = match only_collects {
+            true => (&["capture"], "what is known of the worker is kept instead"),
+            false => (
+                &["capture", "recycle"],
+                "what is known of the worker is kept before it is recycled",
+            ),
         };
         report.warning(
             exe.span,
@@ -107,7 +110,8 @@ fn custom_action(custom: &impl Part, context: &Context<'_>, report: &mut Report)
             "run a program of your own with exe and parameters if you need a dump",
         );
         let span = exe.span;
-        return Some(Node::list(vec![Node::text(word, span)], span));
+        let words = words.iter().map(|word| Node::text(*word, span));
+        return Some(Node::list(words.collect(), span));
     }
     let variables = Variables {
         own: &[],

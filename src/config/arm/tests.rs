@@ -220,7 +220,7 @@ fn an_action_is_a_word_or_a_number() {
     use crate::decide::policy::Action;
     let action = |written: &str| {
         let text = rules().replace("\"Recycle\"", written);
-        rules_of(&text)[0].actions[0].clone()
+        rules_of(&text)[0].actions[0].action.clone()
     };
     assert_eq!(action("0"), Action::Recycle(None));
     assert_eq!(action("1"), Action::Log);

@@ -148,13 +148,28 @@ fn actions_keep_their_order() {
     let text = "when.requests.count = 1\ndo = [\"log\", { run = [\"./a\", \"%1%\"] }, \
                 { recycle = \"in-place\" }]";
     let actions = rule(text).unwrap().actions;
-    assert_eq!(actions[0], Action::Log);
-    let Action::Run(command) = &actions[1] else {
+    assert_eq!(actions[0], Action::Log.into());
+    let Action::Run(command) = &actions[1].action else {
         panic!("{actions:?}");
     };
     assert_eq!(command.argv, ["/app/a", "%1%"]);
     assert_eq!(command.timeout.as_secs(), 60);
-    assert_eq!(actions[2], Action::Recycle(Some(Strategy::InPlace)));
+    assert_eq!(actions[2], Action::Recycle(Some(Strategy::InPlace)).into());
+}
+
+#[test]
+fn a_ladder_does_more_at_each_firing_in_a_row_and_recycles_once() {
+    let text = "when.requests.count = 1\ndo = [\"capture\", { do = \"unready\", after = 2 }, \
+                { recycle = \"auto\", after = 2 }, { recycle = \"in-place\", after = 3 }, \
+                { notify = \"http://hooks/\", after = 3 }]";
+    let rule = rule(text).unwrap();
+    let at = |nth| rule.actions_at(nth).cloned().collect::<Vec<_>>();
+    assert_eq!(at(1), [Action::Capture]);
+    let recycle = Action::Recycle(None);
+    assert_eq!(at(2), [Action::Capture, Action::Unready, recycle]);
+    let in_place = Action::Recycle(Some(Strategy::InPlace));
+    assert_eq!(at(9)[..3], [Action::Capture, Action::Unready, in_place]);
+    assert!(matches!(at(9)[3], Action::Notify(_)));
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn requests_count_in_their_interval() {
     };
     assert_eq!((count, window.unwrap().as_secs()), (1000, 600));
     assert!(filter.is_any());
-    assert_eq!(rule.actions, [Action::Recycle(None)]);
+    assert_eq!(rule.actions, [Action::Recycle(None).into()]);
     assert_eq!(rule.min_uptime.as_secs(), 600);
     assert_eq!(rule.cooldown.as_secs(), 300);
 }
@@ -149,7 +149,8 @@ fn memory_is_in_kilobytes_of_1024() {
 #[test]
 fn an_action_is_shared_and_keeps_its_meaning() {
     let trigger = "<memory privateBytesInKB=\"819200\" />";
-    let first = |actions: &str| rules(trigger, actions).remove(0).actions.remove(0);
+    let all = |actions: &str| rules(trigger, actions).remove(0).actions;
+    let first = |actions: &str| all(actions).remove(0).action;
     assert_eq!(first("<actions value=\"LogEvent\" />"), Action::Log);
     let custom = "<actions value=\"CustomAction\"> \
                   <customAction exe=\"&quot;%HOME%\\dump.sh&quot;\" \
@@ -160,13 +161,14 @@ fn an_action_is_shared_and_keeps_its_meaning() {
     assert_eq!(command.argv, ["/home/dump.sh", "-p", "%1%", "a b"]);
     assert_eq!(command.dir, Path::new("/site"));
     let daas = |parameters: &str| {
-        first(&format!(
+        all(&format!(
             "<actions value=\"CustomAction\"><customAction exe=\"D:\\home\\DaasConsole.exe\" \
              parameters=\"{parameters}\" /></actions>"
         ))
     };
-    assert_eq!(daas("-CollectKillAnalyze"), Action::Recycle(None));
-    assert_eq!(daas("-CollectLogs"), Action::Log);
+    let (capture, recycle) = (Action::Capture.into(), Action::Recycle(None).into());
+    assert_eq!(daas("-CollectLogs"), std::slice::from_ref(&capture));
+    assert_eq!(daas("-CollectKillAnalyze"), [capture, recycle]);
 }
 
 #[test]

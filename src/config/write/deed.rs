@@ -25,11 +25,11 @@ impl Deed {
             return Self::Log;
         }
         let mut deed = Self::Log;
-        for action in &rule.actions {
+        for action in rule.actions_at(1) {
             match (action, &deed) {
                 (Action::Recycle(_), _) => return Self::Recycle,
                 (Action::Run(command), Self::Log) => deed = Self::Run(command.clone()),
-                (Action::Run(_) | Action::Log, _) => {}
+                _ => {}
             }
         }
         deed
@@ -59,7 +59,14 @@ impl Deed {
                 format!("of its actions this is kept: {self}"),
             );
         }
-        for action in &rule.actions {
+        if rule.actions.iter().any(|rung| rung.after > 1) {
+            losses.rule(
+                rule,
+                "can't do several things one after the other",
+                format!("what is done at its first firing is kept: {self}"),
+            );
+        }
+        for action in rule.actions_at(1) {
             match (action, self) {
                 (Action::Recycle(Some(_)), Self::Recycle) => losses.rule(
                     rule,
@@ -68,6 +75,15 @@ impl Deed {
                 ),
                 (Action::Run(command), Self::Run(same)) if command == same => {
                     of_command(command, rule, home, losses);
+                }
+                (Action::Capture | Action::Unready | Action::Notify(_), _)
+                    if rule.actions.len() == 1 =>
+                {
+                    losses.rule(
+                        rule,
+                        "has an action without a word there, so that it can't do several things",
+                        "it is logged, and nothing is done",
+                    );
                 }
                 _ => {}
             }

@@ -1,6 +1,6 @@
 //! Rules as an autoheal.toml has them.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use super::{
     super::defaults,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     decide::{
-        policy::{Action, Command, Rule, Strategy},
+        policy::{Action, Command, Notice, Rule, Rung, Strategy},
         trigger::Trigger,
     },
     units::{Hours, Zone},
@@ -94,26 +94,43 @@ fn when_value(when: &Trigger, home: &Path) -> String {
     }
 }
 
-fn action(action: &Action, home: &Path) -> String {
-    match action {
-        Action::Log => quoted("log"),
-        Action::Recycle(None) => quoted("recycle"),
-        Action::Recycle(Some(strategy)) => {
-            let strategy = match strategy {
-                Strategy::Overlap => "overlap",
-                Strategy::InPlace => "in-place",
-            };
-            let inline = Inline::default().with("recycle", quoted(strategy));
-            inline.written()
+fn action(rung: &Rung, home: &Path) -> String {
+    let Rung { after, action } = rung;
+    let strategy = |strategy: &Option<Strategy>| match strategy {
+        None => quoted("auto"),
+        Some(Strategy::Overlap) => quoted("overlap"),
+        Some(Strategy::InPlace) => quoted("in-place"),
+    };
+    let named = match action {
+        Action::Log => Some("log"),
+        Action::Capture => Some("capture"),
+        Action::Recycle(None) => Some("recycle"),
+        Action::Unready => Some("unready"),
+        Action::Recycle(Some(_)) | Action::Run(_) | Action::Notify(_) => None,
+    };
+    if let (Some(name), 1) = (named, after) {
+        return quoted(name);
+    }
+    let unusual = |timeout: &Duration| {
+        let unusual = *timeout != defaults::COMMAND_TIMEOUT;
+        unusual.then(|| duration(*timeout))
+    };
+    let inline = match action {
+        Action::Log | Action::Capture | Action::Unready => {
+            Inline::default().maybe("do", named.map(quoted))
         }
+        Action::Recycle(order) => Inline::default().with("recycle", strategy(order)),
+        Action::Notify(Notice { url, timeout }) => Inline::default()
+            .with("notify", quoted(url.as_str()))
+            .maybe("timeout", unusual(timeout)),
         Action::Run(Command { argv, dir, timeout }) => {
             let inline = Inline::default().with("run", command(argv, dir));
             let elsewhere = (dir != home).then(|| quoted(&path(dir, home)));
-            let unusual = (*timeout != defaults::COMMAND_TIMEOUT).then(|| duration(*timeout));
             inline
                 .maybe("dir", elsewhere)
-                .maybe("timeout", unusual)
-                .written()
+                .maybe("timeout", unusual(timeout))
         }
-    }
+    };
+    let later = (*after != 1).then(|| after.to_string());
+    inline.maybe("after", later).written()
 }

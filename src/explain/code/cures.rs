@@ -198,6 +198,11 @@ pub(super) fn of(code: Code) -> Cures {
                 "lower timeouts.idle, or limit it before autoheal",
             ),
         ],
+        Code::Unready => &[(
+            "a rule with the action unready has fired, and has held since",
+            "`autoheal status` names the rule and its numbers; it ends when the rule has not held \
+             for as long as it looks back, or when another worker serves",
+        )],
         Code::LocalExhaustion => &[
             (
                 "too many connections to the worker are open or in TIME_WAIT",

@@ -123,7 +123,8 @@ fn whole(table: &str, key: &str, value: &str) -> String {
         "when.age" => vec![("over", "\"1h\"")],
         "when.schedule" if !["cron", "at"].contains(&key) => vec![("at", "\"03:00\"")],
         "when.file" => vec![("path", "\"a\"")],
-        "do" if key != "recycle" => vec![("run", "[\"a\"]")],
+        "do" if ["after", "dir", "timeout"].contains(&key) => vec![("run", "[\"a\"]")],
+        "do" if key.is_empty() => vec![("run", "[\"a\"]")],
         _ => Vec::new(),
     };
     all.retain(|(name, _)| *name != key);

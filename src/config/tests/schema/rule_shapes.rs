@@ -7,7 +7,8 @@ use super::shapes::{
 };
 
 const COUNTS: Shape = Count(1, 1_000_000_000);
-const RECYCLE: Shape = Words(&["overlap", "in-place"]);
+const RECYCLE: Shape = Words(&["auto", "overlap", "in-place"]);
+const DEEDS: Shape = Words(&["log", "capture", "recycle", "unready"]);
 
 /// The tables of a rule.
 pub(super) const SHAPES: &[Entry] = &[
@@ -21,7 +22,7 @@ pub(super) const SHAPES: &[Entry] = &[
     (
         "rule",
         "do",
-        OneOrMore(&Any(&[Words(&["recycle", "log"]), Table("do")])),
+        OneOrMore(&Any(&[DEEDS, Table("do")])),
         "What is done when the condition holds, in order.",
     ),
     (
@@ -348,7 +349,29 @@ pub(super) const SHAPES: &[Entry] = &[
         "do",
         "timeout",
         Time(SEC, HOUR),
-        "It is killed after this long; 60s without it.",
+        "It is killed, or tried no more, after this long; 60s without it.",
+    ),
+    (
+        "do",
+        "do",
+        DEEDS,
+        "An action that needs no more than its name, with an after.",
+    ),
+    (
+        "do",
+        "notify",
+        Text(
+            "^http://[!-~]+$",
+            &["http://alerts.internal:8080/autoheal"],
+            &["", "ftp://a", "http://", "alerts.internal"],
+        ),
+        "Tell someone: a POST of JSON, tried again with growing pauses.",
+    ),
+    (
+        "do",
+        "after",
+        Count(1, 1000),
+        "From this firing in a row on; at each without it.",
     ),
 ];
 

@@ -430,5 +430,5 @@ pub(super) const ONE_OF: &[(&str, &[&str])] = &[
     ("when.memory", &["private_bytes", "share"]),
     ("when.schedule", &["cron", "at"]),
     ("when.output", &["contains", "regex"]),
-    ("do", &["recycle", "run"]),
+    ("do", &["do", "recycle", "run", "notify"]),
 ];

@@ -24,7 +24,7 @@ fn a_periodic_restart_becomes_a_rule_for_each_of_its_reasons() {
     assert!(
         rules
             .iter()
-            .all(|rule| rule.actions == [Action::Recycle(None)])
+            .all(|rule| rule.actions == [Action::Recycle(None).into()])
     );
     let [age, schedule, requests, memory] = &rules[..] else {
         panic!("{rules:?}");

@@ -15,7 +15,7 @@ use crate::{
         model::{Address, Listen, Output, Port, Route, RouteLimit, StopTo, Worker},
         tls::Tls,
     },
-    decide::policy::{Action, Command, Rule, Strategy as Order},
+    decide::policy::{Action, Command, Notice, Rule, Rung, Strategy as Order},
     tls::spec::{Clients, Files},
     units::{ByteSize, Network, Networks},
     words::{Mode, Protocol},
@@ -226,22 +226,36 @@ pub(super) fn routes() -> BoxedStrategy<Vec<Route>> {
     vec(one, 0..3).boxed()
 }
 
-fn actions(port: Port) -> BoxedStrategy<Vec<Action>> {
+fn actions(port: Port) -> BoxedStrategy<Vec<Rung>> {
     let orders = match port {
         Port::Fixed(_) => vec![None, Some(Order::InPlace)],
         Port::Auto | Port::Unix => vec![None, Some(Order::InPlace), Some(Order::Overlap)],
     };
     let run = (argv(), folder(), time(1000, HOUR));
     let run = run.prop_map(|(argv, dir, timeout)| Action::Run(Command { argv, dir, timeout }));
-    let one = prop_oneof![
+    let urls = vec![
+        "http://a",
+        "http://[::1]:8080/hook?key=\"",
+        "http://hooks.example/T0/1",
+    ];
+    let notify = (select(urls), time(1000, HOUR)).prop_map(|(url, timeout)| {
+        let url = url.parse().unwrap();
+        Action::Notify(Notice { url, timeout })
+    });
+    let action = prop_oneof![
         Just(Action::Log),
+        Just(Action::Capture),
+        Just(Action::Unready),
         select(orders).prop_map(Action::Recycle),
         run,
+        notify,
     ];
+    let after = prop_oneof![4 => Just(1u32), 1 => 2u32..=1000];
+    let one = (after, action).prop_map(|(after, action)| Rung { after, action });
     vec(one, 1..4)
         .prop_filter("recycles twice", |all| {
             all.iter()
-                .filter(|action| matches!(action, Action::Recycle(_)))
+                .filter(|rung| matches!(rung.action, Action::Recycle(_)))
                 .count()
                 < 2
         })

@@ -1,0 +1,79 @@
+//! What takes its time beside everything else: programs, captures, notices.
+
+use super::{Hands, capture::Capture, command, notify::Letter, report};
+use crate::decide::{observation::Observation, step::Step};
+
+impl Hands {
+    /// Performs what takes its time beside everything else: programs, captures, notices.
+    pub(super) fn attend(&mut self, step: Step) {
+        let observations = self.observations.clone();
+        match step {
+            Step::Run {
+                incident,
+                rule,
+                reason,
+                generation,
+                command,
+            } => {
+                let pid = self
+                    .running
+                    .get(&generation)
+                    .and_then(|running| running.pid);
+                let task = command::Custom {
+                    incident,
+                    rule,
+                    reason,
+                    generation,
+                    pid,
+                    command,
+                };
+                tokio::task::spawn_local(async move {
+                    let how = task.run().await;
+                    report(&observations, Observation::CommandEnded { incident, how }).await;
+                });
+            }
+            Step::Capture {
+                incident,
+                rule,
+                reason,
+                generation,
+            } => {
+                let running = self.running.get(&generation);
+                let worker = running.map(|one| (one.child.tree(), one.child.output().clone()));
+                let capture = Capture {
+                    incident,
+                    rule,
+                    reason,
+                    generation,
+                    worker,
+                    mailboxes: self.mailboxes.clone(),
+                    folder: self.settings.captures.clone(),
+                };
+                tokio::task::spawn_local(async move {
+                    let what = capture.take().await;
+                    report(&observations, Observation::Captured { incident, what }).await;
+                });
+            }
+            Step::Notify {
+                incident,
+                rule,
+                reason,
+                generation,
+                notice,
+            } => {
+                let told = self.notifier.tell(Letter {
+                    incident,
+                    rule,
+                    reason,
+                    generation,
+                    notice,
+                });
+                tokio::task::spawn_local(async move {
+                    let result = told.await;
+                    report(&observations, Observation::Notified { incident, result }).await;
+                });
+            }
+            _ => {}
+        }
+    }
+}
