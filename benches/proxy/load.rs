@@ -34,12 +34,6 @@ pub(crate) fn drive(
     }
 }
 
-/// Whether a program can be found.
-pub(crate) fn installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
 fn wrk(workload: &Workload, address: SocketAddr, seconds: u32, folder: &Path) -> io::Result<Seen> {
     let mut wrk = Command::new("wrk");
     wrk.args(["-t1", "--latency", "--timeout", "10s"])

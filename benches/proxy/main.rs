@@ -14,6 +14,8 @@ mod profile;
 mod relay;
 mod series;
 mod subject;
+#[path = "../support/mod.rs"]
+mod support;
 mod workload;
 
 use std::{fs, io, net::SocketAddr, path::Path, process::ExitCode};
@@ -21,6 +23,7 @@ use std::{fs, io, net::SocketAddr, path::Path, process::ExitCode};
 use options::Options;
 use series::{Round, Series, Spread};
 use subject::Subject;
+use support::say;
 use tokio::runtime::LocalOptions;
 use workload::{Front, Workload};
 
@@ -55,7 +58,7 @@ fn compare(options: &Options) -> io::Result<()> {
     let mut subjects = Vec::new();
     for name in options.subjects() {
         match subject::program(name) {
-            Some(program) if !load::installed(program) => {
+            Some(program) if !support::installed(program) => {
                 say(&format!(
                     "{program} is not installed (benches/proxy/install.sh)\n"
                 ));
@@ -196,7 +199,7 @@ fn half_load(subjects: &[Subject], rate: u32, options: &Options) -> io::Result<(
 fn idle_connections(upstream: SocketAddr, folder: &Path, options: &Options) -> io::Result<()> {
     say(&format!("\n{} idle connections, KiB each\n", options.idle));
     for name in options.subjects() {
-        if name == "relay" || subject::program(name).is_some_and(|name| !load::installed(name)) {
+        if name == "relay" || subject::program(name).is_some_and(|name| !support::installed(name)) {
             continue;
         }
         let subject = Subject::launch(name, upstream, folder)?;
@@ -241,10 +244,4 @@ fn block_on<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         .enable_all()
         .build_local(LocalOptions::default())?
         .block_on(future)
-}
-
-fn say(text: &str) {
-    use io::Write as _;
-    // A reader that went away has seen enough.
-    drop(io::stdout().lock().write_all(text.as_bytes()));
 }

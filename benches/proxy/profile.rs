@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{load, subject::Subject, workload::Workload};
+use super::{load, subject::Subject, support::installed, workload::Workload};
 
 const SYMBOLS: usize = 15;
 
@@ -20,7 +20,7 @@ pub(crate) fn take(
     let Some(address) = subject.address(workload.front) else {
         return Ok(String::new());
     };
-    if !load::installed("perf") {
+    if !installed("perf") {
         return Ok("\nperf is not installed: no profile\n".to_owned());
     }
     let data = folder.join("perf.data");

@@ -1,18 +1,16 @@
 //! What is measured: the proxies, each a process of one working thread that is ended by its id.
 
 use std::{
-    fs,
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
+    process::Command,
 };
 
-use autoheal::time;
-
-use super::workload::Front;
+use super::{
+    support::{Process, free},
+    workload::Front,
+};
 
 /// A proxy that runs and what its process is.
 pub(crate) struct Subject {
@@ -27,29 +25,6 @@ struct Fronts {
     plain: SocketAddr,
     tls: Option<SocketAddr>,
     h2: Option<SocketAddr>,
-}
-
-/// A process that ends with us.
-pub(crate) struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        // One that has ended by itself can't be told to; only its exit is left to collect.
-        let _told = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        drop(self.0.wait());
-    }
-}
-
-impl Process {
-    fn start(command: &mut Command, log: &Path) -> io::Result<Self> {
-        let log = fs::File::create(log)?;
-        command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        command.spawn().map(Self)
-    }
 }
 
 /// The proxies that can be measured, the floor first and autoheal last.
@@ -136,22 +111,8 @@ impl Subject {
         command: &mut Command,
         folder: &Path,
     ) -> io::Result<Self> {
-        let log: PathBuf = folder.join(format!("{name}.log"));
-        let mut process = Process::start(command, &log)?;
-        let said = |why: &str| {
-            let text = fs::read_to_string(&log).unwrap_or_default();
-            io::Error::other(format!("{name} {why}: {}", text.trim()))
-        };
-        let until = time::now() + Duration::from_secs(10);
-        while !answers(fronts.plain) {
-            if process.0.try_wait()?.is_some() {
-                return Err(said("ended"));
-            }
-            if time::now() > until {
-                return Err(said("did not answer"));
-            }
-            thread::park_timeout(Duration::from_millis(10));
-        }
+        let log = folder.join(format!("{name}.log"));
+        let process = Process::serving(name, command, fronts.plain, &log)?;
         Ok(Self {
             name,
             fronts,
@@ -238,24 +199,4 @@ pub(crate) fn backend(folder: &Path) -> io::Result<(Process, SocketAddr)> {
     };
     let backend = Subject::start("backend", fronts, &mut command, folder)?;
     Ok((backend.process, address))
-}
-
-/// Whether it passes a whole answer: a proxy listens before its worker is ready.
-fn answers(address: SocketAddr) -> bool {
-    let ask = || -> io::Result<String> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(
-            stream,
-            "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
-}
-
-fn free() -> io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
