@@ -129,9 +129,17 @@ impl Drop for Seed {
     }
 }
 
+/// How many worlds: 1,000 unless `AUTOHEAL_SEEDS` says otherwise.
+fn seeds() -> u64 {
+    match std::env::var("AUTOHEAL_SEEDS") {
+        Ok(text) => text.parse().expect("AUTOHEAL_SEEDS is a number"),
+        Err(_) => 1_000,
+    }
+}
+
 #[test]
 fn once_faults_stop_every_seed_serves_again_and_ends_in_order() {
-    for seed in 0..1_000 {
+    for seed in 0..seeds() {
         let name = Seed(seed);
         live(seed, false);
         drop(name);
