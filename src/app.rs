@@ -31,10 +31,7 @@ use crate::{
     act::{Hands, OBSERVATIONS},
     admin::socket::{Bound, Folders, Place},
     config::{self, Diagnostic, Loaded, Settings, watch::Stamps},
-    control::{
-        About, Control, Parts, Reloaded,
-        order::{self, ParkingStatus},
-    },
+    control::{About, Control, Parts, Reloaded, order},
     journal::{self, Journal},
     os::{cgroup::Cgroup, cpus, procfs::Proc},
     proxy::panics::in_request,
@@ -171,7 +168,7 @@ async fn heal(
     first.warnings = sentences(&start.loaded.warnings);
     let threads = plane.ledgers.len();
     let hands = first.hands.clone();
-    let about = about(ground, start.names, first.parking.clone());
+    let about = about(ground, start.names, &first);
     let (occupancy, dealer) = (plane.occupancy, plane.dealer);
     let outlets = Outlets {
         config: plane.config,
@@ -203,7 +200,7 @@ async fn heal(
         files: Files::start(change)?,
         registry: plane.registry,
         ledgers: plane.ledgers,
-        parked: Box::new(move || (occupancy.requests(), occupancy.bytes())),
+        waiting: Box::new(move || [occupancy.parked(), occupancy.queued(), occupancy.bytes()]),
         connections: Box::new(move || dealer.counts()),
         access_log_lost: access::lost(ground.access.as_ref()),
         bell: plane.bell,
@@ -358,11 +355,12 @@ fn announce(ground: &Ground, threads: usize, start: &Start) {
     }
 }
 
-fn about(ground: &Ground, config: Vec<String>, parking: ParkingStatus) -> About {
+fn about(ground: &Ground, config: Vec<String>, first: &Reloaded) -> About {
     About {
         listen: ground.addresses(),
         config,
-        parking,
+        parking: first.parking.clone(),
+        queue: first.queue.clone(),
         started: ground.started,
     }
 }

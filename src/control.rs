@@ -78,6 +78,8 @@ pub struct Reloaded {
     pub changes: String,
     /// The parking limits, requests and bytes.
     pub parking: order::ParkingStatus,
+    /// The queue's limits, and how many places there are.
+    pub queue: order::QueueStatus,
     /// What an operator should know, a sentence each.
     pub warnings: Vec<String>,
     /// Gives it to the data threads.
@@ -105,6 +107,8 @@ pub struct About {
     pub config: Vec<String>,
     /// The parking limits in force, requests and bytes.
     pub parking: order::ParkingStatus,
+    /// The queue's limits in force, and how many places there are.
+    pub queue: order::QueueStatus,
     /// When the process started.
     pub started: MonoTime,
 }
@@ -125,8 +129,8 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// The ledgers of the data threads.
     pub ledgers: Vec<Arc<Ledger>>,
-    /// Requests parked and bytes held, now.
-    pub parked: Box<dyn Fn() -> (u64, u64)>,
+    /// Requests parked, requests queued, and the bytes that they hold, now.
+    pub waiting: Box<dyn Fn() -> [u64; 3]>,
     /// Connections of each data thread, now.
     pub connections: Box<dyn Fn() -> Vec<u64>>,
     /// Lines of the access log that could not be written.

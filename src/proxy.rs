@@ -23,7 +23,7 @@ pub use crate::forward::{
 use crate::{
     admit::{
         gate::{Admission, Permit},
-        lot::{Parked, Verdict},
+        lot::{Asking, Lack, Parked, Verdict},
     },
     explain::code::Code,
     forward::{
@@ -144,37 +144,58 @@ async fn admit(
     plan: &Plan,
     noted: request::Noted,
 ) -> Wait {
-    let (now, thread) = (time::now(), account.thread);
-    let wait_max = view.settings.parking_wait;
-    let probe = || view.settings.parking_probe.as_deref() == Some(plan.uri.path());
+    let (now, thread, settings) = (time::now(), account.thread, &view.settings);
+    let probe = || settings.parking_probe.as_deref() == Some(plan.uri.path());
     if view.unready && probe() {
         return Wait::Refuse(Code::Unready, None);
     }
-    let deadline = now + noted.patience.map_or(wait_max, |p| p.min(wait_max));
+    let until = |longest: Duration| now + noted.patience.map_or(longest, |p| p.min(longest));
+    let parked_deadline = until(settings.parking_wait);
     // Nobody overtakes those who wait.
-    let admission = if thread.lot.is_empty() {
-        view.admit(now, deadline)
+    let admission = if thread.has_queue(view) {
+        view.wait()
     } else {
-        Admission::Park
+        view.admit(now, parked_deadline)
     };
-    match admission {
+    let (lack, deadline) = match admission {
         Admission::Pass(permit) => return Wait::Pass(permit),
         Admission::Refuse { code, retry_at } => return Wait::Refuse(code, retry_at),
-        Admission::Park if noted.came_back => return Wait::Refuse(Code::WaitsForItself, None),
-        Admission::Park if view.settings.mode == Mode::Relay => {
-            return Wait::Refuse(Code::WorkerDown, None);
-        }
-        Admission::Park => {}
+        Admission::Park => (Lack::Worker, parked_deadline),
+        Admission::Queue => (Lack::Place, until(settings.queue_wait)),
+    };
+    if noted.came_back {
+        return Wait::Refuse(Code::WaitsForItself, None);
     }
-    let limits = view.settings.parking;
-    if probe() && thread.lot.occupancy().has_room(limits, noted.bytes) {
+    if settings.mode == Mode::Relay {
+        return Wait::Refuse(Code::WorkerDown, None);
+    }
+    let (limits, occupancy) = (settings.waiting, thread.lot.occupancy());
+    if probe() && occupancy.has_room(limits, lack, noted.bytes) {
         return Wait::Probe;
     }
-    let Some(parked) = thread.lot.park(limits, noted.bytes, deadline) else {
-        return Wait::Refuse(Code::ParkingFull, None);
+    let served_at = thread.served_at(now).filter(|_| lack == Lack::Place);
+    if served_at.is_some_and(|at| at > deadline) {
+        return Wait::Refuse(Code::Overloaded, served_at);
+    }
+    let asking = Asking {
+        lack,
+        bytes: noted.bytes,
+        now,
+        deadline,
+        parked_deadline,
     };
-    account.parked();
+    let Some(parked) = thread.lot.park(limits, asking) else {
+        return match lack {
+            Lack::Worker => Wait::Refuse(Code::ParkingFull, None),
+            Lack::Place => Wait::Refuse(Code::QueueFull, served_at),
+        };
+    };
+    account.waits(lack);
     thread.arm(deadline);
+    if lack == Lack::Place {
+        // One that was given back just before this one was seen to wait.
+        thread.release();
+    }
     wait(parked, client, plan.upload().is_some()).await
 }
 
@@ -226,8 +247,11 @@ impl<'a> Account<'a> {
         prepared
     }
 
-    fn parked(&mut self) {
-        self.thread.ledger.parked();
+    fn waits(&mut self, lack: Lack) {
+        match lack {
+            Lack::Worker => self.thread.ledger.parked(),
+            Lack::Place => self.thread.ledger.queued(),
+        }
         if let Some(note) = &mut self.note {
             note.parked();
         }

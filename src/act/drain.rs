@@ -35,7 +35,7 @@ impl Hands {
                 let oldest = mailboxes.oldest(generation).await;
                 let now = time::now();
                 let young = oldest.is_none_or(|since| now.since(since) < OLD);
-                if now >= until || (young && occupancy.requests() == 0) {
+                if now >= until || (young && occupancy.parked() == 0) {
                     break;
                 }
                 tokio::time::sleep(LOOK.min(until.since(now))).await;

@@ -29,8 +29,8 @@ use self::{notify::Notifier, stage::Stage};
 pub use crate::admit::{mailbox::Request, roster::Endpoint};
 use crate::{
     admit::{
-        lot::Occupancy,
         mailbox::{Mailboxes, Which},
+        occupancy::Occupancy,
         roster::{Member, Roster},
     },
     decide::{
@@ -245,7 +245,7 @@ impl Hands {
 
     /// Looks at what is in flight, once a tick.
     pub fn look(&mut self) {
-        self.stage.look(self.occupancy.requests());
+        self.stage.look(self.occupancy.parked());
     }
 
     /// Passes a signal on to every worker's main process.

@@ -2,16 +2,25 @@
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 
-use super::roster::{Door, Member};
-use crate::{explain::code::Code, time::MonoTime};
+use super::{
+    occupancy::Occupancy,
+    overload::Cap,
+    roster::{Door, Member},
+};
+use crate::{
+    explain::code::Code,
+    time::{self, MonoTime},
+};
 
 /// What a request gets.
 #[derive(Debug)]
 pub enum Admission {
     /// A worker. The permit counts the request until it is dropped.
     Pass(Permit),
-    /// A place to wait.
+    /// A place to wait until a worker is ready.
     Park,
+    /// A place to wait until a worker has fewer requests than it may.
+    Queue,
     /// An answer.
     Refuse {
         /// With this code.
@@ -29,19 +38,31 @@ pub struct Local {
     thread: usize,
     /// How many this thread may have in flight on it while the ramp lasts.
     allowance: Cell<u64>,
+    /// How many all threads may have in flight on it.
+    cap: Cell<Cap>,
+    /// Who waits for a place.
+    occupancy: Arc<Occupancy>,
 }
 
 impl Local {
     /// The worker as data thread number `thread` sees it.
     #[must_use]
-    pub fn new(member: Arc<Member>, thread: usize) -> Self {
+    pub fn new(member: Arc<Member>, thread: usize, occupancy: Arc<Occupancy>) -> Self {
         let threads = member.threads() as u64;
         let allowance = Cell::new(member.ramp.first.div_ceil(threads).max(1));
         Self {
             member,
             thread,
             allowance,
+            cap: Cell::default(),
+            occupancy,
         }
+    }
+
+    /// How many all threads may have in flight on it, from now on. What was let in while there was
+    /// no cap is not counted.
+    pub fn set_cap(&self, cap: Cap) {
+        self.cap.set(cap);
     }
 
     /// The data thread's number.
@@ -50,14 +71,30 @@ impl Local {
         self.thread
     }
 
-    /// The one step: counts a request in if the ramp and the worker let it.
+    /// The one step: counts a request in if the ramp, the cap and the worker let it.
     #[must_use]
     pub fn admit(self: &Rc<Self>, now: MonoTime) -> Option<Permit> {
         let ramp = &self.member.ramp;
         let in_flight = self.member.in_flight_on(self.thread);
         let share = || ramp.most(now).div_ceil(self.member.threads() as u64);
         let ramped = now >= ramp.until || (in_flight < self.allowance.get() && in_flight < share());
-        (ramped && self.member.enter(self.thread)).then(|| Permit(self.clone()))
+        if !ramped {
+            return None;
+        }
+        let capped = match self.cap.get() {
+            Cap::None => false,
+            Cap::Fixed(cap) if self.member.places.take(cap) => true,
+            Cap::Fixed(_) => return None,
+        };
+        if self.member.enter(self.thread) {
+            let local = self.clone();
+            return Some(Permit { local, capped });
+        }
+        if capped {
+            // Its worker is closed: nobody waits for a place at it.
+            self.member.places.give_back();
+        }
+        None
     }
 
     /// An answer came: it makes room for two.
@@ -68,19 +105,28 @@ impl Local {
 
 /// Counts one request on one worker until it is dropped.
 #[derive(Debug)]
-pub struct Permit(Rc<Local>);
+pub struct Permit {
+    local: Rc<Local>,
+    /// It has one of the worker's places.
+    capped: bool,
+}
 
 impl Permit {
     /// The worker that lets the request in.
     #[must_use]
     pub fn local(&self) -> &Rc<Local> {
-        &self.0
+        &self.local
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.member.leave(self.0.thread);
+        let local = &self.local;
+        local.member.leave(local.thread);
+        if self.capped {
+            local.member.places.give_back();
+            local.occupancy.freed(time::now());
+        }
     }
 }
 
@@ -125,7 +171,7 @@ mod tests {
         };
         let at = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Protocol::Http);
         let member = Member::new(Generation(1), at, ramp, 1, Arc::default());
-        Rc::new(Local::new(Arc::new(member), 0))
+        Rc::new(Local::new(Arc::new(member), 0, Arc::new(Occupancy::new(1))))
     }
 
     #[test]
@@ -165,6 +211,36 @@ mod tests {
         let local = local(1);
         let permits: Vec<Permit> = (0..9).map_while(|_| local.admit(at(10))).collect();
         assert_eq!(permits.len(), 9);
+    }
+
+    #[test]
+    fn a_worker_never_has_more_than_its_cap() {
+        let local = local(100);
+        local.set_cap(Cap::Fixed(4));
+        let mut permits: Vec<Permit> = (0..9).map_while(|_| local.admit(at(10))).collect();
+        assert_eq!(permits.len(), 4);
+        permits.pop();
+        assert!(local.admit(at(10)).is_some());
+        local.member.close();
+        assert!(local.admit(at(10)).is_none());
+        drop(permits);
+        assert_eq!(local.member.in_flight(), 0);
+        assert!((0..4).all(|_| local.member.places.take(4)), "all are back");
+    }
+
+    #[test]
+    fn a_cap_that_goes_or_comes_keeps_the_count_right() {
+        let local = local(100);
+        let before = local.admit(at(10)).unwrap();
+        local.set_cap(Cap::Fixed(1));
+        let within = local.admit(at(10)).unwrap();
+        assert!(local.admit(at(10)).is_none());
+        local.set_cap(Cap::None);
+        let after = local.admit(at(10)).unwrap();
+        drop((before, within, after));
+        local.set_cap(Cap::Fixed(1));
+        assert!(local.admit(at(10)).is_some());
+        assert_eq!(local.member.in_flight(), 0);
     }
 
     #[test]

@@ -1,57 +1,55 @@
-//! Where requests wait while no worker is ready: in order, with a deadline, within limits.
+//! Where requests wait while no worker is ready, or while each has as many as it may: in order,
+//! with a deadline, within limits.
 //!
-//! Each data thread has its own lot; the limits hold over all of them. A parked request costs its
-//! head: no body is read. One that leaves gives its place back at once.
+//! Each data thread has its own lot; the limits hold over all of them, and so does the order among
+//! those who wait for a place. A waiting request costs its head: no body is read. One that leaves
+//! gives its place back at once.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
+    collections::{BTreeMap, BTreeSet},
     pin::Pin,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use super::gate::Permit;
+use super::{gate::Permit, occupancy::Occupancy};
 use crate::{explain::code::Code, time::MonoTime};
 
 /// How much may wait, over all data threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests.
-    pub requests: u64,
-    /// Bytes of their heads.
+    /// Requests for lack of a worker.
+    pub parked: u64,
+    /// Requests for lack of a place at one.
+    pub queued: u64,
+    /// Bytes of the heads of all of them.
     pub bytes: u64,
 }
 
-/// How much waits now, over all data threads.
-#[derive(Debug, Default)]
-pub struct Occupancy {
-    requests: AtomicU64,
-    bytes: AtomicU64,
+/// For lack of what a request waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// No worker is ready: the request is parked.
+    Worker,
+    /// Each worker has as many requests as it may: the request is queued.
+    Place,
 }
 
-impl Occupancy {
-    /// Requests waiting now.
-    #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.requests.load(Relaxed)
-    }
-
-    /// Bytes of their heads.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Relaxed)
-    }
-
-    /// Whether one more of this size would fit.
-    #[must_use]
-    pub fn has_room(&self, limits: Limits, bytes: u64) -> bool {
-        self.requests() < limits.requests && self.bytes().saturating_add(bytes) <= limits.bytes
-    }
+/// A request that would wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking {
+    /// For lack of this.
+    pub lack: Lack,
+    /// The size of its head.
+    pub bytes: u64,
+    /// Since now.
+    pub now: MonoTime,
+    /// Until then.
+    pub deadline: MonoTime,
+    /// Until then if there is no worker at all.
+    pub parked_deadline: MonoTime,
 }
 
 /// What ends a wait.
@@ -70,110 +68,181 @@ pub enum Verdict {
 
 /// One data thread's lot.
 #[derive(Debug)]
-pub struct Lot {
+pub struct Lot(Rc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    thread: usize,
     occupancy: Arc<Occupancy>,
-    waiting: RefCell<VecDeque<Rc<Ticket>>>,
-    live: Rc<Cell<usize>>,
+    /// By the order in which they came.
+    waiting: RefCell<BTreeMap<u64, Rc<Ticket>>>,
+    /// The same by their deadlines.
+    due: RefCell<BTreeSet<(MonoTime, u64)>>,
+    /// The number of the next that comes.
+    next: Cell<u64>,
 }
 
 #[derive(Debug)]
 struct Ticket {
-    deadline: MonoTime,
-    gone: Cell<bool>,
+    asking: Asking,
+    deadline: Cell<MonoTime>,
     verdict: RefCell<Option<Verdict>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Lot {
-    /// An empty lot that shares its limits with those of the other threads.
+    /// The empty lot of this thread, which shares its limits with those of the other threads.
     #[must_use]
-    pub fn new(occupancy: Arc<Occupancy>) -> Self {
-        Self {
+    pub fn new(thread: usize, occupancy: Arc<Occupancy>) -> Self {
+        Self(Rc::new(Inner {
+            thread,
             occupancy,
             waiting: RefCell::default(),
-            live: Rc::default(),
-        }
+            due: RefCell::default(),
+            next: Cell::default(),
+        }))
     }
 
     /// How much waits on all threads.
     #[must_use]
-    pub fn occupancy(&self) -> &Occupancy {
-        &self.occupancy
+    pub fn occupancy(&self) -> &Arc<Occupancy> {
+        &self.0.occupancy
     }
 
     /// Whether nothing waits on this thread.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.live.get() == 0
+        self.0.waiting.borrow().is_empty()
     }
 
-    /// Parks a request with a head of so many bytes until `deadline` at most. `None`: no room.
+    /// Lets a request wait. `None`: there is no room.
     #[must_use]
-    pub fn park(&self, limits: Limits, bytes: u64, deadline: MonoTime) -> Option<Parked> {
-        let shared = &*self.occupancy;
-        let full = shared.requests.fetch_add(1, Relaxed) >= limits.requests;
-        let heavy = shared.bytes.fetch_add(bytes, Relaxed).saturating_add(bytes) > limits.bytes;
-        self.live.set(self.live.get() + 1);
+    pub fn park(&self, limits: Limits, asking: Asking) -> Option<Parked> {
+        let inner = &self.0;
         let ticket = Rc::new(Ticket {
-            deadline,
-            gone: Cell::new(false),
+            asking,
+            deadline: Cell::new(asking.deadline),
             verdict: RefCell::default(),
             waker: RefCell::default(),
         });
+        let number = inner.next.get();
+        inner.next.set(number + 1);
+        let fits = inner.occupancy.enter(limits, asking);
         let parked = Parked {
+            inner: inner.clone(),
+            number,
             ticket: ticket.clone(),
-            bytes,
-            occupancy: self.occupancy.clone(),
-            live: self.live.clone(),
         };
-        if full || heavy {
+        if !fits {
             // Dropping it gives the place back.
             return None;
         }
-        let mut waiting = self.waiting.borrow_mut();
-        if waiting.len() > 64 + 2 * self.live.get() {
-            waiting.retain(|ticket| !ticket.gone.get());
+        inner.due.borrow_mut().insert((asking.deadline, number));
+        inner.waiting.borrow_mut().insert(number, ticket);
+        if inner.is_first(number) {
+            inner.show();
         }
-        waiting.push_back(ticket);
         Some(parked)
     }
 
-    /// Lets the first in, and the next, for as long as `admit` gives permits.
-    pub fn release(&self, mut admit: impl FnMut() -> Option<Permit>) {
-        loop {
-            let Some(first) = self.first() else { return };
-            let Some(permit) = admit() else { return };
-            self.waiting.borrow_mut().pop_front();
+    /// Lets the first in, and the next, for as long as `admit` gives permits. If places are
+    /// `shared` with the other threads, whoever has waited longer there comes first.
+    pub fn release(&self, shared: bool, mut admit: impl FnMut() -> Option<Permit>) {
+        let (inner, turns) = (&self.0, self.0.occupancy.turns());
+        let mut released = false;
+        while let Some((number, first)) = inner.first() {
+            if shared && turns.is_before(inner.thread, first.asking.now) {
+                break;
+            }
+            let Some(permit) = admit() else {
+                // Whoever gives the next place back calls who is first then.
+                return;
+            };
+            inner.remove(number);
+            inner.show();
+            released = true;
             first.end(Verdict::Pass(permit));
         }
+        if released {
+            turns.call_others(inner.thread);
+        }
     }
 
-    /// Sends away those for whom `refuse` gives a code and a time to come back.
-    pub fn refuse(&self, refuse: impl Fn(MonoTime) -> Option<(Code, Option<MonoTime>)>) {
-        self.waiting.borrow_mut().retain(|ticket| {
-            if ticket.gone.get() {
-                return false;
-            }
-            let Some((code, retry_at)) = refuse(ticket.deadline) else {
-                return true;
+    /// Sends away those whose deadline is at this time or before.
+    pub fn refuse(&self, until: MonoTime, code: Code, retry_at: Option<MonoTime>) {
+        let inner = &self.0;
+        loop {
+            let due = inner.due.borrow().first().copied();
+            let Some((_, number)) = due.filter(|(deadline, _)| *deadline <= until) else {
+                return;
             };
-            ticket.end(Verdict::Refuse { code, retry_at });
-            false
-        });
+            if let Some(ticket) = inner.take_out(number) {
+                ticket.end(Verdict::Refuse { code, retry_at });
+            }
+        }
     }
 
-    /// The earliest deadline of those who wait. They wait equally long, so it is the first's.
+    /// There is no worker any more: whoever waits for a place waits as long as for a worker.
+    pub fn extend(&self) {
+        let mut due = self.0.due.borrow_mut();
+        for (number, ticket) in &*self.0.waiting.borrow() {
+            let new = ticket.asking.parked_deadline;
+            let old = ticket.deadline.replace(new);
+            if old != new {
+                due.remove(&(old, *number));
+                due.insert((new, *number));
+            }
+        }
+    }
+
+    /// The earliest deadline of those who wait.
     #[must_use]
     pub fn next_deadline(&self) -> Option<MonoTime> {
-        self.first().map(|ticket| ticket.deadline)
+        self.0.due.borrow().first().map(|(deadline, _)| *deadline)
     }
 
-    fn first(&self) -> Option<Rc<Ticket>> {
-        let mut waiting = self.waiting.borrow_mut();
-        while waiting.front().is_some_and(|ticket| ticket.gone.get()) {
-            waiting.pop_front();
+    /// Waits until a place may be free for the first on this thread.
+    pub async fn called(&self) {
+        self.0.occupancy.turns().called(self.0.thread).await;
+    }
+}
+
+impl Inner {
+    fn first(&self) -> Option<(u64, Rc<Ticket>)> {
+        let waiting = self.waiting.borrow();
+        let (number, ticket) = waiting.first_key_value()?;
+        Some((*number, ticket.clone()))
+    }
+
+    fn is_first(&self, number: u64) -> bool {
+        let waiting = self.waiting.borrow();
+        waiting.keys().next() == Some(&number)
+    }
+
+    /// Shows the other threads since when the first waits.
+    fn show(&self) {
+        let first = self.first().map(|(_, ticket)| ticket.asking.now);
+        self.occupancy.turns().show(self.thread, first);
+    }
+
+    fn remove(&self, number: u64) -> Option<Rc<Ticket>> {
+        let ticket = self.waiting.borrow_mut().remove(&number)?;
+        self.due
+            .borrow_mut()
+            .remove(&(ticket.deadline.get(), number));
+        Some(ticket)
+    }
+
+    /// Takes one out that waits in vain. If it was the first, a place that was for it is for the
+    /// next, wherever that waits.
+    fn take_out(&self, number: u64) -> Option<Rc<Ticket>> {
+        let was_first = self.is_first(number);
+        let ticket = self.remove(number);
+        if was_first {
+            self.show();
+            self.occupancy.turns().call();
         }
-        waiting.front().cloned()
+        ticket
     }
 }
 
@@ -189,10 +258,9 @@ impl Ticket {
 /// A request that waits. Dropping it gives its place back.
 #[derive(Debug)]
 pub struct Parked {
+    inner: Rc<Inner>,
+    number: u64,
     ticket: Rc<Ticket>,
-    bytes: u64,
-    occupancy: Arc<Occupancy>,
-    live: Rc<Cell<usize>>,
 }
 
 impl Future for Parked {
@@ -209,128 +277,13 @@ impl Future for Parked {
 
 impl Drop for Parked {
     fn drop(&mut self) {
-        self.ticket.gone.set(true);
-        self.live.set(self.live.get() - 1);
-        self.occupancy.requests.fetch_sub(1, Relaxed);
-        self.occupancy.bytes.fetch_sub(self.bytes, Relaxed);
+        self.inner.take_out(self.number);
+        let Asking { lack, bytes, .. } = self.ticket.asking;
+        self.inner.occupancy.leave(lack, bytes);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::{
-        admit::{
-            gate::Local,
-            roster::{Endpoint, Member, Ramp},
-        },
-        words::{Generation, Protocol},
-    };
-
-    const LIMITS: Limits = Limits {
-        requests: 3,
-        bytes: 100,
-    };
-
-    fn at(seconds: u64) -> MonoTime {
-        MonoTime::ZERO + Duration::from_secs(seconds)
-    }
-
-    fn local() -> Rc<Local> {
-        let ramp = Ramp {
-            first: 1,
-            since: at(0),
-            until: at(0),
-        };
-        let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());
-        let member = Member::new(
-            Generation(1),
-            (endpoint, Protocol::Http),
-            ramp,
-            1,
-            Arc::default(),
-        );
-        Rc::new(Local::new(Arc::new(member), 0))
-    }
-
-    fn poll(parked: &mut Parked) -> Poll<Verdict> {
-        Pin::new(parked).poll(&mut Context::from_waker(Waker::noop()))
-    }
-
-    #[test]
-    fn the_lot_takes_no_more_than_its_limits_and_gives_places_back() {
-        let lot = Lot::new(Arc::default());
-        let held: Vec<Parked> = (0..3)
-            .map(|_| lot.park(LIMITS, 10, at(60)).unwrap())
-            .collect();
-        assert!(lot.park(LIMITS, 10, at(60)).is_none(), "a fourth");
-        assert_eq!(
-            (lot.occupancy().requests(), lot.occupancy().bytes()),
-            (3, 30)
-        );
-        drop(held);
-        assert!(lot.park(LIMITS, 101, at(60)).is_none(), "too heavy");
-        assert!(lot.park(LIMITS, 100, at(60)).is_some());
-        assert_eq!(
-            (lot.occupancy().requests(), lot.occupancy().bytes()),
-            (0, 0)
-        );
-        assert!(lot.is_empty());
-    }
-
-    #[test]
-    fn the_limits_hold_over_all_threads() {
-        let occupancy = Arc::new(Occupancy::default());
-        let (one, two) = (Lot::new(occupancy.clone()), Lot::new(occupancy));
-        let _a = one.park(LIMITS, 1, at(60)).unwrap();
-        let _b = two.park(LIMITS, 1, at(60)).unwrap();
-        let _c = two.park(LIMITS, 1, at(60)).unwrap();
-        assert!(one.park(LIMITS, 1, at(60)).is_none());
-    }
-
-    #[test]
-    fn they_leave_in_the_order_in_which_they_came() {
-        let lot = Lot::new(Arc::default());
-        let mut first = lot.park(LIMITS, 1, at(60)).unwrap();
-        let gone = lot.park(LIMITS, 1, at(60)).unwrap();
-        let mut third = lot.park(LIMITS, 1, at(60)).unwrap();
-        drop(gone);
-        let (local, mut left) = (local(), 1);
-        lot.release(|| {
-            (left > 0)
-                .then(|| local.admit(at(1)))
-                .flatten()
-                .inspect(|_| left -= 1)
-        });
-        assert!(matches!(poll(&mut first), Poll::Ready(Verdict::Pass(_))));
-        assert!(poll(&mut third).is_pending());
-        lot.release(|| local.admit(at(1)));
-        assert!(matches!(poll(&mut third), Poll::Ready(Verdict::Pass(_))));
-    }
-
-    #[test]
-    fn a_permit_given_to_one_who_left_is_given_back() {
-        let (lot, local) = (Lot::new(Arc::default()), local());
-        let parked = lot.park(LIMITS, 1, at(60)).unwrap();
-        lot.release(|| local.admit(at(1)));
-        assert_eq!(local.member.in_flight(), 1);
-        drop(parked);
-        assert_eq!(local.member.in_flight(), 0);
-    }
-
-    #[test]
-    fn those_past_their_deadline_are_sent_away() {
-        let lot = Lot::new(Arc::default());
-        let mut early = lot.park(LIMITS, 1, at(60)).unwrap();
-        let mut late = lot.park(LIMITS, 1, at(61)).unwrap();
-        assert_eq!(lot.next_deadline(), Some(at(60)));
-        lot.refuse(|deadline| (deadline <= at(60)).then_some((Code::ParkedTooLong, None)));
-        assert!(matches!(
-            poll(&mut early),
-            Poll::Ready(Verdict::Refuse { .. })
-        ));
-        assert!(poll(&mut late).is_pending());
-    }
-}
+mod stress;
+#[cfg(test)]
+mod tests;

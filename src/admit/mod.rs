@@ -5,4 +5,8 @@
 pub mod gate;
 pub mod lot;
 pub mod mailbox;
+pub mod occupancy;
+pub mod overload;
+pub mod pace;
 pub mod roster;
+pub mod turns;

@@ -16,6 +16,7 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::overload::Places;
 use crate::{
     explain::code::Code,
     time::MonoTime,
@@ -83,6 +84,8 @@ pub struct Member {
     pub protocol: Protocol,
     /// How its share grows.
     pub ramp: Ramp,
+    /// Which of its places are taken, if they are counted.
+    pub places: Places,
     shards: Box<[Shard]>,
     bell: Arc<Notify>,
 }
@@ -114,6 +117,7 @@ impl Member {
             endpoint,
             protocol,
             ramp,
+            places: Places::default(),
             shards,
             bell,
         }

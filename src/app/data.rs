@@ -17,11 +17,7 @@ use crate::{
         deal::Dealer,
         listener::{Arrival, Dealt, Listening, Tables, accept, take_dealt},
     },
-    admit::{
-        lot::{Lot, Occupancy},
-        mailbox::Letter,
-        roster::Roster,
-    },
+    admit::{lot::Lot, mailbox::Letter, occupancy::Occupancy, roster::Roster},
     observe::{access::Sink, ledger::Ledger, tally::Registry},
     proxy::{
         self, Thread,
@@ -88,9 +84,10 @@ async fn serve(parts: Parts) {
         letters,
         registry,
         habits: Rc::default(),
+        occupancy: parts.occupancy.clone(),
     };
     let view = inputs.first_view(index);
-    let lot = Lot::new(parts.occupancy);
+    let lot = Lot::new(index, parts.occupancy);
     let mut thread = Thread::new(index, parts.ledger, lot, parts.bell, view);
     thread.access = parts.access;
     let thread = Rc::new(thread);

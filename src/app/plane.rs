@@ -11,8 +11,8 @@ use crate::{
         listener::{Listening, Tables},
     },
     admit::{
-        lot::Occupancy,
         mailbox::Mailboxes,
+        occupancy::Occupancy,
         roster::{Door, Roster},
     },
     observe::{access::Sink, ledger::Ledger, tally::Registry},
@@ -57,7 +57,7 @@ impl Plane {
             clients,
             mailboxes,
             dealer,
-            occupancy: Arc::default(),
+            occupancy: Arc::new(Occupancy::new(threads)),
             registry: Arc::default(),
             ledgers: (0..threads).map(|_| Arc::default()).collect(),
             bell: Arc::default(),

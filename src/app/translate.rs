@@ -12,9 +12,13 @@ use tokio::sync::watch;
 use super::data::ClientRules;
 use crate::{
     accept::connection::{Deadlines, Limits},
-    act, admit,
+    act,
+    admit::{self, overload::Cap},
     config::{self, Settings},
-    control::{Health, Reloaded, order::ParkingStatus},
+    control::{
+        Health, Reloaded,
+        order::{ParkingStatus, QueueStatus},
+    },
     decide::trigger::Trigger,
     forward::thread,
     observe::{
@@ -25,7 +29,7 @@ use crate::{
     sense::probe::Question,
     telemetry::log,
     units::StatusSet,
-    words::Protocol,
+    words::{Mode, Protocol},
     worker::{lines::Patterns, output::Passing, pass::Pass, ready::Test, spec::StopTo},
 };
 
@@ -69,6 +73,14 @@ pub(super) fn all(
         recycle: None,
         changes: String::new(),
         parking: parking(settings),
+        queue: QueueStatus {
+            requests_max: u64::from(settings.queue.requests),
+            places: match cap(settings) {
+                Cap::None => None,
+                Cap::Fixed(places) => Some(places),
+            },
+            ..QueueStatus::default()
+        },
         warnings: Vec::new(),
         publish: Box::new(|| ()),
     };
@@ -113,11 +125,14 @@ fn forwarding(settings: &Settings) -> thread::Settings {
         tunnel_idle: settings.timeouts.tunnel,
         tunnel_drain: settings.recycle.tunnel_timeout,
         idle_connections: worker.connections.unwrap_or(IDLE_CONNECTIONS) as usize,
-        parking: admit::lot::Limits {
-            requests: u64::from(parking.requests),
+        cap: cap(settings),
+        waiting: admit::lot::Limits {
+            parked: u64::from(parking.requests),
+            queued: u64::from(settings.queue.requests),
             bytes: parking.bytes.0,
         },
         parking_wait: parking.wait,
+        queue_wait: settings.queue.wait,
         parking_probe: parking.probe.clone(),
         target_max: usize::try_from(settings.limits.target.0).unwrap_or(usize::MAX),
         head_max: usize::try_from(settings.limits.head.0).unwrap_or(usize::MAX),
@@ -125,6 +140,14 @@ fn forwarding(settings: &Settings) -> thread::Settings {
         forwarded: settings.forwarded,
         trusted: Box::new(move |ip| trust.contains(ip)),
         via: [via("1.1"), via("2.0")],
+    }
+}
+
+/// Nothing waits in a bare proxy, so there is no cap either.
+fn cap(settings: &Settings) -> Cap {
+    match settings.worker.concurrency {
+        Some(most) if settings.policy.mode != Mode::Relay => Cap::Fixed(u64::from(most)),
+        _ => Cap::None,
     }
 }
 

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     control::order::{
-        CertificateStatus, DependencyStatus, LedgerStatus, RuleStatus, Status, WorkerStatus,
+        CertificateStatus, DependencyStatus, LedgerStatus, QueueStatus, RuleStatus, Status,
+        WorkerStatus,
     },
     units::{ByteSize, format_duration},
     words::one_line,
@@ -100,6 +101,9 @@ fn page(status: &Status) -> String {
         parked += &format!("; held by an operator for {} more", age(remaining));
     }
     row("parked", &parked);
+    if let Some(line) = queue_line(&status.queue) {
+        row("queued", &line);
+    }
     row("requests", &ledger_line(&status.ledger));
     for count in &status.ledger.by_code {
         let line = format!("{} x {} {}", count.count, count.code, count.name);
@@ -183,9 +187,13 @@ fn ledger_line(ledger: &LedgerStatus) -> String {
         (0, _) => String::new(),
         (tunnels, moved) => format!("; {tunnels} became WebSockets, {moved} of them were moved"),
     };
+    let queued = match ledger.queued {
+        0 => String::new(),
+        queued => format!("{queued} queued, "),
+    };
     format!(
         "{} accepted: {} completed, {} refused, {} left by clients, {} failed, {} in flight; {} \
-         were parked, {} replayed{tunnels}",
+         were parked, {}{} replayed{tunnels}",
         ledger.accepted,
         ledger.completed,
         ledger.refused,
@@ -193,8 +201,18 @@ fn ledger_line(ledger: &LedgerStatus) -> String {
         ledger.failed,
         ledger.in_flight,
         ledger.parked,
+        queued,
         ledger.replayed
     )
+}
+
+/// `None`: requests never wait for a place.
+fn queue_line(queue: &QueueStatus) -> Option<String> {
+    let places = queue.places?;
+    Some(format!(
+        "{} of {} requests; each worker has {places} at once",
+        queue.requests, queue.requests_max
+    ))
 }
 
 /// A time span as coarse as its length allows.
@@ -223,6 +241,15 @@ mod tests {
         }
     }
 
+    fn certificate() -> CertificateStatus {
+        CertificateStatus {
+            certificate: "/etc/site.pem".to_owned(),
+            names: vec!["a.test".to_owned(), "*.a.test".to_owned()],
+            remaining_s: 83 * 24 * 3600 + 5,
+            ..CertificateStatus::default()
+        }
+    }
+
     fn busy() -> Status {
         Status {
             version: "0.1.0".to_owned(),
@@ -233,12 +260,7 @@ mod tests {
             state: "serving".to_owned(),
             listen: vec!["0.0.0.0:8080".to_owned()],
             config: vec!["/etc/autoheal.toml".to_owned()],
-            certificates: vec![CertificateStatus {
-                certificate: "/etc/site.pem".to_owned(),
-                names: vec!["a.test".to_owned(), "*.a.test".to_owned()],
-                remaining_s: 83 * 24 * 3600 + 5,
-                ..CertificateStatus::default()
-            }],
+            certificates: vec![certificate()],
             workers: vec![WorkerStatus {
                 generation: 3,
                 state: "ready".to_owned(),
@@ -271,7 +293,13 @@ mod tests {
                 bytes_max: 64 << 20,
                 hold_remaining_ms: Some(15_000),
             },
+            queue: QueueStatus {
+                requests: 3,
+                requests_max: 1000,
+                places: Some(4),
+            },
             ledger: LedgerStatus {
+                queued: 5,
                 accepted: 100,
                 completed: 90,
                 failed: 6,
@@ -312,8 +340,9 @@ held: cooldown; fired 1 times
 depends   \"db\" at db:5432 down for 12s: nobody listens
 budget    1 of 3 recycles in 10min, 4 of 24 today
 parked    12 of 10000 requests, 4 KiB of 64 MiB; held by an operator for 15s more
+queued    3 of 1000 requests; each worker has 4 at once
 requests  100 accepted: 90 completed, 0 refused, 0 left by clients, 6 failed, 4 in flight; 0 were \
-parked, 0 replayed
+parked, 5 queued, 0 replayed
           6 x 502101 WorkerRefusedConnection
 threads   31 + 31 connections
 "

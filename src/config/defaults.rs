@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use super::access_log::AccessLog;
 use super::model::{
     Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking,
-    Port, Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
+    Port, Queue, Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
 };
 use crate::{
     decide::{
@@ -53,19 +53,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
         trust: Networks::private(),
         forwarded: false,
         watch: true,
-        worker: Worker {
-            command: Vec::new(),
-            port: Port::Auto,
-            env: BTreeMap::new(),
-            dir,
-            user: None,
-            stop_signal: 15,
-            stop_to: StopTo::Group,
-            output: Output::Auto,
-            protocol: Protocol::Http,
-            keep_alive: secs(3),
-            connections: None,
-        },
+        worker: worker(dir),
         recycle: Recycle {
             strategy: StrategyChoice::Auto,
             ready: Ready::Http {
@@ -97,6 +85,10 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
             wait: secs(60),
             probe: None,
         },
+        queue: Queue {
+            requests: 1000,
+            wait: secs(10),
+        },
         journal: Journal {
             segment: ByteSize::mib(16),
             segments: 8,
@@ -107,6 +99,23 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
         },
         access_log: AccessLog::default(),
         policy: policy(),
+    }
+}
+
+fn worker(dir: PathBuf) -> Worker {
+    Worker {
+        command: Vec::new(),
+        port: Port::Auto,
+        env: BTreeMap::new(),
+        dir,
+        user: None,
+        stop_signal: 15,
+        stop_to: StopTo::Group,
+        output: Output::Auto,
+        protocol: Protocol::Http,
+        keep_alive: secs(3),
+        connections: None,
+        concurrency: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 25] = [
+pub(super) const KEYS: [(&str, &[&str]); 26] = [
     (
         "",
         &[
@@ -21,6 +21,7 @@ pub(super) const KEYS: [(&str, &[&str]); 25] = [
             "limits",
             "health",
             "parking",
+            "queue",
             "shutdown",
             "budget",
             "journal",
@@ -50,6 +51,7 @@ pub(super) const KEYS: [(&str, &[&str]); 25] = [
             "protocol",
             "keep_alive",
             "connections",
+            "concurrency",
         ],
     ),
     (
@@ -80,6 +82,7 @@ pub(super) const KEYS: [(&str, &[&str]); 25] = [
     ("limits", &["target", "head", "fields", "connections"]),
     ("health", &["path", "interval", "timeout", "failures"]),
     ("parking", &["requests", "bytes", "wait", "probe"]),
+    ("queue", &["requests", "wait"]),
     ("shutdown", &["delay", "timeout"]),
     ("budget", &["recycles", "window", "per_day"]),
     ("journal", &["segment", "segments"]),

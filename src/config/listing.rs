@@ -302,6 +302,7 @@ mod tests {
                 "tls",
                 "worker.user",
                 "worker.connections",
+                "worker.concurrency",
                 "parking.probe",
                 "access_log.path"
             ]

@@ -40,6 +40,8 @@ pub struct Settings {
     pub health: Option<Health>,
     /// Where requests wait while no worker is ready.
     pub parking: Parking,
+    /// Where requests wait while each worker has as many as it may.
+    pub queue: Queue,
     /// How much of the past is kept.
     pub journal: Journal,
     /// What is written to standard error.
@@ -156,6 +158,8 @@ pub struct Worker {
     pub keep_alive: Duration,
     /// The most idle connections to it that are kept; `None`: 256.
     pub connections: Option<u32>,
+    /// The most requests that it has at once; `None`: as many as come.
+    pub concurrency: Option<u32>,
 }
 
 /// Where the worker listens.
@@ -316,6 +320,15 @@ pub struct Parking {
     pub wait: Duration,
     /// The path of a load balancer's probe that is answered 200 while there is room to park.
     pub probe: Option<String>,
+}
+
+/// Where requests wait while each worker has as many as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The most requests at once. What they may hold together is the parking's.
+    pub requests: u32,
+    /// How long each may wait.
+    pub wait: Duration,
 }
 
 /// How much of the past is kept.

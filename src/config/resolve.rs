@@ -33,7 +33,7 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
     recycle(&top, &mut settings, report);
     clients(&top, &mut settings, report);
     health(&top, &mut settings, report);
-    parking(&top, &mut settings, report);
+    waiting(&top, &mut settings, report);
     guards(&top, &mut settings, report);
     records(&top, &mut settings, report);
     dependencies::read(&top, &mut settings, report);
@@ -306,7 +306,18 @@ fn health(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
     settings.health = Some(health);
 }
 
-fn parking(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
+/// Where requests wait.
+fn waiting(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
+    if let Some(fields) = top.section("queue", report) {
+        let to = &mut settings.queue;
+        fields.read(report, "requests", &mut to.requests, count(0..=1_000_000));
+        fields.read(
+            report,
+            "wait",
+            &mut to.wait,
+            duration(Duration::ZERO..=HOUR),
+        );
+    }
     let Some(fields) = top.section("parking", report) else {
         return;
     };

@@ -54,6 +54,8 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
     fields.read(report, "keep_alive", &mut to.keep_alive, keep_alive);
     let connections = fields.find(report, "connections", count(1..=100_000));
     to.connections = connections;
+    let concurrency = fields.find(report, "concurrency", count(1..=100_000));
+    to.concurrency = concurrency;
     let restart = [
         ("always", RestartWhen::Always),
         ("on-failure", RestartWhen::OnFailure),

@@ -172,7 +172,7 @@ impl Control {
         let now = time::now();
         let engine = self.engine.snapshot(now);
         let about = &self.parts.about;
-        let (requests, bytes) = (self.parts.parked)();
+        let [requests, queued, bytes] = (self.parts.waiting)();
         let ledger = self.ledger();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -209,6 +209,10 @@ impl Control {
                 bytes,
                 hold_remaining_ms: engine.hold_until.map(|until| ms(until.since(now))),
                 ..about.parking.clone()
+            },
+            queue: order::QueueStatus {
+                requests: queued,
+                ..about.queue.clone()
             },
             threads: self.threads(),
             access_log_lost: (self.parts.access_log_lost)(),
@@ -288,6 +292,7 @@ impl Control {
             failed: sums.failed,
             in_flight: sums.in_flight(),
             parked: sums.parked,
+            queued: sums.queued,
             replayed: sums.replayed,
             tunnels: sums.tunnels,
             tunnels_moved: sums.tunnels_moved,

@@ -152,8 +152,11 @@ pub struct Status {
     pub dependencies: Vec<DependencyStatus>,
     /// What recycles rules may still cause.
     pub budget: BudgetStatus,
-    /// Requests that wait.
+    /// Requests that wait for a worker.
     pub parking: ParkingStatus,
+    /// Requests that wait for a place at a worker.
+    #[serde(default)]
+    pub queue: QueueStatus,
     /// What became of all requests.
     pub ledger: LedgerStatus,
     /// What each data thread holds.
@@ -261,6 +264,17 @@ pub struct ParkingStatus {
     pub hold_remaining_ms: Option<u64>,
 }
 
+/// The requests that wait for a place at a worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// So many wait now.
+    pub requests: u64,
+    /// So many may.
+    pub requests_max: u64,
+    /// So many places each worker has; `None`: as many as come.
+    pub places: Option<u64>,
+}
+
 /// What became of all requests since the start. The first is the sum of the next five.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LedgerStatus {
@@ -278,6 +292,9 @@ pub struct LedgerStatus {
     pub in_flight: u64,
     /// Of all: had to wait for a worker.
     pub parked: u64,
+    /// Of all: had to wait for a place at a worker.
+    #[serde(default)]
+    pub queued: u64,
     /// Of all: were sent a second time.
     pub replayed: u64,
     /// Of all: became tunnels (WebSockets).

@@ -123,6 +123,7 @@ impl Control {
         self.quiet = QuietTimes::new(&new.policy);
         self.parts.files.watch(watched_files(&new.policy));
         self.parts.about.parking = new.parking;
+        self.parts.about.queue = new.queue;
         for one in self.parts.hands.seen() {
             self.parts
                 .sampler

@@ -124,12 +124,19 @@ codes! {
     ShuttingDown = 503_106, destination_unavailable;
     /// This machine has no local port or descriptor left for a connection to the worker.
     LocalExhaustion = 503_107, proxy_internal_error;
-    /// The request comes from the worker's own tree, and no worker is ready.
+    /// The request has come through autoheal before, from the worker most likely, and no worker is
+    /// ready, or each has as many requests as it may.
     WaitsForItself = 503_108, destination_unavailable;
     /// No place is left for one more client connection.
     TooManyConnections = 503_109, connection_limit_reached;
     /// A load balancer's probe was told to send requests elsewhere: a rule with `unready` fired.
     Unready = 503_110, destination_unavailable;
+    /// As many requests as may wait for a place at the worker.
+    QueueFull = 503_111, connection_limit_reached;
+    /// The request waited for a place at the worker, and none became free in time.
+    QueuedTooLong = 503_112, connection_limit_reached;
+    /// By the rate at which the worker answers, the request would not have been served in time.
+    Overloaded = 503_113, connection_limit_reached;
     /// The worker's command could not be run. Names an incident, is never sent.
     StartCommandFailed = 503_201, destination_unavailable;
     /// The worker's fixed port is held by another process. Names an incident, is never sent.

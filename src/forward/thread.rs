@@ -17,6 +17,7 @@ use crate::{
     admit::{
         gate::{Admission, Permit, at_the_door},
         lot::{self, Lot},
+        overload::Cap,
         roster::Door,
     },
     explain::code::Code,
@@ -47,10 +48,14 @@ pub struct Settings {
     pub tunnel_drain: Duration,
     /// Most idle connections to the worker, over all data threads.
     pub idle_connections: usize,
+    /// How many requests a worker may have at once.
+    pub cap: Cap,
     /// How much may wait.
-    pub parking: lot::Limits,
-    /// How long a request may wait.
+    pub waiting: lot::Limits,
+    /// How long a request may wait for a worker.
     pub parking_wait: Duration,
+    /// How long a request may wait for a place at a worker.
+    pub queue_wait: Duration,
     /// Answered by us while parked with room.
     pub parking_probe: Option<String>,
     /// The longest request target, in bytes.
@@ -115,7 +120,22 @@ impl View {
                 return at_the_door(self.door, now, deadline);
             }
         }
-        Admission::Park
+        self.wait()
+    }
+
+    /// Where a request waits that nobody may let in now.
+    #[must_use]
+    pub fn wait(&self) -> Admission {
+        if self.settings.cap.is_set() && self.serves() {
+            Admission::Queue
+        } else {
+            Admission::Park
+        }
+    }
+
+    /// Whether there is a worker that serves.
+    fn serves(&self) -> bool {
+        !self.hold && !self.seats.is_empty()
     }
 
     /// A permit of the first worker that lets one more in.
@@ -203,7 +223,16 @@ impl Thread {
         if new.closing && !old.closing {
             self.closing.notify_waiters();
         }
+        if !new.serves() {
+            self.lot.extend();
+        }
         self.release();
+    }
+
+    /// Whether somebody waits whom a new request may not overtake.
+    #[must_use]
+    pub fn has_queue(&self, view: &View) -> bool {
+        !self.lot.is_empty() || view.settings.cap.is_set() && !self.lot.occupancy().is_empty()
     }
 
     /// Waits for the next snapshot.
@@ -229,31 +258,38 @@ impl Thread {
         }
         let view = self.view();
         let now = crate::time::now();
-        self.lot.release(|| view.pass(now));
+        let shared = view.settings.cap.is_set();
+        self.lot.release(shared, || view.pass(now));
     }
 
     /// Sends away those who wait in vain.
     pub fn expire(&self, now: MonoTime) {
         let view = self.view();
-        self.lot.refuse(|deadline| {
-            if deadline <= now {
-                let retry_at = match view.door {
-                    Door::Park { next_start, .. } => Some(next_start),
-                    Door::Refuse { retry_at, .. } => retry_at,
-                };
-                return Some((Code::ParkedTooLong, retry_at));
+        let retry_at = match view.door {
+            Door::Park { next_start, .. } => Some(next_start),
+            Door::Refuse { retry_at, .. } => retry_at,
+        };
+        let (code, retry_at) = match view.wait() {
+            Admission::Queue => (Code::QueuedTooLong, self.served_at(now)),
+            _ => (Code::ParkedTooLong, retry_at),
+        };
+        self.lot.refuse(now, code, retry_at);
+        if view.serves() || view.hold {
+            return;
+        }
+        match view.door {
+            Door::Refuse { code, retry_at } => self.lot.refuse(MonoTime::NEVER, code, retry_at),
+            Door::Park { next_start, .. } => {
+                let late = next_start - Duration::from_nanos(1);
+                self.lot.refuse(late, Code::WorkerDown, Some(next_start));
             }
-            if view.hold || !view.seats.is_empty() {
-                return None;
-            }
-            match view.door {
-                Door::Refuse { code, retry_at } => Some((code, retry_at)),
-                Door::Park { next_start, .. } if next_start > deadline => {
-                    Some((Code::WorkerDown, Some(next_start)))
-                }
-                Door::Park { .. } => None,
-            }
-        });
+        }
+    }
+
+    /// When one who began to wait for a place now would be served. `None`: nobody knows.
+    #[must_use]
+    pub fn served_at(&self, now: MonoTime) -> Option<MonoTime> {
+        self.lot.occupancy().wait(now).map(|wait| now + wait)
     }
 
     /// Counts a request whose head could not even be read to its end.

@@ -31,6 +31,7 @@ pub struct Ledger {
     refused: AtomicU64,
     failed: AtomicU64,
     parked: AtomicU64,
+    queued: AtomicU64,
     replayed: AtomicU64,
     tunnels: AtomicU64,
     tunnels_moved: AtomicU64,
@@ -53,6 +54,8 @@ pub struct Sums {
     pub failed: u64,
     /// Ever parked.
     pub parked: u64,
+    /// Ever queued.
+    pub queued: u64,
     /// Sent to a worker once more.
     pub replayed: u64,
     /// Became tunnels.
@@ -85,6 +88,7 @@ impl Default for Ledger {
             refused: AtomicU64::default(),
             failed: AtomicU64::default(),
             parked: AtomicU64::default(),
+            queued: AtomicU64::default(),
             replayed: AtomicU64::default(),
             tunnels: AtomicU64::default(),
             tunnels_moved: AtomicU64::default(),
@@ -102,6 +106,11 @@ impl Ledger {
     /// A request had to wait for a worker.
     pub fn parked(&self) {
         bump(&self.parked);
+    }
+
+    /// A request had to wait for a place at a worker.
+    pub fn queued(&self) {
+        bump(&self.queued);
     }
 
     /// A request was sent to a worker once more.
@@ -146,6 +155,7 @@ impl Ledger {
         sums.refused += self.refused.load(Relaxed);
         sums.failed += self.failed.load(Relaxed);
         sums.parked += self.parked.load(Relaxed);
+        sums.queued += self.queued.load(Relaxed);
         sums.replayed += self.replayed.load(Relaxed);
         sums.tunnels += self.tunnels.load(Relaxed);
         sums.tunnels_moved += self.tunnels_moved.load(Relaxed);

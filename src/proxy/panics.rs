@@ -108,7 +108,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        admit::{lot::Limits, lot::Lot, roster::Door},
+        admit::{
+            lot::{Limits, Lot},
+            occupancy::Occupancy,
+            overload::Cap,
+            roster::Door,
+        },
         forward::thread::{Settings, View},
         time::MonoTime,
         words::Mode,
@@ -123,11 +128,14 @@ mod tests {
             tunnel_idle: Duration::ZERO,
             tunnel_drain: Duration::ZERO,
             idle_connections: 0,
-            parking: Limits {
-                requests: 0,
+            cap: Cap::None,
+            waiting: Limits {
+                parked: 0,
+                queued: 0,
                 bytes: 0,
             },
             parking_wait: Duration::ZERO,
+            queue_wait: Duration::ZERO,
             parking_probe: None,
             target_max: 0,
             head_max: 0,
@@ -151,7 +159,7 @@ mod tests {
             unready: false,
             closing: false,
         };
-        let lot = Lot::new(Arc::default());
+        let lot = Lot::new(0, Arc::new(Occupancy::new(1)));
         Rc::new(Thread::new(0, Arc::default(), lot, Arc::default(), view))
     }
 

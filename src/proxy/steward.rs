@@ -12,6 +12,7 @@ use crate::{
     admit::{
         gate::Local,
         mailbox::{Letter, Request, Which},
+        occupancy::Occupancy,
         roster::{Member, Roster},
     },
     forward::{
@@ -44,6 +45,8 @@ pub struct Inputs {
     pub registry: Arc<Registry>,
     /// What this thread knows of the app's workers.
     pub habits: Rc<Habits>,
+    /// Who waits, on all threads.
+    pub occupancy: Arc<Occupancy>,
 }
 
 impl Inputs {
@@ -78,11 +81,13 @@ impl Inputs {
             .find(|s| Arc::ptr_eq(&s.upstream.local.member, member));
         let upstream = known.map_or_else(
             || {
-                let local = Rc::new(Local::new(member.clone(), thread));
+                let local = Local::new(member.clone(), thread, self.occupancy.clone());
+                let local = Rc::new(local);
                 Rc::new(Upstream::new(local, self.habits.clone()))
             },
             |seat| seat.upstream.clone(),
         );
+        upstream.local.set_cap(config.settings.cap);
         let counters = known
             .filter(|seat| seat.counters.epoch() == config.rules.epoch())
             .map_or_else(
@@ -117,6 +122,7 @@ pub async fn run(thread: Rc<Thread>, mut inputs: Inputs) {
                 None => return,
             },
             () = thread.steward.notified() => {}
+            () = thread.lot.called() => {}
             () = tokio::time::sleep_until(Instant::from_std(wake.to_instant())) => {}
         }
     }

@@ -49,6 +49,7 @@ fn a_worker_is_all_that_its_section_says() {
                 user = \"app\"\nstop_signal = \"SIGQUIT\"\nstop_to = \"leader\"\n\
                 restart = \"on-failure\"\non_give_up = \"exit\"\noutput = \"raw\"\n\
                 protocol = \"h2c\"\nkeep_alive = \"1s\"\nconnections = 9\n\
+                concurrency = 16\n\
                 env = { A = \"\", B = \"{port}\" }";
     let loaded = load_all(&[source("a.toml", text)], &Overrides::default(), &[]).unwrap();
     let worker = loaded.settings.worker;
@@ -60,8 +61,12 @@ fn a_worker_is_all_that_its_section_says() {
         (StopTo::Leader, Output::Raw, Protocol::H2c)
     );
     assert_eq!(
-        (worker.user.as_deref(), worker.connections),
-        (Some("app"), Some(9))
+        (
+            worker.user.as_deref(),
+            worker.connections,
+            worker.concurrency
+        ),
+        (Some("app"), Some(9), Some(16))
     );
     assert_eq!(worker.env["B"], "{port}");
     assert_eq!(worker.keep_alive.as_secs(), 1);

@@ -20,6 +20,7 @@ mod sections;
 mod tests;
 mod toml;
 mod value;
+mod waiting;
 mod webconfig;
 mod xml;
 

@@ -6,8 +6,8 @@ use super::{
     super::{
         defaults,
         model::{
-            Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, Output, Parking, Port,
-            Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
+            Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, Output, Port, Ready,
+            Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
         },
         tls::Tls,
     },
@@ -16,6 +16,7 @@ use super::{
     routes::route,
     section::Section,
     value::{Inline, command, key, list, one_or_list, path, quoted},
+    waiting,
 };
 use crate::{
     decide::policy::{self, Budget, GiveUp, Policy, Restart, RestartWhen, Shutdown},
@@ -42,6 +43,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         limits,
         health,
         parking,
+        queue,
         journal,
         log,
         access_log,
@@ -56,7 +58,8 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
     ];
     all.extend(health.as_ref().map(of_health));
     all.extend([
-        of_parking(parking, &default.parking),
+        waiting::parking(parking, &default.parking),
+        waiting::queue(queue, &default.queue),
         of_shutdown(&policy.shutdown, &default.policy.shutdown),
         of_budget(&policy.budget, &default.policy.budget),
         of_journal(journal, &default.journal),
@@ -81,15 +84,15 @@ pub(super) fn said(settings: &Settings, home: &Path) -> Vec<Section> {
     all
 }
 
-fn duration(duration: &std::time::Duration) -> String {
+pub(super) fn duration(duration: &std::time::Duration) -> String {
     quoted(&format_duration(*duration))
 }
 
-fn display(value: &impl std::fmt::Display) -> String {
+pub(super) fn display(value: &impl std::fmt::Display) -> String {
     quoted(&value.to_string())
 }
 
-fn number(value: &impl std::fmt::Display) -> String {
+pub(super) fn number(value: &impl std::fmt::Display) -> String {
     value.to_string()
 }
 
@@ -215,6 +218,7 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
         protocol,
         keep_alive,
         connections,
+        concurrency,
     } = worker;
     let (usual, mut to) = (&default.worker, Section::new("worker"));
     to.put("command", argv, &usual.command, |argv| command(argv, dir));
@@ -266,6 +270,9 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
     to.put("keep_alive", keep_alive, &usual.keep_alive, duration);
     if let Some(connections) = connections {
         to.lines.push(("connections", number(connections)));
+    }
+    if let Some(concurrency) = concurrency {
+        to.lines.push(("concurrency", number(concurrency)));
     }
     to
 }
@@ -369,23 +376,6 @@ fn of_health(health: &Health) -> Section {
     to.put("interval", interval, &usual.interval, duration);
     to.put("timeout", timeout, &usual.timeout, duration);
     to.put("failures", failures, &usual.failures, number);
-    to
-}
-
-fn of_parking(parking: &Parking, usual: &Parking) -> Section {
-    let Parking {
-        requests,
-        bytes,
-        wait,
-        probe,
-    } = parking;
-    let mut to = Section::new("parking");
-    to.put("requests", requests, &usual.requests, number);
-    to.put("bytes", bytes, &usual.bytes, display);
-    to.put("wait", wait, &usual.wait, duration);
-    if let Some(probe) = probe {
-        to.lines.push(("probe", quoted(probe)));
-    }
     to
 }
 

@@ -1,5 +1,6 @@
 //! What usually causes each code, the likeliest first, and what to do about it.
 
+mod overload;
 mod requests;
 mod tls;
 
@@ -214,7 +215,8 @@ pub(super) fn of(code: Code) -> Cures {
             ),
         ],
         Code::WaitsForItself => &[(
-            "the app calls its own public address while it starts or is being replaced",
+            "the app calls its own public address while it starts, is being replaced, or has as \
+             many requests as it may",
             "let the app call itself at 127.0.0.1 and its PORT, or later than its start",
         )],
         Code::StartCommandFailed => &[
@@ -379,6 +381,7 @@ pub(super) fn of(code: Code) -> Cures {
                 "set `[worker] port = \"auto\"`, or a port other than that of `listen`",
             ),
         ],
+        Code::QueueFull | Code::QueuedTooLong | Code::Overloaded => overload::of(code),
         // A test sees that none is forgotten.
         _ => requests::of(code),
     }

@@ -34,11 +34,14 @@ fn settings(trust: bool) -> Settings {
         tunnel_drain: Duration::ZERO,
         keep_alive: Duration::ZERO,
         idle_connections: 0,
-        parking: crate::admit::lot::Limits {
-            requests: 0,
+        cap: crate::admit::overload::Cap::None,
+        waiting: crate::admit::lot::Limits {
+            parked: 0,
+            queued: 0,
             bytes: 0,
         },
         parking_wait: Duration::ZERO,
+        queue_wait: Duration::ZERO,
         parking_probe: None,
         target_max: TARGET_MAX,
         head_max: 64 * 1024,

@@ -7,6 +7,7 @@ mod framing;
 mod heads;
 mod limits;
 pub(crate) mod origin;
+mod overload;
 mod parking;
 pub(crate) mod proxy;
 mod proxy_protocol;

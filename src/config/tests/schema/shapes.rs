@@ -174,6 +174,12 @@ const SHAPES: &[Entry] = &[
     ),
     (
         "",
+        "queue",
+        Table("queue"),
+        "Where requests wait while each worker has as many as it may.",
+    ),
+    (
+        "",
         "shutdown",
         Table("shutdown"),
         "How autoheal itself stops.",
@@ -310,6 +316,7 @@ const SHAPES: &[Entry] = &[
     ("worker", "output", Words(&["auto", "raw", "marked"]), ""),
     ("worker", "keep_alive", Time(0, HOUR), ""),
     ("worker", "connections", Count(1, 100_000), ""),
+    ("worker", "concurrency", Count(1, 100_000), ""),
     (
         "recycle",
         "strategy",
@@ -368,6 +375,8 @@ const SHAPES: &[Entry] = &[
     ("parking", "bytes", Size(0, 64 * GIB), ""),
     ("parking", "wait", Time(0, HOUR), ""),
     ("parking", "probe", TARGET, ""),
+    ("queue", "requests", Count(0, 1_000_000), ""),
+    ("queue", "wait", Time(0, HOUR), ""),
     ("shutdown", "delay", Time(0, HOUR), ""),
     ("shutdown", "timeout", Time(0, HOUR), ""),
     ("budget", "recycles", Count(0, 1000), ""),

@@ -158,7 +158,7 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
     let protocol = select(vec![Protocol::Http, Protocol::H2c]);
     let output = select(vec![Output::Auto, Output::Raw, Output::Marked]);
     let user = option::of(words());
-    let connections = option::of(1u32..=100_000);
+    let counts = (option::of(1u32..=100_000), option::of(1u32..=100_000));
     (
         prop_oneof![4 => argv(), 1 => Just(Vec::new())],
         port,
@@ -168,12 +168,13 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
         ends,
         (output, protocol),
         time(0, HOUR),
-        connections,
+        counts,
     )
         .prop_map(|all| {
-            let (command, port, env, dir, user, (stop_to, stop_signal), spoken, keep_alive, c) =
-                all;
+            let (command, port, env, dir, user, ends, spoken, keep_alive, counts) = all;
+            let (stop_to, stop_signal) = ends;
             let (output, protocol) = spoken;
+            let (connections, concurrency) = counts;
             let mut worker = Worker {
                 command: command.iter().map(|word| plain(word)).collect(),
                 port,
@@ -185,7 +186,8 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
                 output,
                 protocol,
                 keep_alive,
-                connections: c,
+                connections,
+                concurrency,
             };
             let place = if port == Port::Unix {
                 "{socket}"

@@ -17,8 +17,8 @@ use crate::{
         access_log::{AccessFormat, AccessLog, AccessTo},
         defaults,
         model::{
-            Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Parking, Port, Ready,
-            Recycle, Route, Settings, StrategyChoice, Threads, Timeouts, Worker,
+            Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Parking, Port, Queue,
+            Ready, Recycle, Route, Settings, StrategyChoice, Threads, Timeouts, Worker,
         },
     },
     decide::policy::{
@@ -168,7 +168,13 @@ fn dependencies() -> BoxedStrategy<Vec<Dependency>> {
     named.boxed()
 }
 
-type Guards = (Option<Health>, Parking, Budget, Shutdown, Vec<Dependency>);
+type Guards = (
+    Option<Health>,
+    (Parking, Queue),
+    Budget,
+    Shutdown,
+    Vec<Dependency>,
+);
 
 fn guards() -> BoxedStrategy<Guards> {
     let health = (target(), time(1000, HOUR), time(100, 60_000), 1u32..=1000);
@@ -190,6 +196,8 @@ fn guards() -> BoxedStrategy<Guards> {
         wait,
         probe,
     });
+    let queue = (0u32..=1_000_000, time(0, HOUR));
+    let queue = queue.prop_map(|(requests, wait)| Queue { requests, wait });
     let budget = (0u32..=1000, time(1000, DAY), 0u32..=10_000);
     let budget = budget.prop_map(|(recycles, window, per_day)| Budget {
         recycles,
@@ -202,7 +210,14 @@ fn guards() -> BoxedStrategy<Guards> {
         timeout: one.max(other),
     });
     let dependencies = dependencies();
-    (option::of(health), parking, budget, shutdown, dependencies).boxed()
+    (
+        option::of(health),
+        (parking, queue),
+        budget,
+        shutdown,
+        dependencies,
+    )
+        .boxed()
 }
 
 fn records() -> BoxedStrategy<(Journal, Log, AccessLog)> {
@@ -305,7 +320,7 @@ fn put_together(
 ) -> Settings {
     let (front, (recycle, order), (timeouts, limits, routes), guards, records, restart) = parts;
     let (listen, admin, state_dir, threads, trust, mode) = front;
-    let (health, parking, budget, shutdown, dependencies) = guards;
+    let (health, (parking, queue), budget, shutdown, dependencies) = guards;
     let (journal, log, access_log) = records;
     let mut whole = Settings {
         listen,
@@ -321,6 +336,7 @@ fn put_together(
         routes,
         limits,
         parking: parking.clone(),
+        queue,
         journal,
         log,
         access_log,
@@ -351,7 +367,7 @@ fn put_together(
         whole.routes = usual.routes;
     }
     if !parking {
-        whole.parking = usual.parking;
+        (whole.parking, whole.queue) = (usual.parking, usual.queue);
     }
     if !guards {
         (whole.policy.budget, whole.policy.shutdown) = (usual.policy.budget, usual.policy.shutdown);
