@@ -9,15 +9,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::time::Instant;
 use tower::Service;
 
 use super::{
-    io::{ClientIo, Phase, Shared},
+    client_io::ClientIo,
+    io::{Phase, Shared},
     listener::{Arrival, Entry},
+    peer::peer,
     phased::Phased,
     proxy_protocol::{self, Source},
     streams,
@@ -223,7 +225,7 @@ where
         }
         shared.last_words(&last_words(code));
     }
-    if shared.is_long_idle(time::now()) {
+    if shared.is_finished() || shared.is_long_idle(time::now()) {
         Next::Close
     } else {
         Next::Linger
@@ -377,15 +379,4 @@ pub(super) fn last_words(code: Code) -> Vec<u8> {
         body.len(),
     )
     .into_bytes()
-}
-
-fn peer(ip: Option<IpAddr>, scheme: &'static str) -> Peer {
-    // An IPv4 client of a dual-stack socket is an IPv4 client.
-    let ip = ip.map(|ip| ip.to_canonical());
-    let value = ip.and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok());
-    Peer {
-        ip,
-        value: value.unwrap_or_else(|| HeaderValue::from_static("unknown")),
-        scheme: HeaderValue::from_static(scheme),
-    }
 }

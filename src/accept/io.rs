@@ -3,15 +3,16 @@
 use std::{
     cell::{Cell, RefCell},
     io,
+    mem::MaybeUninit,
     net::TcpStream as StdTcpStream,
     os::fd::AsFd,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -58,13 +59,17 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A client's socket, shared between hyper and the connection's watch.
 #[derive(Debug)]
 pub struct Shared {
-    socket: RefCell<Socket>,
+    pub(super) socket: RefCell<Socket>,
     /// What the connection is doing.
     pub phase: Cell<Phase>,
     /// The client has not taken what we write since then.
     pub write_stalled: Cell<Option<MonoTime>>,
     /// The client speaks HTTP/1.0: the end of its connection may be the end of an answer.
     pub old: Cell<bool>,
+    /// The client asks for nothing after the request that is being served.
+    pub last: Cell<bool>,
+    /// The client has sent all that it will ever send, and it was read.
+    ended: Cell<bool>,
     /// What came first was the beginning of a TLS handshake.
     pub shakes_hands: Cell<bool>,
     /// hyper refused a head with this status. Its own answer has no code: it was not sent.
@@ -72,7 +77,7 @@ pub struct Shared {
     /// What follows the answer that is on its way, if it is a tunnel.
     pub tunnel: RefCell<Option<Box<Tunnel>>>,
     /// What was read to see which protocol it is; it is read once more by whoever serves it.
-    first: RefCell<Bytes>,
+    pub(super) first: RefCell<Bytes>,
 }
 
 impl Shared {
@@ -84,6 +89,8 @@ impl Shared {
             phase: Cell::new(Phase::New(now)),
             write_stalled: Cell::new(None),
             old: Cell::new(false),
+            last: Cell::new(false),
+            ended: Cell::new(false),
             shakes_hands: Cell::new(false),
             refused: Cell::new(None),
             tunnel: RefCell::default(),
@@ -126,10 +133,8 @@ impl Shared {
             return Ok(agreed);
         }
         let mut said = Vec::new();
-        let mut ended = false;
-        while !ended {
-            self.readable().await?;
-            ended = self.hear(&mut said)?;
+        while !self.ended.get() {
+            std::future::poll_fn(|cx| self.poll_hear(cx, &mut said)).await?;
             let undecided = is_new && PREFACE.starts_with(&said) && said.len() < PREFACE.len();
             if !said.is_empty() && !undecided {
                 break;
@@ -156,21 +161,33 @@ impl Shared {
         }
     }
 
-    /// Reads what is there. True: nothing more will come.
-    fn hear(&self, said: &mut Vec<u8>) -> io::Result<bool> {
-        let mut piece = [0; 4096];
-        match self.try_read(&mut piece) {
-            Ok(0) => Ok(true),
-            Ok(count) => {
-                said.extend_from_slice(&piece[..count]);
-                if matches!(self.phase.get(), Phase::New(_) | Phase::Idle(_)) {
-                    self.phase.set(Phase::Head(time::now()));
-                }
-                Ok(false)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error),
+    /// Reads what is there. By a read that waits, since such a one remembers that it took all: the
+    /// next one does not ask the kernel before there is news.
+    fn poll_hear(&self, cx: &mut Context<'_>, said: &mut Vec<u8>) -> Poll<io::Result<()>> {
+        let mut piece = [MaybeUninit::uninit(); 4096];
+        let mut piece = ReadBuf::uninit(&mut piece);
+        ready!(self.poll_read(cx, &mut piece))?;
+        said.extend_from_slice(piece.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(match &mut *self.socket.borrow_mut() {
+            Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Socket::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        })?;
+        if buffer.filled().len() == before {
+            self.ended.set(buffer.remaining() > 0);
+        } else if matches!(self.phase.get(), Phase::New(_) | Phase::Idle(_)) {
+            self.phase.set(Phase::Head(time::now()));
         }
+        Poll::Ready(Ok(()))
     }
 
     /// Waits until the client has sent something, or closed.
@@ -201,6 +218,20 @@ impl Shared {
     #[must_use]
     pub fn is_long_idle(&self, now: MonoTime) -> bool {
         matches!(self.phase.get(), Phase::Idle(since) if now.since(since) > LINGER)
+    }
+
+    /// Whether a client has sent all that it will, so that its end can be told by closing at once:
+    /// the kernel answers nothing with a reset then.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        let unread = match &*self.socket.borrow() {
+            Socket::Tcp(stream) => stream.poll_read_ready(&mut cx).is_ready(),
+            Socket::Unix(stream) => stream.poll_read_ready(&mut cx).is_ready(),
+            // Its end has words of its own.
+            Socket::Tls(_) => return false,
+        };
+        self.ended.get() || (self.last.get() && !unread)
     }
 
     /// Whether nothing has been asked for `rest`, and all that was answered is with the kernel.
@@ -262,27 +293,12 @@ impl Shared {
         }
     }
 
-    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self.socket.borrow_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
-    }
-
-    /// Whether these bytes are hyper's own answer to a head that it can't read.
-    fn is_refusal(&self, bytes: &[u8]) -> bool {
-        if matches!(
-            self.phase.get(),
-            Phase::Busy | Phase::Answering | Phase::Tunnel
-        ) {
-            return false;
-        }
-        let refusal = REFUSALS.iter().find(|(_, head)| bytes.starts_with(head));
-        if let Some((status, _)) = refusal {
-            self.refused.set(Some(*status));
-        }
-        refusal.is_some()
     }
 }
 
@@ -292,122 +308,3 @@ pub(super) const HANDSHAKE: u8 = 0x16;
 const LINGER: Duration = Duration::from_secs(2);
 /// So much of what it still sends is read meanwhile.
 const LINGER_BYTES: usize = 1024 * 1024;
-
-/// How hyper answers a head that it can't read, by status.
-const REFUSALS: [(u16, &[u8]); 3] = [
-    (
-        400,
-        b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: ",
-    ),
-    (
-        414,
-        b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\ndate: ",
-    ),
-    (
-        431,
-        b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\
-          content-length: 0\r\ndate: ",
-    ),
-];
-
-/// What hyper reads and writes.
-#[derive(Debug)]
-pub struct ClientIo(pub Rc<Shared>);
-
-impl AsyncRead for ClientIo {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let mut first = self.0.first.borrow_mut();
-        if !first.is_empty() {
-            let length = first.len().min(buffer.remaining());
-            buffer.put_slice(&first[..length]);
-            first.advance(length);
-            return Poll::Ready(Ok(()));
-        }
-        let poll = match &mut *self.0.socket.borrow_mut() {
-            Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Socket::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        };
-        ready!(poll)?;
-        if buffer.filled().len() > before
-            && matches!(self.0.phase.get(), Phase::New(_) | Phase::Idle(_))
-        {
-            self.0.phase.set(Phase::Head(time::now()));
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl ClientIo {
-    fn wrote<T>(&self, poll: &Poll<io::Result<T>>) {
-        match poll {
-            Poll::Ready(_) => self.0.write_stalled.set(None),
-            Poll::Pending if self.0.write_stalled.get().is_none() => {
-                self.0.write_stalled.set(Some(time::now()));
-            }
-            Poll::Pending => {}
-        }
-    }
-}
-
-impl AsyncWrite for ClientIo {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.0.is_refusal(bytes) {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        let poll = match &mut *self.0.socket.borrow_mut() {
-            Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Socket::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        };
-        self.wrote(&poll);
-        poll
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if bytes.first().is_some_and(|first| self.0.is_refusal(first)) {
-            return Poll::Ready(Ok(bytes.iter().map(|slice| slice.len()).sum()));
-        }
-        let poll = match &mut *self.0.socket.borrow_mut() {
-            Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-            Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-            Socket::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-        };
-        self.wrote(&poll);
-        poll
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let poll = match &mut *self.0.socket.borrow_mut() {
-            Socket::Tcp(_) | Socket::Unix(_) => return Poll::Ready(Ok(())),
-            Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        };
-        self.wrote(&poll);
-        poll
-    }
-
-    /// But for a tunnel left to [`Shared::linger`]: there may be last words.
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.0.phase.get() {
-            Phase::Tunnel => self.0.poll_shutdown(cx),
-            _ => Poll::Ready(Ok(())),
-        }
-    }
-}

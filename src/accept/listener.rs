@@ -44,7 +44,10 @@ fn take_over(socket: OwnedFd) -> io::Result<Bound> {
     raw.set_nonblocking(true)?;
     Ok(match raw.domain()? {
         Domain::UNIX => Bound::Unix(OwnedFd::from(raw).into(), None),
-        _ => Bound::Tcp(raw.into()),
+        _ => {
+            raw.set_tcp_nodelay(true)?;
+            Bound::Tcp(raw.into())
+        }
     })
 }
 
@@ -84,6 +87,8 @@ impl Listening {
             socket.set_only_v6(false)?;
         }
         socket.set_nonblocking(true)?;
+        // What is accepted has it from here: one call less for each connection.
+        socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(Self::new(Bound::Tcp(socket.into()), entry))
@@ -301,7 +306,6 @@ async fn one(ears: &Ears) -> io::Result<(Socket, Option<IpAddr>)> {
     match ears {
         Ears::Tcp(listener) => {
             let (stream, peer) = listener.accept().await?;
-            stream.set_nodelay(true)?;
             Ok((Socket::Tcp(stream), Some(peer.ip())))
         }
         Ears::Unix(listener) => Ok((Socket::Unix(listener.accept().await?.0), None)),
@@ -380,4 +384,20 @@ fn refuse(socket: &Socket) {
     };
     // Who does not read them has left.
     drop(written);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_sends_small_pieces_at_once() {
+        let address = ([127, 0, 0, 1], 0).into();
+        let Bound::Tcp(listener) = Listening::tcp(address, Entry::default()).unwrap().bound else {
+            panic!("a TCP address");
+        };
+        listener.set_nonblocking(false).unwrap();
+        let _client = StdTcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(listener.accept().unwrap().0.nodelay().unwrap());
+    }
 }

@@ -1,9 +1,11 @@
 //! Client connections: listened for, dealt to the data threads, and each served with deadlines.
 
+mod client_io;
 pub mod connection;
 pub mod deal;
 pub mod io;
 pub mod listener;
+mod peer;
 mod phased;
 pub mod proxy_protocol;
 mod streams;

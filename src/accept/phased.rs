@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::{Request, Response, Version, header::CONNECTION};
 use hyper::body::{Body, Frame, SizeHint};
 use tower::Service;
 
@@ -24,6 +24,7 @@ pub(super) struct Phased<S> {
 impl<S, B> Service<Request<B>> for Phased<S>
 where
     S: Service<Request<B>, Response = Response<Download>>,
+    B: Body,
 {
     type Response = Response<InPhase>;
     type Error = S::Error;
@@ -36,11 +37,27 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         self.shared.phase.set(Phase::Busy);
         self.shared.old.set(request.version() < Version::HTTP_11);
+        self.shared.last.set(is_last(&request));
         Phasing {
             inner: self.inner.call(request),
             shared: Some(self.shared.clone()),
         }
     }
+}
+
+/// Whether the client said that it asks for nothing more (RFC 9112 section 9.6), and has sent all
+/// of this request.
+fn is_last<B: Body>(request: &Request<B>) -> bool {
+    let says = |wanted: &[u8]| {
+        let lines = request.headers().get_all(CONNECTION).iter();
+        let mut options = lines.flat_map(|line| line.as_bytes().split(|b| *b == b','));
+        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(wanted))
+    };
+    let last = match request.version() {
+        Version::HTTP_11 => says(b"close"),
+        _ => !says(b"keep-alive"),
+    };
+    last && request.body().is_end_stream()
 }
 
 pin_project_lite::pin_project! {

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::io::AsyncReadExt;
 
-use super::io::{ClientIo, Shared};
+use super::{client_io::ClientIo, io::Shared};
 
 /// How the header of version 2 begins.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";

@@ -23,8 +23,9 @@ use tokio::{
 use tower::{Service, ServiceExt, util::Oneshot};
 
 use super::{
+    client_io::ClientIo,
     connection::{Deadlines, Limits},
-    io::{ClientIo, Shared},
+    io::Shared,
 };
 use crate::{
     explain::code::Code,

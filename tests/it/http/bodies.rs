@@ -68,6 +68,20 @@ fn a_client_of_http_1_0_sees_a_broken_answer_as_a_reset() {
 }
 
 #[test]
+fn the_last_answer_is_not_destroyed_by_what_a_client_says_after_its_last_request() {
+    for more in [0, 300 * 1024] {
+        let (proxy, origin) = start(&[]);
+        let mut client = proxy.says("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let mut worker = origin.accept();
+        worker.head();
+        client.send(vec![b'x'; more]);
+        worker.send("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc");
+        assert_eq!(client.answer().text(), "abc");
+        assert_eq!(client.rest(Duration::from_secs(5)).1, End::Closed, "{more}");
+    }
+}
+
+#[test]
 fn an_answer_without_a_length_ends_with_its_connection() {
     let (proxy, origin) = start(&[]);
     let mut client = proxy.says("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
