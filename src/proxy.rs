@@ -14,11 +14,12 @@ use hyper::body::{Body, Incoming};
 pub use self::client::Client;
 pub use crate::forward::{
     answer::Answer,
-    body::{Download, Progress, STREAM_WINDOW},
+    body::Download,
     grpc::is_call as is_grpc,
     request::Peer,
     thread::Thread,
     tunnel::Tunnel,
+    upload::{Progress, STREAM_WINDOW},
 };
 use crate::{
     admit::{
@@ -29,13 +30,13 @@ use crate::{
     forward::{
         answer::Form,
         attempt::attempt,
-        body::{Broken, Upload},
         failure::Failure,
         noted::Noted,
         pool::NEWS,
         replay::Plan,
         request,
         thread::{Settings, View},
+        upload::{Broken, Upload},
     },
     observe::{access::Note, ledger::End},
     time::{self, MonoTime},

@@ -25,12 +25,12 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::Notify;
 
 use super::{
-    body::{Outgoing, STREAM_WINDOW},
     failure::Failure,
     habits::RECENT,
     pool::{Fresh, Lost},
     socket::{self, Heard, Open},
     thread::Settings,
+    upload::{Outgoing, STREAM_WINDOW},
 };
 use crate::{
     admit::{gate::Local, roster::Member},

@@ -19,3 +19,4 @@ pub mod response;
 mod socket;
 pub mod thread;
 pub mod tunnel;
+pub mod upload;

@@ -22,12 +22,12 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{Notify, oneshot};
 
 use super::{
-    body::Outgoing,
     failure::Failure,
     habits::{Habits, PROVEN, RECENT, SURE, Trust},
     lines::{Lane, Lines},
     socket::{self, Open, WorkerIo},
     thread::Settings,
+    upload::Outgoing,
 };
 use crate::{
     admit::{gate::Local, roster::Member},

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use http::{HeaderMap, Method, Request, Uri, request::Parts};
 
 use super::{
-    body::{Outgoing, Upload},
     failure::Failure,
     request::Noted,
+    upload::{Outgoing, Upload},
 };
 use crate::observe::in_flight::Key;
 
