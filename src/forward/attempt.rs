@@ -23,6 +23,7 @@ use super::{
 use crate::{
     admit::gate::Permit,
     observe::in_flight::{Cut, Key},
+    time::MonoTime,
     words::{Outcome, Protocol},
 };
 
@@ -85,7 +86,7 @@ pub async fn attempt(
         plan.is_replayable(),
     );
     let mut guard = InFlightGuard::new(thread, view, seat, key);
-    let (outcome, result) = match exchange(thread, view, &seat.upstream, plan, key).await {
+    let (outcome, result) = match exchange(thread, view, &seat.upstream, plan, (key, start)).await {
         Ok((mut answer, connection)) => {
             let (mut head, incoming) = answer.into_parts();
             match response::prepare(&mut head, thread.is_closing(), plan.websocket) {
@@ -174,7 +175,7 @@ async fn exchange(
     view: &View,
     upstream: &Upstream,
     plan: &Plan,
-    key: Key,
+    (key, now): (Key, MonoTime),
 ) -> Result<(Response<Incoming>, Connection), Failed> {
     let unsent = |failure| Failed {
         failure,
@@ -188,7 +189,7 @@ async fn exchange(
         0 => Fresh::Recent,
         _ => Fresh::New,
     };
-    let connecting = upstream.connection(crate::time::now(), fresh, &view.settings);
+    let connecting = upstream.connection(now, fresh, &view.settings);
     let mut connection = or_cut(thread, key, connecting)
         .await
         .map_err(|cut| unsent(of_cut(cut)))?

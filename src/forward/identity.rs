@@ -1,9 +1,6 @@
 //! Who asked, under which id, and as a part of which trace: what is passed on and what is replaced.
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{FORWARDED, HOST},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 
 use super::request::Peer;
 
@@ -15,15 +12,14 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Tells the worker who asked: appends to what a trusted peer says, replaces anyone else's word.
-/// `said`: there is such a word. `standard`: it is told in RFC 7239's words too.
+/// `host`: which host was asked. `said`: there is such a word. `standard`: it is told in RFC 7239's
+/// words too.
 pub(super) fn forwarded(
     headers: &mut HeaderMap,
-    said: bool,
+    host: Option<HeaderValue>,
     peer: &Peer,
-    trusted: bool,
-    standard: bool,
+    (said, trusted, standard): (bool, bool, bool),
 ) {
-    let host = headers.get(HOST).cloned();
     if said && !trusted {
         headers.remove(FORWARDED);
         headers.remove(X_FORWARDED_HOST);
@@ -129,6 +125,8 @@ fn is_parent(parent: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::header::HOST;
+
     use super::*;
 
     fn peer(address: &str) -> Peer {
@@ -145,7 +143,9 @@ mod tests {
         if let Some(said) = said {
             headers.insert(FORWARDED, HeaderValue::from_str(said).unwrap());
         }
-        forwarded(&mut headers, said.is_some(), &peer(address), trusted, true);
+        let host = headers.get(HOST).cloned();
+        let told = (said.is_some(), trusted, true);
+        forwarded(&mut headers, host, &peer(address), told);
         headers[FORWARDED].clone()
     }
 

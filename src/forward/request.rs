@@ -1,6 +1,8 @@
 //! The request head on its way to the worker: what is refused, removed, and added
 //! (RFC 9110 section 7.6, RFC 9112 sections 3 and 6).
 
+mod seen;
+
 use std::{net::IpAddr, time::Duration};
 
 use http::{
@@ -11,6 +13,7 @@ use http::{
     request::Parts,
 };
 
+use self::seen::Seen;
 use super::{
     grpc,
     identity::{self, X_REQUEST_ID},
@@ -51,65 +54,6 @@ pub struct Noted {
     pub patience: Option<Duration>,
 }
 
-/// Which fields that need care the head has.
-#[derive(Default)]
-struct Seen {
-    hosts: u32,
-    lengths: u32,
-    codings: u32,
-    connection: bool,
-    hop_by_hop: bool,
-    te: bool,
-    expect: bool,
-    upgrade: bool,
-    forwarded: bool,
-    via: bool,
-    request_id: bool,
-    trace: bool,
-    cookies: u32,
-    call: bool,
-    patience: bool,
-    /// A value begins or ends with white space.
-    edged: bool,
-    bytes: usize,
-}
-
-impl Seen {
-    fn look(headers: &HeaderMap) -> Self {
-        let mut seen = Self::default();
-        for (name, value) in headers {
-            seen.bytes += name.as_str().len() + value.len() + 4;
-            let white = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-            seen.edged |= white(value.as_bytes().first()) || white(value.as_bytes().last());
-            match name.as_str() {
-                "host" => seen.hosts += 1,
-                "content-length" => seen.lengths += 1,
-                "transfer-encoding" => seen.codings += 1,
-                "connection" => seen.connection = true,
-                "te" => seen.te = true,
-                "expect" => seen.expect = true,
-                "upgrade" => (seen.upgrade, seen.hop_by_hop) = (true, true),
-                "via" => seen.via = true,
-                "cookie" => seen.cookies += 1,
-                "content-type" => seen.call |= grpc::is_kind(value),
-                "grpc-timeout" => seen.patience = true,
-                "x-request-id" => seen.request_id = true,
-                "traceparent" => seen.trace = true,
-                "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "forwarded" => {
-                    seen.forwarded = true;
-                }
-                "keep-alive"
-                | "proxy-connection"
-                | "http2-settings"
-                | "proxy-authorization"
-                | "proxy-authenticate" => seen.hop_by_hop = true,
-                _ => {}
-            }
-        }
-        seen
-    }
-}
-
 /// Checks a request head as it came and makes it the one that the worker gets.
 ///
 /// # Errors
@@ -124,7 +68,7 @@ pub fn prepare(
         return Err(Code::MethodNotForwarded);
     }
     let many = head.version == Version::HTTP_2;
-    let seen = Seen::look(&head.headers);
+    let mut seen = Seen::look(&head.headers);
     if many {
         of_http2(head, &seen)?;
     }
@@ -134,8 +78,8 @@ pub fn prepare(
         return Err(Code::HeadTooLarge);
     }
     check_framing(head, &seen)?;
-    check_target(head, settings.target_max)?;
-    check_host(head, &seen)?;
+    check_target(head, &mut seen.host, settings.target_max)?;
+    check_host(head.version, &seen)?;
     if seen.expect {
         match head.headers.remove(EXPECT) {
             Some(value) if value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {}
@@ -161,7 +105,8 @@ pub fn prepare(
         .ip
         .is_none_or(|ip| (seen.forwarded || seen.request_id) && (settings.trusted)(ip));
     let standard = settings.forwarded;
-    identity::forwarded(&mut head.headers, seen.forwarded, peer, trusted, standard);
+    let told = (seen.forwarded, trusted, standard);
+    identity::forwarded(&mut head.headers, seen.host, peer, told);
     if seen.trace && !identity::is_trace(&head.headers) {
         identity::forget_trace(&mut head.headers);
     }
@@ -278,7 +223,11 @@ fn check_framing(head: &mut Parts, seen: &Seen) -> Result<(), Code> {
 }
 
 /// RFC 9112 section 3.2: origin-form, absolute-form (its host replaces Host), `*` for OPTIONS.
-fn check_target(head: &mut Parts, longest: usize) -> Result<(), Code> {
+fn check_target(
+    head: &mut Parts,
+    said: &mut Option<HeaderValue>,
+    longest: usize,
+) -> Result<(), Code> {
     if let Some(authority) = head.uri.authority() {
         if !matches!(head.uri.scheme_str(), Some("http" | "https"))
             || authority.as_str().contains('@')
@@ -295,7 +244,8 @@ fn check_target(head: &mut Parts, longest: usize) -> Result<(), Code> {
         };
         let origin: Uri = origin.map_err(|_| Code::BadTarget)?;
         head.uri = origin;
-        head.headers.insert(HOST, host);
+        head.headers.insert(HOST, host.clone());
+        *said = Some(host);
     }
     let path = head.uri.path();
     if path.len() + head.uri.query().map_or(0, str::len) > longest {
@@ -308,11 +258,10 @@ fn check_target(head: &mut Parts, longest: usize) -> Result<(), Code> {
 }
 
 /// RFC 9112 section 3.2: exactly one valid Host; HTTP/1.0 may have none.
-fn check_host(head: &Parts, seen: &Seen) -> Result<(), Code> {
-    let mut hosts = head.headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) if seen.hosts <= 1 && is_host(host.as_bytes()) => Ok(()),
-        (None, None) if head.version < Version::HTTP_11 => Ok(()),
+fn check_host(version: Version, seen: &Seen) -> Result<(), Code> {
+    match &seen.host {
+        Some(host) if seen.hosts <= 1 && is_host(host.as_bytes()) => Ok(()),
+        None if version < Version::HTTP_11 => Ok(()),
         _ => Err(Code::BadHost),
     }
 }
@@ -370,6 +319,13 @@ fn remove_hop_by_hop(headers: &mut HeaderMap, seen: &Seen) {
 
 /// Removes what Connection nominates, but for fields that an intermediary or the worker relies on.
 pub(super) fn remove_nominated(headers: &mut HeaderMap) {
+    let nominates = |line: &HeaderValue| {
+        let line = line.as_bytes();
+        !line.eq_ignore_ascii_case(b"close") && !line.eq_ignore_ascii_case(b"keep-alive")
+    };
+    if !headers.get_all(CONNECTION).iter().any(nominates) {
+        return;
+    }
     let lines = headers.get_all(CONNECTION).iter();
     let names: Vec<HeaderName> = lines
         .flat_map(|line| line.as_bytes().split(|b| *b == b','))
