@@ -31,8 +31,8 @@ use self::{
 use crate::{
     act::{self, Hands},
     decide::{
-        engine::Engine,
         event::{Event, Field, Kind},
+        group::Group,
         observation::{Levels, MemorySample, Observation, Word},
         policy::{Policy, TICK},
         step::Step,
@@ -178,7 +178,7 @@ const REAP_TICKS: u32 = 3;
 
 /// The control thread's state.
 pub struct Control {
-    engine: Engine,
+    engine: Group,
     parts: Parts,
     tallying: Tallying,
     probing: Probing,
@@ -210,7 +210,7 @@ impl Control {
             depending: Depending::new(&first.policy),
             scheduling: Scheduling::new(&first.policy, time::wall()),
             quiet: QuietTimes::new(&first.policy),
-            engine: Engine::new(first.policy, seed, incident, time::now()),
+            engine: Group::new(first.policy, seed, incident, time::now()),
             parts,
             waiters: HashMap::new(),
             thresholds,
@@ -285,11 +285,13 @@ impl Control {
             match step {
                 Step::Say(event) => self.say(event),
                 Step::Exit(code) => return Some(code),
-                Step::Probe(generation) => {
-                    let endpoint = generation.and_then(|generation| {
-                        Some((generation, self.parts.hands.endpoint(generation)?.clone()))
+                Step::Probe(_) => {
+                    let hands = &self.parts.hands;
+                    let probed = self.engine.probed().into_iter();
+                    let targets = probed.filter_map(|generation| {
+                        Some((generation, hands.endpoint(generation)?.clone()))
                     });
-                    self.probing.probe(endpoint);
+                    self.probing.probe(targets.collect());
                 }
                 Step::AskDependency { name, probe } => self.depending.ask(name, probe),
                 Step::ConfirmMemory { generation } => self.parts.sampler.confirm(generation),

@@ -35,7 +35,7 @@ use crate::{
         pool::NEWS,
         replay::Plan,
         request,
-        thread::{Settings, View},
+        thread::{Seat, Settings, View},
         upload::{Broken, Upload},
     },
     observe::{access::Note, ledger::End},
@@ -75,8 +75,9 @@ pub async fn serve(
     }
     let mut plan = Plan::new(head, upload, noted);
     let mut once = !plan.is_idempotent();
+    let mut avoid = None;
     loop {
-        let permit = match admit(&mut account, &view, &client, &plan, noted).await {
+        let permit = match admit(&mut account, &view, &client, &plan, noted, avoid).await {
             Wait::Pass(permit) => permit,
             Wait::ClientGone => return Ok(account.abort()),
             Wait::Probe => return Ok(account.probe()),
@@ -97,6 +98,7 @@ pub async fn serve(
             view = thread.view();
             continue;
         }
+        avoid = Some(seat.upstream.local.member.generation);
         let failed = match attempt(&thread, &view, seat, permit, &plan).await {
             Ok(answer) => return Ok(account.hand_over(answer)),
             Err(failed) => failed,
@@ -110,12 +112,21 @@ pub async fn serve(
         if failed.sent {
             account.replayed();
         }
-        if let Some(patience) = news(failed.failure)
-            && Rc::ptr_eq(&view, &thread.view())
-        {
-            drop(tokio::time::timeout(patience, thread.turned()).await);
-        }
+        await_news(&thread, &view, seat, failed.failure).await;
         view = thread.view();
+    }
+}
+
+/// Waits for what a failure may be the first sign of; not if another instance can be tried at once.
+async fn await_news(thread: &Thread, view: &Rc<View>, seat: &Seat, failure: Failure) {
+    if view.has_other(seat) {
+        if failure == Failure::Refused {
+            seat.upstream.refused(time::now());
+        }
+    } else if let Some(patience) = news(failure)
+        && Rc::ptr_eq(view, &thread.view())
+    {
+        drop(tokio::time::timeout(patience, thread.turned()).await);
     }
 }
 
@@ -144,6 +155,7 @@ async fn admit(
     client: &Client,
     plan: &Plan,
     noted: request::Noted,
+    avoid: Option<Generation>,
 ) -> Wait {
     let (now, thread, settings) = (time::now(), account.thread, &view.settings);
     let probe = || settings.parking_probe.as_deref() == Some(plan.uri.path());
@@ -156,7 +168,7 @@ async fn admit(
     let admission = if thread.has_queue(view) {
         view.wait()
     } else {
-        view.admit(now, parked_deadline)
+        view.admit(now, parked_deadline, avoid)
     };
     let (lack, deadline) = match admission {
         Admission::Pass(permit) => return Wait::Pass(permit),

@@ -100,6 +100,7 @@ pub struct Settings {
 /// One worker that is not gone.
 #[derive(Debug)]
 struct Running {
+    instance: u32,
     child: Child,
     listen: Listen,
     /// Where it was found to answer.
@@ -109,6 +110,16 @@ struct Running {
     member: Option<Arc<Member>>,
     pid: Option<u32>,
     waiting: Option<AbortHandle>,
+}
+
+/// What one worker printed.
+#[derive(Debug)]
+pub struct Printed {
+    /// Which.
+    pub generation: Generation,
+    instance: u32,
+    /// What.
+    pub output: Output,
 }
 
 /// One worker for lists.
@@ -134,8 +145,8 @@ pub struct Hands {
     ports: FreshPorts,
     sockets: Option<SocketFolder>,
     running: BTreeMap<Generation, Running>,
-    /// What the newest generations printed, the oldest first.
-    outputs: VecDeque<(Generation, Output)>,
+    /// What the newest generations of each instance printed, the oldest first.
+    outputs: VecDeque<Printed>,
     notifier: Notifier,
     observations: mpsc::Sender<Observation>,
 }
@@ -176,7 +187,10 @@ impl Hands {
     /// Performs a step, or has it performed.
     pub fn perform(&mut self, step: Step) {
         match step {
-            Step::Start { generation } => self.start(generation),
+            Step::Start {
+                generation,
+                instance,
+            } => self.start(generation, instance),
             Step::Admit { generation, beside } => self.admit(generation, beside),
             Step::Withdraw { generation } => self.stage.withdraw(generation),
             Step::AwaitQuiet { generation, until } => self.await_quiet(generation, until),
@@ -294,10 +308,19 @@ impl Hands {
         self.running.get(&generation)?.endpoint.get()
     }
 
-    /// What the newest generation printed, or the one before it.
+    /// What the newest generation printed, or the one before it of the same instance; or what one
+    /// printed that is asked for.
     #[must_use]
-    pub fn output(&self, previous: bool) -> Option<&(Generation, Output)> {
-        self.outputs.iter().rev().nth(usize::from(previous))
+    pub fn output(&self, previous: bool, of: Option<Generation>) -> Option<&Printed> {
+        let mut newest = self.outputs.iter().rev();
+        let first = match of {
+            Some(of) => newest.find(|one| one.generation == of),
+            None => newest.next(),
+        }?;
+        match previous {
+            true => newest.find(|one| one.instance == first.instance),
+            false => Some(first),
+        }
     }
 
     /// The stewards' mailboxes.

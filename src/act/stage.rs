@@ -1,6 +1,6 @@
 //! The roster as it is being changed; each change is published as one snapshot.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::{Notify, watch};
 
@@ -22,13 +22,20 @@ const CALM_TICKS: u32 = 10;
 pub(super) struct Stage {
     threads: usize,
     now: Roster,
-    /// The most that the last generation had in flight at once, when nobody had to wait.
-    peak: u64,
-    /// The same of the generation that serves now.
-    peak_now: u64,
+    /// By instance.
+    peaks: BTreeMap<u32, Peak>,
     /// For so many ticks nobody has waited.
     calm: u32,
     roster: watch::Sender<Arc<Roster>>,
+}
+
+/// The most in flight at once, when nobody had to wait.
+#[derive(Clone, Copy, Debug, Default)]
+struct Peak {
+    /// Of the last generation.
+    last: u64,
+    /// Of the generation that serves now.
+    now: u64,
 }
 
 impl Stage {
@@ -37,36 +44,42 @@ impl Stage {
         Self {
             threads,
             now,
-            peak: 0,
-            peak_now: 0,
+            peaks: BTreeMap::new(),
             calm: 0,
             roster,
         }
     }
 
-    /// Puts a worker on the roster; of the others only `beside` stays.
+    /// Puts a worker on the roster; of the others of its instance only `beside` stays.
     pub(super) fn admit(
         &mut self,
-        generation: Generation,
+        (generation, instance): (Generation, u32),
         at: (Endpoint, Protocol),
         beside: Option<Generation>,
         slow_start: Duration,
     ) -> Arc<Member> {
-        if self.peak_now > 0 {
-            self.peak = std::mem::take(&mut self.peak_now);
+        let peak = self.peaks.entry(instance).or_default();
+        if peak.now > 0 {
+            peak.last = std::mem::take(&mut peak.now);
         }
         let since = time::now();
         let ramp = Ramp {
-            first: self.peak.max(FIRST_MIN),
+            first: peak.last.max(FIRST_MIN),
             since,
             until: since + slow_start,
         };
         let bell = Arc::new(Notify::new());
-        let member = Arc::new(Member::new(generation, at, ramp, self.threads, bell));
-        self.now
-            .members
-            .retain(|member| Some(member.generation) == beside);
-        self.now.members.insert(0, member.clone());
+        let member = Arc::new(Member::new(
+            (generation, instance),
+            at,
+            ramp,
+            self.threads,
+            bell,
+        ));
+        let members = &mut self.now.members;
+        members.retain(|one| one.instance != instance || Some(one.generation) == beside);
+        let place = members.partition_point(|one| one.instance < instance);
+        members.insert(place, member.clone());
         self.publish();
         member
     }
@@ -79,10 +92,13 @@ impl Stage {
         } else {
             0
         };
-        if let Some(member) = self.now.members.first()
-            && self.calm >= CALM_TICKS
-        {
-            self.peak_now = self.peak_now.max(member.in_flight());
+        if self.calm < CALM_TICKS {
+            return;
+        }
+        let instances = self.now.members.chunk_by(|a, b| a.instance == b.instance);
+        for member in instances.filter_map(<[_]>::first) {
+            let peak = self.peaks.entry(member.instance).or_default();
+            peak.now = peak.now.max(member.in_flight());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, net::Ipv4Addr, rc::Rc, sync::Arc};
 
-use super::{Hands, Port, Running, report};
+use super::{Hands, Port, Printed, Running, report};
 use crate::{
     admit::roster::Endpoint,
     decide::observation::{Observation, StartFailure},
@@ -12,6 +12,7 @@ use crate::{
     words::Generation,
     worker::{
         child::{Child, Event},
+        output::Output,
         port::{SocketFolder, prove_free},
         ready::until_ready,
         spec::{Listen, Spec},
@@ -19,26 +20,31 @@ use crate::{
     },
 };
 
-/// The output of so many generations is kept.
+/// The variable by which a process knows which one of several it is.
+const INSTANCE_VARIABLE: &str = "AUTOHEAL_INSTANCE";
+/// The output of so many generations of each instance is kept.
 const OUTPUTS_MAX: usize = 2;
 
 impl Hands {
-    pub(super) fn start(&mut self, generation: Generation) {
-        if let Err(why) = self.try_start(generation) {
+    pub(super) fn start(&mut self, generation: Generation, instance: u32) {
+        if let Err(why) = self.try_start(generation, instance) {
             let failed = Observation::StartFailed { generation, why };
             let observations = self.observations.clone();
             tokio::task::spawn_local(async move { report(&observations, failed).await });
         }
     }
 
-    fn try_start(&mut self, generation: Generation) -> Result<(), StartFailure> {
+    fn try_start(&mut self, generation: Generation, instance: u32) -> Result<(), StartFailure> {
         let cannot = |error: std::io::Error| StartFailure::Spawn(error.to_string());
         let listen = self.listen(generation)?;
         let settings = &self.settings;
         let spec = Spec {
             generation,
             command: settings.command.clone(),
-            env: settings.env.clone(),
+            env: [(INSTANCE_VARIABLE.to_owned(), instance.to_string())]
+                .into_iter()
+                .chain(settings.env.clone())
+                .collect(),
             dir: settings.dir.clone(),
             user: settings.user.clone(),
             listen: listen.clone(),
@@ -48,10 +54,6 @@ impl Hands {
         let (child, mut events) =
             Child::spawn(&spec, settings.passing.clone(), settings.lines.clone())
                 .map_err(cannot)?;
-        if self.outputs.len() == OUTPUTS_MAX {
-            self.outputs.pop_front();
-        }
-        self.outputs.push_back((generation, child.output().clone()));
         let endpoint = Rc::new(OnceCell::new());
         let waiting = self.await_ready(generation, &listen, &child, endpoint.clone());
         let observations = self.observations.clone();
@@ -61,6 +63,7 @@ impl Hands {
             }
         });
         let running = Running {
+            instance,
             child,
             listen,
             endpoint,
@@ -69,8 +72,23 @@ impl Hands {
             pid: None,
             waiting: Some(waiting),
         };
+        self.keep_output(generation, instance, running.child.output().clone());
         self.running.insert(generation, running);
         Ok(())
+    }
+
+    fn keep_output(&mut self, generation: Generation, instance: u32, output: Output) {
+        let same = |one: &Printed| one.instance == instance;
+        if self.outputs.iter().filter(|one| same(one)).count() >= OUTPUTS_MAX
+            && let Some(oldest) = self.outputs.iter().position(same)
+        {
+            self.outputs.remove(oldest);
+        }
+        self.outputs.push_back(Printed {
+            generation,
+            instance,
+            output,
+        });
     }
 
     fn listen(&mut self, generation: Generation) -> Result<Listen, StartFailure> {
@@ -143,7 +161,8 @@ impl Hands {
             && let Some(endpoint) = running.endpoint.get().cloned()
         {
             let at = (endpoint, running.protocol);
-            running.member = Some(self.stage.admit(generation, at, beside, slow_start));
+            let who = (generation, running.instance);
+            running.member = Some(self.stage.admit(who, at, beside, slow_start));
         }
     }
 }

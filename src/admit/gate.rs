@@ -170,7 +170,7 @@ mod tests {
             until: at(10),
         };
         let at = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Protocol::Http);
-        let member = Member::new(Generation(1), at, ramp, 1, Arc::default());
+        let member = Member::new((Generation(1), 0), at, ramp, 1, Arc::default());
         Rc::new(Local::new(Arc::new(member), 0, Arc::new(Occupancy::new(1))))
     }
 

@@ -78,6 +78,8 @@ impl Ramp {
 pub struct Member {
     /// Which worker.
     pub generation: Generation,
+    /// The instance that it is a generation of.
+    pub instance: u32,
     /// Where it listens.
     pub endpoint: Endpoint,
     /// What it speaks.
@@ -105,7 +107,7 @@ impl Member {
     /// closed and a thread's last request or connection ends.
     #[must_use]
     pub fn new(
-        generation: Generation,
+        (generation, instance): (Generation, u32),
         (endpoint, protocol): (Endpoint, Protocol),
         ramp: Ramp,
         threads: usize,
@@ -114,6 +116,7 @@ impl Member {
         let shards = (0..threads).map(|_| Shard::default()).collect();
         Self {
             generation,
+            instance,
             endpoint,
             protocol,
             ramp,
@@ -234,7 +237,8 @@ pub enum Door {
 /// The ready workers as one immutable snapshot.
 #[derive(Clone, Debug)]
 pub struct Roster {
-    /// In the order in which they are tried: a fresh worker first, then the one it relieves.
+    /// By instance; within one in the order in which they are tried: a fresh worker first, then
+    /// the one that it relieves.
     pub members: Vec<Arc<Member>>,
     /// What a request meets while none of them lets it in.
     pub door: Door,
@@ -257,7 +261,7 @@ mod tests {
             until: MonoTime::ZERO,
         };
         let at = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Protocol::Http);
-        Member::new(Generation(1), at, ramp, threads, Arc::default())
+        Member::new((Generation(1), 0), at, ramp, threads, Arc::default())
     }
 
     #[test]

@@ -10,8 +10,8 @@ use super::model::{
 use crate::{
     decide::{
         policy::{
-            self, Action, Dependency, DependencyAddress, GiveUp, Policy, Restart, RestartWhen,
-            Rule, Strategy,
+            self, Action, Dependency, DependencyAddress, GiveUp, Instances, Policy, Restart,
+            RestartWhen, Rule, Strategy,
         },
         trigger::{Filter, MemoryLimit, Trigger},
     },
@@ -157,6 +157,7 @@ fn policy() -> Policy {
             timeout: secs(25),
         },
         dependencies: Vec::new(),
+        instances: Instances::ONE,
     }
 }
 

@@ -145,9 +145,10 @@ impl Control {
     }
 
     fn logs(&self, previous: bool, since: Option<u64>, limit: usize) -> order::Logs {
-        let Some((generation, output)) = self.parts.hands.output(previous) else {
+        let Some(printed) = self.parts.hands.output(previous, None) else {
             return order::Logs::default();
         };
+        let (generation, output) = (printed.generation, &printed.output);
         let lines = match since {
             Some(since) => output.since(since + 1, limit),
             None => output.tail(limit),
@@ -168,7 +169,7 @@ impl Control {
         }
     }
 
-    fn status(&self) -> Status {
+    fn status(&mut self) -> Status {
         let now = time::now();
         let engine = self.engine.snapshot(now);
         let about = &self.parts.about;

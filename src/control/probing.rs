@@ -1,4 +1,4 @@
-//! Asks the worker on the roster for its health, one probe at a time.
+//! Asks the workers on the roster for their health, each one probe at a time.
 
 use tokio::{sync::mpsc, task::AbortHandle};
 
@@ -10,42 +10,71 @@ use crate::{
     words::Generation,
 };
 
-/// The probe in progress.
+/// So many answers may wait for the control thread.
+const ANSWERS: usize = 64;
+
+/// The probes in progress.
 #[derive(Debug)]
 pub(super) struct Probing {
     health: Option<Health>,
-    target: Option<(Generation, Endpoint)>,
-    task: Option<AbortHandle>,
+    targets: Vec<Target>,
     answers: (mpsc::Sender<Observation>, mpsc::Receiver<Observation>),
+}
+
+/// One worker that is probed.
+#[derive(Debug)]
+struct Target {
+    generation: Generation,
+    endpoint: Endpoint,
+    task: Option<AbortHandle>,
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
 }
 
 impl Probing {
     pub(super) fn new(health: Option<Health>) -> Self {
         Self {
             health,
-            target: None,
-            task: None,
-            answers: mpsc::channel(4),
+            targets: Vec::new(),
+            answers: mpsc::channel(ANSWERS),
         }
     }
 
     pub(super) fn set(&mut self, health: Option<Health>) {
         self.health = health;
-        let target = self.target.take();
-        self.probe(target);
+        let targets = std::mem::take(&mut self.targets);
+        let targets = targets
+            .iter()
+            .map(|one| (one.generation, one.endpoint.clone()));
+        self.probe(targets.collect());
     }
 
-    /// Probes this worker from now on, or none.
-    pub(super) fn probe(&mut self, target: Option<(Generation, Endpoint)>) {
-        if let Some(task) = self.task.take() {
-            task.abort();
+    /// Probes these workers from now on. Those that were probed before are not begun anew.
+    pub(super) fn probe(&mut self, targets: Vec<(Generation, Endpoint)>) {
+        let probed = |generation| targets.iter().any(|(other, _)| *other == generation);
+        self.targets.retain(|one| probed(one.generation));
+        for (generation, endpoint) in targets {
+            if self.targets.iter().all(|one| one.generation != generation) {
+                let task = self.begin(generation, &endpoint);
+                self.targets.push(Target {
+                    generation,
+                    endpoint,
+                    task,
+                });
+            }
         }
-        self.target.clone_from(&target);
-        let (Some((generation, endpoint)), Some(health)) = (target, self.health.clone()) else {
-            return;
-        };
+    }
+
+    fn begin(&self, generation: Generation, endpoint: &Endpoint) -> Option<AbortHandle> {
+        let health = self.health.clone()?;
         let address = match endpoint {
-            Endpoint::Tcp(address) => Address::Tcp(address),
+            Endpoint::Tcp(address) => Address::Tcp(*address),
             Endpoint::Unix(path) => Address::Unix(path.to_path_buf()),
         };
         let answers = self.answers.0.clone();
@@ -63,7 +92,7 @@ impl Probing {
                 }
             }
         });
-        self.task = Some(task.abort_handle());
+        Some(task.abort_handle())
     }
 
     /// The next probe's answer.

@@ -28,12 +28,13 @@ impl Engine {
         self.dependencies.deadline().filter(|_| !rests)
     }
 
-    pub(super) fn dependency(&mut self, probe: u64, result: Result<(), String>) {
+    /// An answer has come. Whether what went wrong before says nothing of workers.
+    pub(super) fn dependency(&mut self, probe: u64, result: Result<(), String>) -> bool {
         let Some((at, turn)) = self.dependencies.answered(self.now, probe, result) else {
-            return;
+            return false;
         };
         let Some(one) = self.dependencies.all().get(at) else {
-            return;
+            return false;
         };
         let name = one.what.name.clone();
         let address = one.what.address.to_string();
@@ -61,7 +62,14 @@ impl Engine {
             }
             Some(Turn::Doubtless) | None => {}
         }
-        if matches!(turn, Some(Turn::Up(_) | Turn::Doubtless)) {
+        let forgives = matches!(turn, Some(Turn::Up(_) | Turn::Doubtless));
+        self.dependency_turned(forgives);
+        forgives
+    }
+
+    /// What it means for this worker's rules that one has answered.
+    pub(super) fn dependency_turned(&mut self, forgives: bool) {
+        if forgives {
             self.forgive();
         }
         self.check_rules();

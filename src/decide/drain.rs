@@ -277,6 +277,9 @@ impl Engine {
 
     /// How long a drain may last while new requests are parked, so that they are served in time.
     pub(super) fn parked_drain(&self) -> Duration {
+        if self.peers.serving > 0 {
+            return self.policy.recycle.drain_timeout;
+        }
         let rest = self
             .policy
             .parking_wait

@@ -10,6 +10,7 @@ use super::{
     health::Health,
     life::{Life, State},
     observation::Observation,
+    peers::{Common, Peers},
     policy::Policy,
     recycle::Recycle,
     restart::{Backoff, Restarts},
@@ -42,6 +43,10 @@ const EVENTS_WAITING: usize = 1024;
 /// After [`Step::Exit`] nothing is done any more.
 #[derive(Debug)]
 pub struct Engine {
+    /// Which one of several it is.
+    pub(super) instance: u32,
+    /// What the others do, as of now.
+    pub(super) peers: Peers,
     /// Its rules are in `rules`.
     pub(super) policy: Policy,
     pub(super) rules: Vec<Watched>,
@@ -86,7 +91,7 @@ pub struct Engine {
     pub(super) last_incident: Option<IncidentView>,
     next_incident: u64,
     door: Option<Door>,
-    probed: Option<Generation>,
+    pub(super) probed: Option<Generation>,
     steps: VecDeque<Step>,
 }
 
@@ -104,12 +109,27 @@ impl Engine {
     /// An engine that starts its first worker now. `seed` feeds every jitter; `first_incident` is
     /// the number of the first incident.
     #[must_use]
-    pub fn new(mut policy: Policy, seed: u64, first_incident: u64, now: MonoTime) -> Self {
+    pub fn new(policy: Policy, seed: u64, first_incident: u64, now: MonoTime) -> Self {
+        let mut engine = Self::of(0, policy, seed, first_incident, now);
+        engine.settle();
+        engine
+    }
+
+    /// The engine of one of several instances, before it starts anything.
+    pub(super) fn of(
+        instance: u32,
+        mut policy: Policy,
+        seed: u64,
+        first_incident: u64,
+        now: MonoTime,
+    ) -> Self {
         let rules = std::mem::take(&mut policy.rules);
         let rules = rules.into_iter().map(Watched::new).collect();
         let mut dependencies = Dependencies::default();
         dependencies.set(std::mem::take(&mut policy.dependencies), now);
-        let mut engine = Self {
+        Self {
+            instance,
+            peers: Peers::default(),
             policy,
             rules,
             rng: Rng::new(seed),
@@ -143,9 +163,16 @@ impl Engine {
             door: None,
             probed: None,
             steps: VecDeque::new(),
-        };
-        engine.settle();
-        engine
+        }
+    }
+
+    /// Takes what all instances have in common, or gives it back.
+    pub(super) fn lend(&mut self, common: &mut Common) {
+        std::mem::swap(&mut self.newest, &mut common.newest);
+        std::mem::swap(&mut self.next_incident, &mut common.next_incident);
+        std::mem::swap(&mut self.spent, &mut common.spent);
+        std::mem::swap(&mut self.spent_observing, &mut common.spent_observing);
+        std::mem::swap(&mut self.dependencies, &mut common.dependencies);
     }
 
     /// Takes one fact. The answer to [`super::observation::Word::Recycle`], and to a reload that
@@ -190,7 +217,9 @@ impl Engine {
             Observation::Quiet { generation } => self.quiet(generation),
             Observation::Drained { generation, cut } => self.drained(generation, cut),
             Observation::Probe { generation, result } => self.probe(generation, result),
-            Observation::Dependency { probe, result } => self.dependency(probe, result),
+            Observation::Dependency { probe, result } => {
+                self.dependency(probe, result);
+            }
             Observation::CommandEnded { incident, how } => self.command_ended(incident, &how),
             Observation::Captured { incident, what } => self.captured(incident, &what),
             Observation::Notified { incident, result } => self.notified(incident, &result),
@@ -258,7 +287,7 @@ impl Engine {
     }
 
     /// After every change: starts what is due, and tells what follows from the new state.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if let Some(at) = self.pending_start
             && at <= self.now
             && self.may_start()

@@ -102,6 +102,8 @@ pub enum Kind {
     Certificate,
     /// The journal's disk does not take records, or does again.
     RecordsLost,
+    /// The number of workers follows the load, or can't.
+    Scaled,
 }
 
 impl Kind {
@@ -136,6 +138,7 @@ impl Kind {
             Self::ListensElsewhere => "listens-elsewhere",
             Self::Certificate => "certificate",
             Self::RecordsLost => "records-lost",
+            Self::Scaled => "scaled",
         }
     }
 }

@@ -11,10 +11,7 @@ use super::{
     step::Step,
     trigger::Trigger,
 };
-use crate::{
-    units::ByteSize,
-    words::{Generation, Mode},
-};
+use crate::{units::ByteSize, words::Generation};
 
 /// One firing.
 struct Firing {
@@ -28,8 +25,7 @@ struct Firing {
 impl Engine {
     pub(super) fn fire(&mut self, at: usize, generation: Generation) {
         let incident = self.new_incident();
-        let observes =
-            self.policy.mode == Mode::Observe || self.rules[at].rule.mode == Mode::Observe;
+        let observes = self.observes(at);
         let memory_limit = self.rules[at].memory_limit(self.now);
         let nth = self.rules[at].fired(self.now);
         let actions: Vec<_> = self.rules[at].rule.actions_at(nth).cloned().collect();
@@ -133,7 +129,7 @@ impl Engine {
     }
 
     /// How sick the worker is that this rule found at fault: as the worst of its conditions says.
-    fn cause(&self, at: usize, generation: Generation) -> Cause {
+    pub(super) fn cause(&self, at: usize, generation: Generation) -> Cause {
         let parts = self.rules[at].rule.when.parts().iter();
         let causes = parts.map(|when| self.cause_by(when, generation));
         causes.max().unwrap_or(Cause::Healthy)
@@ -150,7 +146,7 @@ impl Engine {
             Trigger::Level { measure, .. } => match measure {
                 Measure::Connections | Measure::Descriptors | Measure::Threads => Cause::Healthy,
                 Measure::Cpu | Measure::Core | Measure::MemoryHigh | Measure::Pressure(..) => {
-                    Cause::Sick
+                    Cause::Strained
                 }
             },
             Trigger::Output { .. } | Trigger::Status { .. } => Cause::Sick,
@@ -176,6 +172,7 @@ impl Engine {
         note: &str,
     ) -> (bool, String) {
         let (now, budget) = (self.now, self.policy.budget);
+        let new = self.successor(strategy);
         let spent = if observes {
             &mut self.spent_observing
         } else {
@@ -184,13 +181,12 @@ impl Engine {
         let taken = spent.take(now, &budget);
         let left = spent.left(now, &budget);
         let strategy = strategy_word(strategy);
-        let new = self.newest.next();
         let words = match (taken, observes) {
             (true, false) => {
-                format!("recycling worker {old} ({strategy}{note}) to worker {new}; budget {left}")
+                format!("recycling worker {old} ({strategy}{note}) to {new}; budget {left}")
             }
             (true, true) => format!(
-                "would recycle worker {old} ({strategy}{note}) to worker {new}, but only observes; \
+                "would recycle worker {old} ({strategy}{note}) to {new}, but only observes; \
                  budget would be {left}"
             ),
             (false, false) => format!("not recycling, as the budget is spent: {left}"),
@@ -257,6 +253,11 @@ impl Engine {
         if let Some(step) = step {
             self.push(step);
         }
+    }
+
+    /// Whether a command of this incident runs.
+    pub(super) fn runs(&self, incident: u64) -> bool {
+        self.rules.iter().any(|rule| rule.running == Some(incident))
     }
 
     pub(super) fn command_ended(&mut self, incident: u64, how: &str) {

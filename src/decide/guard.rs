@@ -26,6 +26,8 @@ pub(super) enum Held {
         since: MonoTime,
         down: bool,
     },
+    /// As many other instances as may be are out already.
+    Turn,
     /// What it looks at can't be read here; why, in words.
     Off(&'static str),
 }
@@ -39,7 +41,7 @@ impl Held {
             | Self::MinUptime(at)
             | Self::Cooldown(at)
             | Self::Backoff(at) => Some(at),
-            Self::Recycling(_) | Self::Dependency { .. } | Self::Off(_) => None,
+            Self::Recycling(_) | Self::Dependency { .. } | Self::Turn | Self::Off(_) => None,
         }
     }
 
@@ -69,6 +71,7 @@ impl Held {
                 )
             }
             Self::Dependency { .. } => "a dependency does not answer".to_owned(),
+            Self::Turn => "another worker is being replaced; it waits for its turn".to_owned(),
             Self::Off(why) => why.to_owned(),
         }
     }

@@ -10,7 +10,11 @@ use super::{
     recycle::Phase,
     step::Step,
 };
-use crate::{time::MonoTime, units::ByteSize, words::Generation};
+use crate::{
+    time::MonoTime,
+    units::ByteSize,
+    words::{Generation, Mode},
+};
 
 impl Engine {
     pub(super) fn tally(&mut self, tally: &Tally) {
@@ -174,10 +178,21 @@ impl Engine {
         if let Some(until) = rule.cooldown.until(now) {
             return Some(Held::Cooldown(until));
         }
-        if self.recycle_not_before > now && rule.recycles_next(now) {
+        if !rule.recycles_next(now) {
+            return None;
+        }
+        if self.recycle_not_before > now {
             return Some(Held::Backoff(self.recycle_not_before));
         }
-        self.held_by_dependency(at)
+        if let Some(held) = self.held_by_dependency(at) {
+            return Some(held);
+        }
+        let waits = !self.observes(at) && !self.has_turn(self.cause(at, generation));
+        waits.then_some(Held::Turn)
+    }
+
+    pub(super) fn observes(&self, at: usize) -> bool {
+        self.policy.mode == Mode::Observe || self.rules[at].rule.mode == Mode::Observe
     }
 
     /// Says it once for each reason.

@@ -25,6 +25,8 @@ pub(super) struct Health {
     blamed: Option<Held>,
     /// Why the last probe failed.
     why: String,
+    /// That it waits for its turn has been said.
+    turn_said: bool,
 }
 
 impl Health {
@@ -33,6 +35,7 @@ impl Health {
         self.failures = 0;
         self.wait_said = false;
         self.blamed = None;
+        self.turn_said = false;
     }
 }
 
@@ -71,6 +74,13 @@ impl Engine {
             return;
         }
         if !self.dependencies.all_answered(self.now) {
+            return;
+        }
+        if !self.has_turn(Cause::Sick) {
+            if !std::mem::replace(&mut self.health.turn_said, true) {
+                let text = format!("{seen}; held, as {}", Held::Turn.words(self.now));
+                self.say_unhealthy(generation, text, None);
+            }
             return;
         }
         let served = self.life(generation).and_then(|life| life.served(self.now));

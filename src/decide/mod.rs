@@ -8,10 +8,12 @@
 //! `condition`, `window`, `guard`); the replacement of a worker (`recycle`, `recycling`,
 //! `replacing`, `handover`, `growth`); the probe (`health`); what the app depends on
 //! (`dependency`, `depending`); what operators say (`operator`, `shutdown`); and who looks on
-//! ([`snapshot`]).
+//! ([`snapshot`]). All of that is one worker slot; [`group`] has as many of them as there are
+//! instances, and `peers` is what each knows of the others.
 
 pub mod engine;
 pub mod event;
+pub mod group;
 pub mod observation;
 pub mod policy;
 pub mod snapshot;
@@ -30,6 +32,7 @@ mod healing;
 mod health;
 mod life;
 mod operator;
+mod peers;
 mod readiness;
 mod recycle;
 mod recycling;

@@ -144,6 +144,36 @@ pub enum Observation {
     Operator(Word),
 }
 
+impl Observation {
+    /// Whom it is about; `None`: not one worker alone.
+    #[must_use]
+    pub fn generation(&self) -> Option<Generation> {
+        match self {
+            Self::Tally(tally) => Some(tally.generation),
+            Self::Memory(sample) => Some(sample.generation),
+            Self::Levels(levels) => Some(levels.generation),
+            Self::Started { generation, .. }
+            | Self::Ready { generation }
+            | Self::StartFailed { generation, .. }
+            | Self::ListensElsewhere { generation, .. }
+            | Self::Exited { generation, .. }
+            | Self::Gone { generation }
+            | Self::Quiet { generation }
+            | Self::Drained { generation, .. }
+            | Self::Probe { generation, .. } => Some(*generation),
+            Self::CommandEnded { .. }
+            | Self::Captured { .. }
+            | Self::Notified { .. }
+            | Self::Dependency { .. }
+            | Self::QuietTime { .. }
+            | Self::ScheduleDue { .. }
+            | Self::FileChanged { .. }
+            | Self::Stalled(_)
+            | Self::Operator(_) => None,
+        }
+    }
+}
+
 /// What one generation did since its last tally.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -209,6 +239,15 @@ pub enum Word {
         reason: String,
         /// Also a worker that just starts, or that an operator stopped; and without waiting for a
         /// drain. After giving up, and while the next start waits, either kind starts at once.
+        force: bool,
+    },
+    /// Replace this worker alone, of several.
+    RecycleOne {
+        /// Which. If it does not serve any more nothing is done.
+        generation: Generation,
+        /// Why, for the record.
+        reason: String,
+        /// Without waiting for its turn or for a drain.
         force: bool,
     },
     /// Start the worker after [`Word::Stop`] or after giving up.

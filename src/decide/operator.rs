@@ -27,6 +27,14 @@ impl Engine {
                 wish.forced = force;
                 return Some(self.request_recycle(wish));
             }
+            Word::RecycleOne {
+                generation,
+                reason,
+                force,
+            } => {
+                let serves = self.serving == Some(generation);
+                return serves.then(|| self.word(Word::Recycle { reason, force }))?;
+            }
             Word::Start => self.operator_start(),
             Word::Stop => self.operator_stop(),
             Word::Hold(time) => self.hold(time),
@@ -183,7 +191,7 @@ impl Engine {
         self.recycle_for_reload(recycle?)
     }
 
-    fn recycle_for_reload(&mut self, why: String) -> Option<u64> {
+    pub(super) fn recycle_for_reload(&mut self, why: String) -> Option<u64> {
         if self.want == Want::Stopped || self.ending.is_some() {
             return None;
         }

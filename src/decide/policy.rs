@@ -32,6 +32,8 @@ pub struct Policy {
     pub shutdown: Shutdown,
     /// What the app depends on; at most [`MAX_DEPENDENCIES`].
     pub dependencies: Vec<Dependency>,
+    /// How many workers serve at the same time.
+    pub instances: Instances,
 }
 
 /// The most dependencies one configuration may have.
@@ -256,4 +258,55 @@ pub struct Shutdown {
     pub delay: Duration,
     /// One deadline over delay, drain and stop.
     pub timeout: Duration,
+}
+
+/// How many workers serve at the same time. Each is an instance; its number outlives its
+/// generations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instances {
+    /// How many.
+    pub count: Count,
+    /// At most so many are out at once by our own doing, at least 1.
+    pub max_unavailable: u32,
+}
+
+/// How many workers serve at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Always so many, at least 1.
+    Fixed(u32),
+    /// As many as the load needs.
+    Follow(Follow),
+}
+
+/// How the number of workers follows the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Follow {
+    /// Never fewer; at least 1.
+    pub min: u32,
+    /// Never more.
+    pub max: u32,
+    /// One more is started when each has more than so many requests in flight...
+    pub in_flight: u32,
+    /// ...for so long.
+    pub grow_after: Duration,
+    /// One is stopped when the others could do its work easily for so long.
+    pub shrink_after: Duration,
+}
+
+impl Instances {
+    /// One worker.
+    pub const ONE: Self = Self {
+        count: Count::Fixed(1),
+        max_unavailable: 1,
+    };
+
+    /// The fewest and the most workers that may be wanted.
+    #[must_use]
+    pub fn bounds(&self) -> (u32, u32) {
+        match self.count {
+            Count::Fixed(count) => (count, count),
+            Count::Follow(follow) => (follow.min, follow.max),
+        }
+    }
 }

@@ -36,6 +36,8 @@ pub(super) struct Recycle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cause {
     Healthy,
+    /// It answers, under strain: whoever takes its requests over comes under strain too.
+    Strained,
     /// Sick, but it answers.
     Sick,
     /// It answers nothing.

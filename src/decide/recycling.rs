@@ -64,9 +64,9 @@ impl Engine {
     fn begin(&mut self, old: Generation, incident: u64, wish: Wish) {
         let (strategy, note) = self.strategy_for(&wish);
         let text = format!(
-            "recycling worker {old} ({}{note}) to worker {}: {}",
+            "recycling worker {old} ({}{note}) to {}: {}",
             strategy_word(strategy),
-            self.newest.next(),
+            self.successor(strategy),
             wish.reason,
         );
         let event = Event::new(Kind::RecycleBegun, Level::Info, text)
@@ -89,13 +89,18 @@ impl Engine {
             memory_limit: wish.memory_limit,
             phase: Phase::Starting,
         });
+        let others_serve = self.peers.serving > 0;
         if strategy == Strategy::Overlap {
             self.pending_start = Some(self.now);
-            if wish.cause == Cause::Hung {
+            if wish.cause == Cause::Hung || (wish.cause == Cause::Sick && others_serve) {
                 self.withdraw(old);
                 self.cut_stuck(old, wish.stuck);
             }
-        } else if wish.cause == Cause::Healthy && !wish.forced {
+            if wish.cause == Cause::Sick && others_serve {
+                let until = self.now + self.policy.recycle.drain_timeout;
+                self.drain(old, until, End::Stop);
+            }
+        } else if wish.cause == Cause::Healthy && !wish.forced && !others_serve {
             let until = self.now + self.policy.recycle.drain_timeout;
             self.set_phase(Phase::Quiet { until });
             self.push(Step::AwaitQuiet {
@@ -162,9 +167,11 @@ impl Engine {
 
     /// Whether memory has room for one more worker: a fifth more than the last start took. Where
     /// that can't be read it is taken for granted.
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         let needed = self.start_took.1.0 + self.start_took.1.0 / 5;
-        self.room.is_none_or(|room| room.0 >= needed)
+        let starts = 1 + u64::from(self.peers.starting);
+        self.room
+            .is_none_or(|room| room.0 >= needed.saturating_mul(starts))
     }
 
     /// In place, the moment that matters to clients: from here on they wait.

@@ -8,7 +8,7 @@ use super::{
     event::{Event, Kind, Level},
     life::{Life, State},
     observation::StartFailure,
-    policy::{GiveUp, RestartWhen},
+    policy::RestartWhen,
     restart::{Plan, QUICK, RETRY},
     say::{millis, words},
     step::Step,
@@ -38,7 +38,10 @@ impl Engine {
         let text = format!("starting worker {generation}");
         let event = Event::new(Kind::WorkerStarting, Level::Info, text);
         self.say(event.about(generation).of(self.story));
-        self.push(Step::Start { generation });
+        self.push(Step::Start {
+            generation,
+            instance: self.instance,
+        });
     }
 
     pub(super) fn started(&mut self, generation: Generation, pid: u32) {
@@ -246,7 +249,7 @@ impl Engine {
                 (Duration::ZERO, text)
             }
             Plan::Later(delay) => (delay, format!("next start in {}", words(delay))),
-            Plan::GiveUp { .. } if self.policy.restart.give_up == GiveUp::Exit => {
+            Plan::GiveUp { .. } if self.gives_up_all() => {
                 self.end_by_itself(code);
                 return "giving up".to_owned();
             }
@@ -270,8 +273,12 @@ impl Engine {
             return;
         };
         let text = format!(
-            "the worker does not stay up: {ends} ends in a row without a minute of service; \
-             answering 503 and trying again every {}",
+            "the worker does not stay up: {ends} ends in a row without a minute of service; {} \
+             and trying again every {}",
+            match self.peers.serving {
+                0 => "answering 503",
+                _ => "going on with the others",
+            },
             words(RETRY)
         );
         let event = Event::new(Kind::GaveUp, Level::Error, text).of(self.story);

@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub last_incident: Option<IncidentView>,
     /// What the app depends on, in the policy's order.
     pub dependencies: Vec<DependencyView>,
+    /// So many workers are to serve at the same time.
+    pub instances: u32,
 }
 
 /// Something that the app depends on.
@@ -60,6 +62,8 @@ pub struct DependencyView {
 pub struct GenerationView {
     /// Which.
     pub generation: Generation,
+    /// The instance that it is a generation of.
+    pub instance: u32,
     /// `starting`, `ready`, `draining` or `stopping`.
     pub state: &'static str,
     /// New requests may go to it.

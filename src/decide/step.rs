@@ -20,10 +20,13 @@ pub enum Step {
     Start {
         /// Its number.
         generation: Generation,
+        /// The instance that it is a generation of.
+        instance: u32,
     },
     /// Put a ready worker on the roster, with a ramp, and release the parked. `beside`: this
-    /// older one stays on the roster for what the ramp does not yet let through. Without it the
-    /// new one is alone on the roster from now on; a `Withdraw` of the old one follows.
+    /// older one of the same instance stays on the roster for what the ramp does not yet let
+    /// through. Without it the new one is its instance's only one on the roster from now on; a
+    /// `Withdraw` of the old one follows.
     Admit {
         /// The new one.
         generation: Generation,
@@ -122,7 +125,8 @@ pub enum Step {
     },
     /// Tell load balancers to send requests elsewhere, or that they may come back.
     Unready(bool),
-    /// Probe health from now on with this worker, or (`None`) stop probing.
+    /// Probe health from now on with this worker, or (`None`) stop probing. Of several instances
+    /// each tells it for itself: [`super::group::Group::probed`] has them all.
     Probe(Option<Generation>),
     /// Ask this dependency of the policy in force whether it is there; report `Dependency`. One
     /// that is still being asked is asked anew.

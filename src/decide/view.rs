@@ -28,7 +28,7 @@ impl Engine {
             generations: self
                 .lives
                 .iter()
-                .map(|life| generation(life, now))
+                .map(|life| generation(life, self.instance, now))
                 .collect(),
             rules: self
                 .rules
@@ -50,6 +50,7 @@ impl Engine {
             shutdown_deadline: self.ending.as_ref().map(|ending| ending.deadline_of_all()),
             last_incident: self.last_incident.clone(),
             dependencies: self.dependency_views(),
+            instances: 1,
         }
     }
 
@@ -92,6 +93,7 @@ impl Engine {
         };
         let live = |held: &Held| match held {
             Held::Off(_) => rule.off().is_some(),
+            Held::Turn => self.peers.out + self.peers.coming > 0,
             Held::Recycling(incident) => {
                 let under_way = self.recycle.as_ref().map(|recycle| recycle.incident);
                 under_way == Some(*incident)
@@ -116,9 +118,10 @@ impl Engine {
     }
 }
 
-fn generation(life: &Life, now: MonoTime) -> GenerationView {
+fn generation(life: &Life, instance: u32, now: MonoTime) -> GenerationView {
     GenerationView {
         generation: life.generation,
+        instance,
         state: match life.state {
             State::Starting => "starting",
             State::Ready => "ready",

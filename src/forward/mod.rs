@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod attempt;
 pub mod body;
+mod choice;
 pub mod failure;
 mod frames;
 pub mod grpc;

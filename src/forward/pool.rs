@@ -247,6 +247,11 @@ impl Upstream {
         }
     }
 
+    /// It refused a connection: until there is news it may be dead.
+    pub fn refused(&self, now: MonoTime) {
+        self.suspect_until.set(now + NEWS);
+    }
+
     /// Whether a connection was closed under a request just now: the worker may be dead.
     #[must_use]
     pub fn is_suspect(&self, now: MonoTime) -> bool {

@@ -12,7 +12,10 @@ use std::{
 use http::{HeaderValue, Method, Uri};
 use tokio::sync::Notify;
 
-use super::pool::Upstream;
+use super::{
+    choice::{self, Turns},
+    pool::Upstream,
+};
 use crate::{
     admit::{
         gate::{Admission, Permit, at_the_door},
@@ -29,7 +32,7 @@ use crate::{
         tally::{Counters, Rules},
     },
     time::MonoTime,
-    words::Mode,
+    words::{Generation, Mode},
 };
 
 /// What the data path was told: the resolved configuration of forwarding.
@@ -96,7 +99,7 @@ pub struct View {
     pub settings: Arc<Settings>,
     /// The compiled rules.
     pub rules: Arc<Rules>,
-    /// The ready workers in the order in which they are tried.
+    /// The ready workers, by instance.
     pub seats: Vec<Seat>,
     /// What a request meets while none lets it in.
     pub door: Door,
@@ -106,14 +109,33 @@ pub struct View {
     pub unready: bool,
     /// autoheal is stopping.
     pub closing: bool,
+    many: bool,
+    turns: Turns,
 }
 
 impl View {
-    /// The one step, for a request that could wait until `deadline`.
+    /// A snapshot of these workers; nothing is held or closing.
     #[must_use]
-    pub fn admit(&self, now: MonoTime, deadline: MonoTime) -> Admission {
+    pub fn new(seats: Vec<Seat>, settings: Arc<Settings>, rules: Arc<Rules>, door: Door) -> Self {
+        Self {
+            many: choice::are_many(&seats),
+            seats,
+            settings,
+            rules,
+            door,
+            hold: false,
+            unready: false,
+            closing: false,
+            turns: Turns::default(),
+        }
+    }
+
+    /// The one step, for a request that could wait until `deadline`. `avoid`: the worker that
+    /// failed it before.
+    #[must_use]
+    pub fn admit(&self, now: MonoTime, deadline: MonoTime, avoid: Option<Generation>) -> Admission {
         if !self.hold {
-            if let Some(permit) = self.pass(now) {
+            if let Some(permit) = self.pass(now, avoid) {
                 return Admission::Pass(permit);
             }
             if self.seats.is_empty() {
@@ -138,15 +160,26 @@ impl View {
         !self.hold && !self.seats.is_empty()
     }
 
-    /// A permit of the first worker that lets one more in.
+    /// A permit of the first worker that lets one more in; of several instances, of the best.
     #[must_use]
-    pub fn pass(&self, now: MonoTime) -> Option<Permit> {
+    pub fn pass(&self, now: MonoTime, avoid: Option<Generation>) -> Option<Permit> {
         if self.hold {
             return None;
+        }
+        if self.many {
+            return choice::best(&self.seats, &self.turns, now, avoid);
         }
         self.seats
             .iter()
             .find_map(|seat| seat.upstream.local.admit(now))
+    }
+
+    /// Whether another instance than this worker's serves, so that nothing need be waited for.
+    #[must_use]
+    pub fn has_other(&self, than: &Seat) -> bool {
+        let number = than.upstream.local.member.instance;
+        let other = |seat: &Seat| seat.upstream.local.member.instance != number;
+        self.many && self.seats.iter().any(other)
     }
 
     /// The worker that gave this permit. `None`: it has left the roster since.
@@ -259,7 +292,7 @@ impl Thread {
         let view = self.view();
         let now = crate::time::now();
         let shared = view.settings.cap.is_set();
-        self.lot.release(shared, || view.pass(now));
+        self.lot.release(shared, || view.pass(now, None));
     }
 
     /// Sends away those who wait in vain.

@@ -147,18 +147,11 @@ mod tests {
                 http::HeaderValue::from_static("2.0 t"),
             ],
         };
-        let view = View {
-            settings: Arc::new(settings),
-            rules: Arc::default(),
-            seats: Vec::new(),
-            door: Door::Park {
-                down_since: MonoTime::ZERO,
-                next_start: MonoTime::ZERO,
-            },
-            hold: false,
-            unready: false,
-            closing: false,
+        let door = Door::Park {
+            down_since: MonoTime::ZERO,
+            next_start: MonoTime::ZERO,
         };
+        let view = View::new(Vec::new(), Arc::new(settings), Arc::default(), door);
         let lot = Lot::new(0, Arc::new(Occupancy::new(1)));
         Rc::new(Thread::new(0, Arc::default(), lot, Arc::default(), view))
     }

@@ -64,15 +64,11 @@ impl Inputs {
             .members
             .iter()
             .map(|member| self.seat(thread, member, &config, old));
-        View {
-            seats: seats.collect(),
-            settings: config.settings.clone(),
-            rules: config.rules.clone(),
-            door: roster.door,
-            hold: roster.hold,
-            unready: roster.unready,
-            closing: roster.closing,
-        }
+        let (settings, rules) = (config.settings.clone(), config.rules.clone());
+        let mut view = View::new(seats.collect(), settings, rules, roster.door);
+        (view.hold, view.closing) = (roster.hold, roster.closing);
+        view.unready = roster.unready;
+        view
     }
 
     fn seat(&self, thread: usize, member: &Arc<Member>, config: &Config, old: &[Seat]) -> Seat {

@@ -8,8 +8,8 @@ use autoheal::{
         event::{Event, Kind},
         observation::{MemorySample, Observation, RuleCount, Tally, Word},
         policy::{
-            Action, Budget, GiveUp, Health, Policy, Recycle, Restart, RestartWhen, Rule, Shutdown,
-            Strategy,
+            Action, Budget, GiveUp, Health, Instances, Policy, Recycle, Restart, RestartWhen, Rule,
+            Shutdown, Strategy,
         },
         step::{Door, Step},
         trigger::{Filter, MemoryLimit, Trigger},
@@ -52,6 +52,7 @@ pub(crate) fn policy() -> Policy {
             timeout: secs(25),
         },
         dependencies: Vec::new(),
+        instances: Instances::ONE,
     }
 }
 
@@ -309,7 +310,7 @@ impl Rig {
     fn line(&self, step: &Step) -> String {
         let within = |at: MonoTime| format!("{}ms", at.since(self.now).as_millis());
         match step {
-            Step::Start { generation } => format!("start {generation}"),
+            Step::Start { generation, .. } => format!("start {generation}"),
             Step::Admit {
                 generation,
                 beside: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use autoheal::{
     decide::{
         engine::Engine,
+        group::Group,
         observation::{Measure, Word},
         policy::{Action, GiveUp, Policy, RestartWhen, Strategy},
     },
@@ -168,5 +169,37 @@ fn the_same_facts_at_the_same_times_give_the_same_steps() {
             take(&mut engine, now);
         }
         assert_eq!(done, world.done, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_group_of_one_does_what_its_engine_does() {
+    for seed in 1..60 {
+        let world = live(seed, true);
+        let policy = drawn_policy(&mut fastrand::Rng::with_seed(seed));
+        let start = MonoTime::from_millis(10_000);
+        let mut group = Group::new(policy, seed, 1, start);
+        let mut done = Vec::new();
+        let mut take = |group: &mut Group, now| {
+            while let Some(step) = group.poll_step() {
+                done.push(format!("{now:?} {step:?}"));
+            }
+        };
+        take(&mut group, start);
+        let told = world.told.len();
+        for (at, (now, seen)) in world.told.into_iter().enumerate() {
+            match seen {
+                Some(seen) => drop(group.handle(now, seen)),
+                None => group.handle_timeout(now),
+            }
+            take(&mut group, now);
+            let ends = at + 1 == told;
+            assert!(ends || group.next_deadline().is_none_or(|due| due >= now));
+        }
+        assert_eq!(done, world.done, "seed {seed}");
+        assert_eq!(
+            group.snapshot(world.now).last_incident,
+            world.engine.snapshot(world.now).last_incident
+        );
     }
 }

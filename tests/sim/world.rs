@@ -222,7 +222,7 @@ impl World {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Start { generation } => self.start(generation.0),
+            Step::Start { generation, .. } => self.start(generation.0),
             Step::Admit { generation, beside } => {
                 assert_eq!(self.known(generation).state, Life::Up);
                 let beside = beside.map(|old| old.0);

@@ -54,7 +54,7 @@ pub(super) fn member(threads: usize) -> Arc<Member> {
     };
     let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());
     let at = (endpoint, Protocol::Http);
-    let member = Member::new(Generation(1), at, ramp, threads, Arc::default());
+    let member = Member::new((Generation(1), 0), at, ramp, threads, Arc::default());
     Arc::new(member)
 }
 

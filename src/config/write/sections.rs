@@ -162,6 +162,7 @@ fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
         budget: _,
         shutdown: _,
         dependencies: _,
+        instances: _,
     } = &settings.policy;
     to.put("mode", mode, &default.policy.mode, display);
     to.put(

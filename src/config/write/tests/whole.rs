@@ -352,6 +352,7 @@ fn put_together(
             budget,
             shutdown,
             dependencies,
+            instances: policy::Instances::ONE,
         },
         health,
     };

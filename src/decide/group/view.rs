@@ -1,0 +1,98 @@
+//! Looks at all instances as one, without changing them.
+
+use super::Group;
+use crate::{
+    decide::snapshot::{RuleView, Snapshot},
+    time::MonoTime,
+};
+
+/// What people are told first of several; the more hopeful, the earlier.
+const PHASES: [&str; 9] = [
+    "shutting down",
+    "ready",
+    "starting",
+    "waiting",
+    "draining",
+    "stopping",
+    "gave up",
+    "down",
+    "stopped",
+];
+
+/// The states of a rule; the more there is to see, the earlier.
+const STATES: [&str; 5] = ["firing", "cooling", "disarmed", "armed", "off"];
+
+impl Group {
+    /// All instances at this moment, as plain data.
+    pub fn snapshot(&mut self, now: MonoTime) -> Snapshot {
+        let (mut each, mut going) = (Vec::new(), Vec::new());
+        for slot in &mut self.slots {
+            slot.engine.lend(&mut self.common);
+            let one = slot.engine.snapshot(now);
+            slot.engine.lend(&mut self.common);
+            match slot.leaves {
+                true => going.push(one),
+                false => each.push(one),
+            }
+        }
+        let phase = |one: &Snapshot| PHASES.iter().position(|phase| *phase == one.phase);
+        let mut generations: Vec<_> = each
+            .iter()
+            .chain(&going)
+            .flat_map(|one| one.generations.clone())
+            .collect();
+        generations.sort_by_key(|one| one.generation);
+        generations.dedup_by_key(|one| one.generation);
+        let serves = self.slots.iter().any(|slot| slot.engine.serves());
+        let first = each[0].clone();
+        let recycle = each.iter().filter_map(|one| one.recycle.clone());
+        let incidents = each.iter().filter_map(|one| one.last_incident.clone());
+        Snapshot {
+            phase: each
+                .iter()
+                .min_by_key(|one| phase(one))
+                .map_or("down", |one| one.phase),
+            mode: self.policy.mode,
+            generations,
+            rules: merged(&each),
+            budget: first.budget,
+            next_start: each.iter().filter_map(|one| one.next_start).min(),
+            down_since: each
+                .iter()
+                .filter_map(|one| one.down_since)
+                .max()
+                .filter(|_| !serves),
+            hold_until: each.iter().find_map(|one| one.hold_until),
+            recycle: recycle.min_by_key(|one| one.began),
+            shutdown_deadline: each.iter().filter_map(|one| one.shutdown_deadline).max(),
+            last_incident: incidents.max_by_key(|one| one.incident),
+            dependencies: first.dependencies,
+            unready: self.unready,
+            instances: u32::try_from(each.len()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// Each rule as the instance sees it where there is most to see; its firings are those of all.
+fn merged(each: &[Snapshot]) -> Vec<RuleView> {
+    let Some(first) = each.first() else {
+        return Vec::new();
+    };
+    let state = |rule: &RuleView| STATES.iter().position(|state| *state == rule.state);
+    let near = |rule: &RuleView| u128::from(rule.matching) * 1_000 / u128::from(rule.limit.max(1));
+    (0..first.rules.len())
+        .filter_map(|at| {
+            let views = each.iter().filter_map(|one| one.rules.get(at));
+            let firings = views.clone().map(|rule| rule.firings).sum();
+            let order = |rule: &&RuleView| {
+                let held = rule.held.is_none();
+                (state(rule), held, u128::MAX - near(rule))
+            };
+            let worst = views.min_by_key(order)?;
+            Some(RuleView {
+                firings,
+                ..worst.clone()
+            })
+        })
+        .collect()
+}

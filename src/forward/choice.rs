@@ -1,0 +1,241 @@
+//! Which of several instances gets a request: the one that has the least in flight on this data
+//! thread. Ties take turns; a fresh one's share grows; one that may be dead, and one that has
+//! failed this request before, come last.
+
+use std::cell::Cell;
+
+use super::thread::Seat;
+use crate::{admit::gate::Permit, time::MonoTime, words::Generation};
+
+/// A fresh worker begins with this part of its share, in thousandths.
+const SHARE_FIRST: u64 = 100;
+
+/// Takes turns.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Cell<u64>);
+
+/// How good a choice is; the least is the best. No two are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    last_resort: u8,
+    load: u64,
+    turn: usize,
+}
+
+/// The seats of one instance.
+fn instances(seats: &[Seat]) -> impl Iterator<Item = &[Seat]> {
+    seats.chunk_by(|a, b| instance(a) == instance(b))
+}
+
+fn instance(seat: &Seat) -> u32 {
+    seat.upstream.local.member.instance
+}
+
+/// Whether there are several instances.
+pub(super) fn are_many(seats: &[Seat]) -> bool {
+    instances(seats).nth(1).is_some()
+}
+
+/// A permit of the best instance that lets one more in.
+pub(super) fn best(
+    seats: &[Seat],
+    turns: &Turns,
+    now: MonoTime,
+    avoid: Option<Generation>,
+) -> Option<Permit> {
+    let turn = turns.0.get().wrapping_add(1);
+    turns.0.set(turn);
+    let count = instances(seats).count();
+    let rank = |at: usize, seats: &[Seat]| Rank {
+        last_resort: last_resort(seats, turn, now, avoid),
+        load: load(seats),
+        turn: (at + count - usize::try_from(turn).unwrap_or(0) % count) % count,
+    };
+    let mut tried = None;
+    loop {
+        let ranked = instances(seats).enumerate();
+        let ranked = ranked.map(|(at, seats)| (rank(at, seats), seats));
+        let left = ranked.filter(|(rank, _)| tried.is_none_or(|tried| *rank > tried));
+        let (rank, seats) = left.min_by_key(|(rank, _)| *rank)?;
+        let permit = seats.iter().find_map(|seat| seat.upstream.local.admit(now));
+        if permit.is_some() {
+            return permit;
+        }
+        tried = Some(rank);
+    }
+}
+
+fn load(seats: &[Seat]) -> u64 {
+    let locals = seats.iter().map(|seat| &seat.upstream.local);
+    locals
+        .map(|local| local.member.in_flight_on(local.thread()))
+        .sum()
+}
+
+fn last_resort(seats: &[Seat], turn: u64, now: MonoTime, avoid: Option<Generation>) -> u8 {
+    let failed = |seat: &Seat| Some(seat.upstream.local.member.generation) == avoid;
+    if seats.iter().any(failed) {
+        return 3;
+    }
+    if seats.iter().all(|seat| seat.upstream.is_suspect(now)) {
+        return 2;
+    }
+    match seats {
+        // It relieves nobody, so that nothing but its share keeps it from all it can get.
+        [fresh] if !is_drawn(fresh, turn, now) => 1,
+        _ => 0,
+    }
+}
+
+/// Whether this turn is of a fresh worker's share: a tenth at first, all of it after slow start.
+fn is_drawn(seat: &Seat, turn: u64, now: MonoTime) -> bool {
+    let ramp = &seat.upstream.local.member.ramp;
+    if now >= ramp.until {
+        return true;
+    }
+    let whole = ramp.until.since(ramp.since).as_millis().max(1);
+    let part = now.since(ramp.since).as_millis() * 1_000 / whole;
+    let share = u64::try_from(part).unwrap_or(1_000).max(SHARE_FIRST);
+    // Turns spread evenly over the thousandths, and differently for each instance.
+    let mixed = (turn + u64::from(instance(seat)) * 7).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((mixed >> 32) * 1_000) >> 32 < share
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        admit::{
+            gate::Local,
+            occupancy::Occupancy,
+            roster::{Endpoint, Member, Ramp},
+        },
+        forward::{habits::Habits, pool::Upstream},
+        observe::tally::{Registry, Rules},
+        words::Protocol,
+    };
+
+    fn at(ms: u64) -> MonoTime {
+        MonoTime::from_millis(ms)
+    }
+
+    /// Workers by generation and instance, and since when each is on the roster.
+    fn seats(workers: &[(u32, u32, u64)]) -> Vec<Seat> {
+        let seat = |(generation, instance, since): &(u32, u32, u64)| {
+            let ramp = Ramp {
+                first: 1_000,
+                since: at(*since),
+                until: at(since + 10_000),
+            };
+            let place = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Protocol::Http);
+            let generation = Generation(*generation);
+            let number = (generation, *instance);
+            let member = Arc::new(Member::new(number, place, ramp, 1, Arc::default()));
+            let local = Rc::new(Local::new(member, 0, Arc::new(Occupancy::new(1))));
+            Seat {
+                upstream: Rc::new(Upstream::new(local, Rc::new(Habits::default()))),
+                counters: Registry::default().register(generation, &Rules::default()),
+            }
+        };
+        workers.iter().map(seat).collect()
+    }
+
+    const THREE: [(u32, u32, u64); 3] = [(4, 0, 0), (2, 1, 0), (3, 2, 0)];
+    const LATER: MonoTime = MonoTime::from_millis(100_000);
+
+    fn taken(permits: &[Permit]) -> BTreeMap<u32, usize> {
+        let mut taken = BTreeMap::new();
+        for permit in permits {
+            *taken.entry(permit.local().member.generation.0).or_default() += 1;
+        }
+        taken
+    }
+
+    #[test]
+    fn each_gets_as_many_when_none_answers() {
+        let (seats, turns) = (seats(&THREE), Turns::default());
+        let permits: Vec<_> = (0..30)
+            .map_while(|_| best(&seats, &turns, LATER, None))
+            .collect();
+        assert_eq!(taken(&permits), BTreeMap::from([(2, 10), (3, 10), (4, 10)]));
+    }
+
+    #[test]
+    fn one_that_answers_nothing_gets_no_more_than_the_others_have() {
+        let (seats, turns) = (seats(&THREE), Turns::default());
+        let mut stuck = Vec::new();
+        for _ in 0..1_000 {
+            let permit = best(&seats, &turns, LATER, None).unwrap();
+            if permit.local().member.generation.0 == 3 {
+                stuck.push(permit);
+            }
+        }
+        assert_eq!(stuck.len(), 1, "the others answer at once");
+    }
+
+    #[test]
+    fn when_all_are_idle_they_take_turns() {
+        let (seats, turns) = (seats(&THREE), Turns::default());
+        let mut taken = BTreeMap::new();
+        for _ in 0..30 {
+            let permit = best(&seats, &turns, LATER, None).unwrap();
+            *taken.entry(permit.local().member.generation.0).or_insert(0) += 1;
+        }
+        assert_eq!(taken, BTreeMap::from([(2, 10), (3, 10), (4, 10)]));
+    }
+
+    #[test]
+    fn the_one_that_failed_a_request_gets_it_again_only_if_no_other_can_take_it() {
+        let (seats, turns) = (seats(&THREE), Turns::default());
+        for _ in 0..9 {
+            let permit = best(&seats, &turns, LATER, Some(Generation(2))).unwrap();
+            assert_ne!(permit.local().member.generation.0, 2);
+        }
+        seats[0].upstream.local.member.close();
+        seats[2].upstream.local.member.close();
+        assert!(best(&seats, &turns, LATER, Some(Generation(2))).is_some());
+        seats[1].upstream.local.member.close();
+        assert!(best(&seats, &turns, LATER, None).is_none());
+    }
+
+    #[test]
+    fn one_that_may_be_dead_is_passed_over() {
+        let (seats, turns) = (seats(&THREE), Turns::default());
+        seats[1].upstream.closed_under_a_request(LATER, false);
+        for _ in 0..9 {
+            let permit = best(&seats, &turns, LATER, None).unwrap();
+            assert_ne!(permit.local().member.generation.0, 2);
+        }
+    }
+
+    #[test]
+    fn a_fresh_one_gets_a_tenth_of_its_share_at_first_and_more_with_time() {
+        let workers = [(1, 0, 0), (2, 1, 0), (9, 2, 100_000)];
+        let (seats, turns) = (seats(&workers), Turns::default());
+        let share = |after: u64| {
+            let now = LATER + Duration::from_millis(after);
+            let fresh = (0..3_000).filter(|_| {
+                let permit = best(&seats, &turns, now, None).unwrap();
+                permit.local().member.generation.0 == 9
+            });
+            fresh.count()
+        };
+        let (first, half, whole) = (share(0), share(5_000), share(10_000));
+        assert!((50..150).contains(&first), "{first} of 1,000");
+        assert!((350..650).contains(&half), "{half} of 1,000");
+        assert!((990..1_010).contains(&whole), "{whole} of 1,000");
+    }
+
+    #[test]
+    fn of_one_instance_the_fresh_worker_comes_before_the_one_that_it_relieves() {
+        let workers = [(5, 0, 100_000), (1, 0, 0), (2, 1, 0)];
+        let (seats, turns) = (seats(&workers), Turns::default());
+        let permits: Vec<_> = (0..20)
+            .map_while(|_| best(&seats, &turns, LATER, None))
+            .collect();
+        assert_eq!(taken(&permits), BTreeMap::from([(2, 10), (5, 10)]));
+        assert!(are_many(&seats) && !are_many(&seats[..2]));
+    }
+}
