@@ -12,7 +12,7 @@ mod signals;
 mod translate;
 
 pub use self::error::Error;
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
@@ -38,6 +38,7 @@ use crate::{
     sense::{files::Files, memory::Sampler},
     telemetry::log,
     time::{self, MonoTime},
+    tls::back::Back,
     worker::{orphans, pass::Pass},
 };
 
@@ -69,6 +70,8 @@ struct Ground {
     started: MonoTime,
     bound: Vec<Listening>,
     certificates: Certificates,
+    /// TLS with the worker.
+    back: Option<Arc<Back>>,
     admin: Option<Bound>,
     journal: Journal,
     pass: Pass,
@@ -85,6 +88,7 @@ impl Ground {
             started: time::now(),
             open_files: raise_open_files(),
             bound: listen_on_all(settings, &mut certificates)?,
+            back: certificates.back(&settings.worker)?,
             certificates,
             admin: admin(settings)?,
             journal: open_journal(settings)?,
@@ -109,7 +113,14 @@ pub fn run(start: Start) -> Result<i32, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
-    let made = translate::all(&settings, FIRST_EPOCH, &ground.pass, ground.open_files);
+    let (pass, open_files) = (&ground.pass, ground.open_files);
+    let made = translate::all(
+        &settings,
+        FIRST_EPOCH,
+        pass,
+        open_files,
+        ground.back.clone(),
+    );
     let (threads, connections) = (threads(&settings), u64::from(settings.limits.connections));
     let sink = ground.access.as_ref().map(|access| &access.sink);
     let clients = made.clients;
@@ -347,6 +358,11 @@ fn announce(ground: &Ground, threads: usize, start: &Start) {
         tracing::warn!(
             "an OOM kill in this container ends autoheal with the worker (memory.oom.group is 1): \
              set singleProcessOOMKill, or run autoheal as a sidecar",
+        );
+    }
+    if settings.worker.tls.as_ref().is_some_and(|tls| !tls.verify) {
+        tracing::warn!(
+            "worker.tls.verify is false: whoever can listen at the worker's address is taken for it"
         );
     }
     for rule in &settings.policy.rules {

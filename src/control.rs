@@ -288,9 +288,8 @@ impl Control {
                 Step::Probe(_) => {
                     let hands = &self.parts.hands;
                     let probed = self.engine.probed().into_iter();
-                    let targets = probed.filter_map(|generation| {
-                        Some((generation, hands.endpoint(generation)?.clone()))
-                    });
+                    let targets = probed
+                        .filter_map(|generation| Some((generation, hands.reached(generation)?)));
                     self.probing.probe(targets.collect());
                 }
                 Step::AskDependency { name, probe } => self.depending.ask(name, probe),

@@ -134,7 +134,7 @@ async fn await_news(thread: &Thread, view: &Rc<View>, seat: &Seat, failure: Fail
 /// sockets outlive others by a moment: so long is the news waited for, as the next snapshot.
 fn news(failure: Failure) -> Option<Duration> {
     match failure {
-        Failure::Refused => Some(Duration::from_millis(250)),
+        Failure::Refused | Failure::Tls(_) => Some(Duration::from_millis(250)),
         Failure::Closed => Some(NEWS),
         _ => None,
     }

@@ -54,6 +54,24 @@ pub enum Protocol {
     Http,
     /// HTTP/2, known beforehand.
     H2c,
+    /// HTTP/1.1 in TLS.
+    Https,
+    /// HTTP/2 in TLS.
+    H2,
+}
+
+impl Protocol {
+    /// Whether it is HTTP/2.
+    #[must_use]
+    pub fn is_http2(self) -> bool {
+        matches!(self, Self::H2c | Self::H2)
+    }
+
+    /// Whether it is spoken in TLS.
+    #[must_use]
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::H2)
+    }
 }
 
 impl fmt::Display for Protocol {
@@ -61,6 +79,8 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Http => "http",
             Self::H2c => "h2c",
+            Self::Https => "https",
+            Self::H2 => "h2",
         })
     }
 }

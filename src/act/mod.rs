@@ -39,7 +39,8 @@ use crate::{
     },
     explain::code::Code,
     time,
-    words::{Generation, Protocol},
+    tls::back::Manner,
+    words::Generation,
     worker::{
         child::Child,
         lines::Patterns,
@@ -91,8 +92,8 @@ pub struct Settings {
     pub open_files: Option<u64>,
     /// The folder for workers' sockets.
     pub sockets: PathBuf,
-    /// What workers speak.
-    pub protocol: Protocol,
+    /// How workers are spoken to.
+    pub manner: Manner,
     /// Where captures are kept; `None`: nowhere.
     pub captures: Option<PathBuf>,
 }
@@ -105,8 +106,8 @@ struct Running {
     listen: Listen,
     /// Where it was found to answer.
     endpoint: Rc<OnceCell<Endpoint>>,
-    /// What it speaks.
-    protocol: Protocol,
+    /// How it is spoken to.
+    manner: Manner,
     member: Option<Arc<Member>>,
     pid: Option<u32>,
     waiting: Option<AbortHandle>,
@@ -302,10 +303,11 @@ impl Hands {
         keepers.map(|running| running.child.tree().pid()).collect()
     }
 
-    /// Where a ready worker listens.
+    /// Where a ready worker listens, and how it is spoken to.
     #[must_use]
-    pub fn endpoint(&self, generation: Generation) -> Option<&Endpoint> {
-        self.running.get(&generation)?.endpoint.get()
+    pub fn reached(&self, generation: Generation) -> Option<(Endpoint, Manner)> {
+        let running = self.running.get(&generation)?;
+        Some((running.endpoint.get()?.clone(), running.manner.clone()))
     }
 
     /// What the newest generation printed, or the one before it of the same instance; or what one

@@ -8,7 +8,8 @@ use crate::{
     admit::roster::{self, Endpoint, Member, Ramp, Roster},
     decide::step::Door,
     time,
-    words::{Generation, Protocol},
+    tls::back::Manner,
+    words::Generation,
 };
 
 /// A fresh worker gets at least so many requests at once.
@@ -54,7 +55,7 @@ impl Stage {
     pub(super) fn admit(
         &mut self,
         (generation, instance): (Generation, u32),
-        at: (Endpoint, Protocol),
+        at: (Endpoint, Manner),
         beside: Option<Generation>,
         slow_start: Duration,
     ) -> Arc<Member> {

@@ -7,7 +7,7 @@ use crate::{
     admit::roster::Endpoint,
     decide::observation::{Observation, StartFailure},
     os::procfs::Proc,
-    sense::probe::Address,
+    sense::probe::{Address, Failure},
     time,
     words::Generation,
     worker::{
@@ -67,7 +67,7 @@ impl Hands {
             child,
             listen,
             endpoint,
-            protocol: settings.protocol,
+            manner: settings.manner.clone(),
             member: None,
             pid: None,
             waiting: Some(waiting),
@@ -134,6 +134,7 @@ impl Hands {
             Listen::Socket(path) => (Address::Unix(path.clone()), 0),
         };
         let (test, tree) = (self.settings.ready.clone(), child.tree());
+        let manner = self.settings.manner.clone();
         let observations = self.observations.clone();
         let task = tokio::task::spawn_local(async move {
             let elsewhere = |found| {
@@ -145,7 +146,22 @@ impl Hands {
                 // Good to know, but nothing hangs on it.
                 drop(observations.try_send(seen));
             };
-            let ready = until_ready(address, test, tree, elsewhere, |_| {}).await;
+            let mut told = None;
+            let failed = |failure| {
+                if let Failure::Tls(failed) = failure
+                    && told.as_ref() != Some(&failed.fault)
+                {
+                    told = Some(failed.fault);
+                    let seen = Observation::TlsFailed {
+                        generation,
+                        code: failed.fault.code(),
+                        why: failed.why,
+                    };
+                    drop(observations.try_send(seen));
+                }
+            };
+            let at = (address, manner);
+            let ready = until_ready(at, test, tree, elsewhere, failed).await;
             endpoint.get_or_init(|| match ready.at {
                 Address::Tcp(address) => Endpoint::Tcp(address),
                 Address::Unix(path) => Endpoint::Unix(Arc::from(path)),
@@ -160,7 +176,7 @@ impl Hands {
         if let Some(running) = self.running.get_mut(&generation)
             && let Some(endpoint) = running.endpoint.get().cloned()
         {
-            let at = (endpoint, running.protocol);
+            let at = (endpoint, running.manner.clone());
             let who = (generation, running.instance);
             running.member = Some(self.stage.admit(who, at, beside, slow_start));
         }

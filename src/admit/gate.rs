@@ -156,7 +156,8 @@ mod tests {
     use super::*;
     use crate::{
         admit::roster::{Endpoint, Ramp},
-        words::{Generation, Protocol},
+        tls::back::Manner,
+        words::Generation,
     };
 
     fn at(seconds: u64) -> MonoTime {
@@ -169,7 +170,7 @@ mod tests {
             since: at(0),
             until: at(10),
         };
-        let at = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Protocol::Http);
+        let at = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Manner::default());
         let member = Member::new((Generation(1), 0), at, ramp, 1, Arc::default());
         Rc::new(Local::new(Arc::new(member), 0, Arc::new(Occupancy::new(1))))
     }

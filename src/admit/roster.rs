@@ -17,11 +17,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::overload::Places;
-use crate::{
-    explain::code::Code,
-    time::MonoTime,
-    words::{Generation, Protocol},
-};
+use crate::{explain::code::Code, time::MonoTime, tls::back::Manner, words::Generation};
 
 /// Where a worker listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +78,8 @@ pub struct Member {
     pub instance: u32,
     /// Where it listens.
     pub endpoint: Endpoint,
-    /// What it speaks.
-    pub protocol: Protocol,
+    /// How it is spoken to.
+    pub manner: Manner,
     /// How its share grows.
     pub ramp: Ramp,
     /// Which of its places are taken, if they are counted.
@@ -108,7 +104,7 @@ impl Member {
     #[must_use]
     pub fn new(
         (generation, instance): (Generation, u32),
-        (endpoint, protocol): (Endpoint, Protocol),
+        (endpoint, manner): (Endpoint, Manner),
         ramp: Ramp,
         threads: usize,
         bell: Arc<Notify>,
@@ -118,7 +114,7 @@ impl Member {
             generation,
             instance,
             endpoint,
-            protocol,
+            manner,
             ramp,
             places: Places::default(),
             shards,
@@ -260,7 +256,7 @@ mod tests {
             since: MonoTime::ZERO,
             until: MonoTime::ZERO,
         };
-        let at = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Protocol::Http);
+        let at = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Manner::default());
         Member::new((Generation(1), 0), at, ramp, threads, Arc::default())
     }
 

@@ -1,5 +1,5 @@
-//! The certificates of every entry of `listen`: read at the start, replaced by a reload, and looked
-//! after by a thread of their own, because files may block.
+//! The certificates of every entry of `listen` and of TLS with the worker: read at the start,
+//! replaced by a reload, and looked after by a thread of their own, because files may block.
 
 use std::{
     io,
@@ -11,11 +11,12 @@ use tokio::sync::mpsc;
 
 use super::Error;
 use crate::{
-    config::{Listen, Tls},
+    config::{Listen, Tls, Worker},
     control::order::CertificateStatus,
     decide::event::{Event, Field, Kind, Level},
     time,
     tls::{
+        back::Back,
         front::Front,
         renewal::{LOOK, News, Renewal, Served, Urgency},
         spec::Flaw,
@@ -32,6 +33,13 @@ pub(super) struct Certificates {
     /// What operators are shown, so that they need not wait for a disk.
     board: Arc<Mutex<Vec<Served>>>,
     fronts: Vec<(Listen, Arc<Front>)>,
+    back: Arc<Mutex<Option<Arc<Back>>>>,
+}
+
+/// TLS with the worker that stays as it was, and why.
+pub(super) struct Kept {
+    pub(super) back: Option<Arc<Back>>,
+    pub(super) why: String,
 }
 
 /// Ends the thread that looks after certificates when it is dropped.
@@ -50,6 +58,44 @@ impl Certificates {
         self.fronts.push((listen.clone(), front.clone()));
         self.show();
         Ok(Some(front))
+    }
+
+    /// TLS with the worker, ready for handshakes; `None`: it speaks without.
+    pub(super) fn back(&self, worker: &Worker) -> Result<Option<Arc<Back>>, Error> {
+        let back = self.back_again(worker);
+        back.map_err(|kept| Error::Tls(kept.why))
+    }
+
+    /// The same for a new configuration: the one that there is, its files read again, if nothing
+    /// else is asked for. When it can't be had, what there was, and why.
+    pub(super) fn back_again(&self, worker: &Worker) -> Result<Option<Arc<Back>>, Kept> {
+        let mut renewal = lock(&self.renewal);
+        let mut now = lock(&self.back);
+        let (asked, http2) = (
+            worker.tls.clone().unwrap_or_default(),
+            worker.protocol.is_http2(),
+        );
+        let is_same = |back: &Arc<Back>| *back.asked() == asked && back.is_http2() == http2;
+        let made = if !worker.protocol.is_tls() {
+            renewal.end_back();
+            Ok(None)
+        } else if now.as_ref().is_some_and(is_same) {
+            renewal.read_back_again(time::wall()).map(|()| now.clone())
+        } else {
+            renewal.begin_back(asked, http2, time::wall()).map(Some)
+        };
+        drop(renewal);
+        let made = made.map_err(|flaws| {
+            let why = format!("TLS with the worker stays as it was: {}", sentence(&flaws));
+            Kept {
+                back: now.clone(),
+                why,
+            }
+        })?;
+        now.clone_from(&made);
+        drop(now);
+        self.show();
+        Ok(made)
     }
 
     /// Puts in force what a new configuration says of the same entries. Gives what could not be.
@@ -73,10 +119,7 @@ impl Certificates {
     }
 
     /// Looks after the files until what this gives is dropped.
-    pub(super) fn watch(&self, to: mpsc::Sender<Event>) -> io::Result<Option<Watch>> {
-        if self.fronts.is_empty() {
-            return Ok(None);
-        }
+    pub(super) fn watch(&self, to: mpsc::Sender<Event>) -> io::Result<Watch> {
         let (ends, ended) = std_mpsc::channel();
         let me = self.clone();
         thread::Builder::new()
@@ -92,7 +135,7 @@ impl Certificates {
                     }
                 }
             })?;
-        Ok(Some(Watch(ends)))
+        Ok(Watch(ends))
     }
 
     /// What operators are shown.

@@ -180,7 +180,12 @@ impl Reader {
 
     fn whole(&mut self, asked: u64, wanted: bool, loaded: Loaded) {
         let was_refused = self.refused.take().is_some();
-        let of_certificates = self.certificates.reload(&loaded.settings.listen);
+        let mut of_certificates = self.certificates.reload(&loaded.settings.listen);
+        let back = self.certificates.back_again(&loaded.settings.worker);
+        let back = back.unwrap_or_else(|kept| {
+            of_certificates.push(kept.why);
+            kept.back
+        });
         if loaded.settings == self.loaded.settings {
             of_certificates
                 .iter()
@@ -191,7 +196,8 @@ impl Reader {
             return;
         }
         self.epoch += 1;
-        let made = translate::all(&loaded.settings, self.epoch, &self.pass, self.open_files);
+        let (pass, open_files) = (&self.pass, self.open_files);
+        let made = translate::all(&loaded.settings, self.epoch, pass, open_files, back);
         let changes = config::changes(&self.loaded, &loaded);
         let mut warnings = sentences(&loaded.warnings);
         warnings.extend(of_certificates);

@@ -28,8 +28,12 @@ use crate::{
     proxy::steward,
     sense::probe::Question,
     telemetry::log,
+    tls::{
+        back::{Back, Manner},
+        spec::LOCAL_NAME,
+    },
     units::StatusSet,
-    words::{Mode, Protocol},
+    words::Mode,
     worker::{lines::Patterns, output::Passing, pass::Pass, ready::Test, spec::StopTo},
 };
 
@@ -49,12 +53,14 @@ pub(super) struct Translated {
     pub(super) control: Reloaded,
 }
 
-/// Translates a configuration. `epoch` must differ from any before it.
+/// Translates a configuration; `back` is TLS with the worker, if there is any. `epoch`
+/// must differ from any before it.
 pub(super) fn all(
     settings: &Settings,
     epoch: u64,
     pass: &Pass,
     open_files: Option<u64>,
+    back: Option<Arc<Back>>,
 ) -> Translated {
     let rules = Rules::new(epoch, settings.policy.conditions()).with(routes(settings));
     let rules = Arc::new(rules);
@@ -64,12 +70,9 @@ pub(super) fn all(
     };
     let control = Reloaded {
         policy: settings.policy.clone(),
-        hands: hands(settings, epoch, pass, open_files),
+        hands: hands(settings, epoch, pass, open_files, back),
         rules,
-        health: settings
-            .health
-            .as_ref()
-            .map(|probe| health(probe, settings.worker.protocol)),
+        health: (settings.health.as_ref()).map(|probe| health(probe, &settings.worker)),
         recycle: None,
         changes: String::new(),
         parking: parking(settings),
@@ -187,7 +190,13 @@ fn clients(settings: &Settings) -> ClientRules {
     (deadlines, limits)
 }
 
-fn hands(settings: &Settings, epoch: u64, pass: &Pass, open_files: Option<u64>) -> act::Settings {
+fn hands(
+    settings: &Settings,
+    epoch: u64,
+    pass: &Pass,
+    open_files: Option<u64>,
+    back: Option<Arc<Back>>,
+) -> act::Settings {
     let worker = &settings.worker;
     let conditions = settings.policy.conditions().enumerate();
     let lines = conditions.filter_map(|(at, when)| match when {
@@ -207,11 +216,10 @@ fn hands(settings: &Settings, epoch: u64, pass: &Pass, open_files: Option<u64>) 
         ready: match &settings.recycle.ready {
             config::Ready::Port => Test::Port,
             config::Ready::Http { path, status } => Test::Answer(Box::new(Question {
-                host: "localhost".to_owned(),
+                host: host(worker),
                 path: path.clone(),
                 status: status.clone(),
                 timeout: READY_PROBE_TIMEOUT,
-                protocol: worker.protocol,
             })),
         },
         stop: (
@@ -231,17 +239,29 @@ fn hands(settings: &Settings, epoch: u64, pass: &Pass, open_files: Option<u64>) 
         captures: settings.state_dir.as_ref().map(|at| at.join("captures")),
         open_files,
         sockets: super::socket_folder(settings),
-        protocol: worker.protocol,
+        manner: Manner {
+            protocol: worker.protocol,
+            tls: back.filter(|_| worker.protocol.is_tls()),
+        },
     }
 }
 
-fn health(health: &config::Health, protocol: Protocol) -> Health {
+/// What a probe calls the worker: some refuse another name than that of the handshake.
+fn host(worker: &config::Worker) -> String {
+    let tls = worker.tls.as_ref();
+    let name = tls.map_or(LOCAL_NAME, |tls| tls.name.as_str());
+    match name.contains(':') {
+        true => format!("[{name}]"),
+        false => name.to_owned(),
+    }
+}
+
+fn health(health: &config::Health, worker: &config::Worker) -> Health {
     let question = Question {
-        host: "localhost".to_owned(),
+        host: host(worker),
         path: health.path.clone(),
         status: HEALTHY.parse::<StatusSet>().ok(),
         timeout: health.timeout,
-        protocol,
     };
     Health {
         question,

@@ -7,14 +7,16 @@ const TOLD_MOST: usize = 20;
 /// The most characters of a value that is told.
 const VALUE_MOST: usize = 80;
 
-/// The keys that a worker is started with: only a new one has new values. `worker.env` is the
-/// variables below it.
-const WORKER_KEYS: [&str; 5] = [
+/// The keys that a worker is started with or spoken to by: only a new one has new values.
+/// `worker.env` is the variables below it.
+const WORKER_KEYS: [&str; 7] = [
     "worker.command",
     "worker.port",
     "worker.env",
     "worker.dir",
     "worker.user",
+    "worker.protocol",
+    "worker.tls",
 ];
 
 /// The keys that hold for as long as autoheal runs. A section is the keys below it.

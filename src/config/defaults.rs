@@ -113,6 +113,7 @@ fn worker(dir: PathBuf) -> Worker {
         stop_to: StopTo::Group,
         output: Output::Auto,
         protocol: Protocol::Http,
+        tls: None,
         keep_alive: secs(3),
         connections: None,
         concurrency: None,

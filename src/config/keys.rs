@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 26] = [
+pub(super) const KEYS: [(&str, &[&str]); 27] = [
     (
         "",
         &[
@@ -49,10 +49,15 @@ pub(super) const KEYS: [(&str, &[&str]); 26] = [
             "on_give_up",
             "output",
             "protocol",
+            "tls",
             "keep_alive",
             "connections",
             "concurrency",
         ],
+    ),
+    (
+        "worker.tls",
+        &["roots", "name", "certificate", "key", "verify"],
     ),
     (
         "recycle",

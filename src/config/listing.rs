@@ -284,6 +284,7 @@ mod tests {
                 "rule",
                 "tls",
                 "tls.client",
+                "worker.tls",
             ]
             .contains(&table);
             if !elsewhere && !table.starts_with("when") {
@@ -301,6 +302,7 @@ mod tests {
                 "state_dir",
                 "tls",
                 "worker.user",
+                "worker.tls",
                 "worker.connections",
                 "worker.concurrency",
                 "parking.probe",

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Dura
 use super::{access_log::AccessLog, tls::Tls};
 use crate::{
     decide::{policy::Policy, trigger::Filter},
+    tls::spec::Behind,
     units::{ByteSize, Networks, StatusSet},
     words::Protocol,
 };
@@ -154,6 +155,8 @@ pub struct Worker {
     pub output: Output,
     /// What it speaks.
     pub protocol: Protocol,
+    /// How TLS is agreed on with it, if that was said.
+    pub tls: Option<Behind>,
     /// How long an idle connection to it is kept.
     pub keep_alive: Duration,
     /// The most idle connections to it that are kept; `None`: 256.

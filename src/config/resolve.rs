@@ -29,7 +29,7 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
     let mut settings = defaults::settings(around.cwd.clone());
     let top = Fields::top(table, report);
     front(&top, &mut settings, around, report);
-    worker::read(&top, &mut settings, report);
+    worker::read(&top, &mut settings, around, report);
     recycle(&top, &mut settings, report);
     clients(&top, &mut settings, report);
     health(&top, &mut settings, report);

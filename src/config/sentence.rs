@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     decide::policy::{Action, Dependency, Rule, Rung, Strategy},
+    tls::spec::Behind,
     units::format_duration,
-    words::Mode,
+    words::{Mode, Protocol},
 };
 
 /// What autoheal will do, a line each: where it listens, what it starts, every rule in force.
@@ -32,6 +33,10 @@ pub fn describe(settings: &Settings) -> Vec<String> {
         worker(settings),
         recycle(settings),
     ];
+    if settings.worker.protocol.is_tls() {
+        let tls = settings.worker.tls.clone().unwrap_or_default();
+        lines.insert(2, behind(settings.worker.protocol, &tls));
+    }
     if let Some(health) = &settings.health {
         lines.push(format!(
             "Its health is asked of {} every {}; {} failures in a row recycle it.",
@@ -127,6 +132,29 @@ fn worker(settings: &Settings) -> String {
         "The worker is `{command}`, run in {}, on {port}; it is ready when {ready}.",
         worker.dir.display()
     )
+}
+
+fn behind(protocol: Protocol, tls: &Behind) -> String {
+    let http = match protocol.is_http2() {
+        true => "HTTP/2",
+        false => "HTTP/1.1",
+    };
+    let name = &tls.name;
+    let verified = match (&tls.roots, tls.verify) {
+        (_, false) => "and its certificate is NOT verified (verify = false)".to_owned(),
+        (Some(roots), _) => {
+            let roots = roots.display();
+            format!("and its certificate must be for {name} and lead to {roots}")
+        }
+        (None, _) => {
+            format!("and its certificate must be for {name} and lead to what this machine trusts")
+        }
+    };
+    let own = match &tls.own {
+        Some(own) => format!("; it may ask for {}", own.certificate.display()),
+        None => String::new(),
+    };
+    format!("It speaks {http} in TLS, {verified}{own}.")
 }
 
 /// A command as a shell would take it, near enough for people.

@@ -1,16 +1,17 @@
-//! Reads `tls`: pairs of certificate and key, and whether clients show certificates. The files are
-//! looked at, so that what can't be served is said before anything is.
+//! Reads `tls`: pairs of certificate and key, and whether clients show certificates; and
+//! `worker.tls`: how the worker's certificate is verified, and what it is shown. The files are
+//! looked at, so that what can't be used is said before anything is served.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use super::{
     Surroundings,
     diagnostic::Report,
     document::{Node, Value},
-    reader::{Fields, flag, one_or_more, unwanted},
+    reader::{Fields, flag, one_or_more, text, unwanted},
     resolve::path,
 };
-use crate::tls::spec::{About, Asked, Clients, Files, Flaw};
+use crate::tls::spec::{About, Asked, Behind, Clients, Files, Flaw};
 
 /// More pairs than one process serves.
 const MOST_PAIRS: usize = 1000;
@@ -96,6 +97,78 @@ fn clients(report: &mut Report, node: &Node, around: &Surroundings<'_>) -> Optio
     fields.read(report, "required", &mut required, flag);
     let roots = roots(report, &fields, around, "\"ca.pem\"")?;
     Some(Clients { roots, required })
+}
+
+/// Reads TLS with the worker.
+pub(super) fn behind(
+    around: &Surroundings<'_>,
+) -> impl Fn(&mut Report, &str, &Node) -> Option<Behind> {
+    move |report, name, node| {
+        let Value::Table(_) = &node.value else {
+            let cure = "write { roots = \"ca.pem\", name = \"shop.local\" }";
+            return unwanted(report, name, node, "a table", cure);
+        };
+        let fields = Fields::of(node, "worker.tls", report)?;
+        let mut to = Behind::default();
+        fields.read(report, "name", &mut to.name, host);
+        fields.read(report, "verify", &mut to.verify, flag);
+        if let Some(span) = fields.get("verify").map(|node| node.span)
+            && !to.verify
+        {
+            report.warning(
+                span,
+                "the worker's certificate is not verified: whoever can listen at its address is \
+                 taken for it, and sees what clients send",
+                "remove verify = false and trust its authority, or its certificate itself: roots = \
+                 \"ca.pem\"",
+            );
+        }
+        if fields.get("roots").is_some() {
+            to.roots = Some(roots(report, &fields, around, "\"ca.pem\"")?);
+        }
+        if fields.get("certificate").is_some() || fields.get("key").is_some() {
+            let certificate = fields.need(report, "certificate", "\"client.pem\"", path);
+            let key = fields.need(report, "key", "\"client.key\"", path);
+            let own = Files {
+                certificate: certificate?,
+                key: key?,
+            };
+            tell(report, &fields, (around.flaws)(Asked::Pair(&own)))?;
+            to.own = Some(own);
+        }
+        Some(to)
+    }
+}
+
+/// What there is to trust when no file is named must be there.
+pub(super) fn need_machine_roots(
+    report: &mut Report,
+    fields: &Fields<'_>,
+    around: &Surroundings<'_>,
+) {
+    tell(report, fields, (around.flaws)(Asked::MachineRoots));
+}
+
+/// Reads a DNS name, or an IP address.
+fn host(report: &mut Report, name: &str, node: &Node) -> Option<String> {
+    let read = text(report, name, node)?;
+    let is_label = |label: &str| {
+        let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=63).contains(&label.len())
+            && label.bytes().all(inside)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_name = read.len() <= 253 && read.split('.').all(is_label);
+    if !is_name && read.parse::<IpAddr>().is_err() {
+        report.error(
+            node.span,
+            format!("{name} can't be \"{}\"", read.escape_debug()),
+            "write a DNS name like \"shop.local\", or an IP address, without scheme and port",
+        );
+        return None;
+    }
+    Some(read)
 }
 
 /// Reads the file of certificates that others are verified by, which must be named.

@@ -3,21 +3,29 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use super::{
+    Surroundings,
     defaults::secs,
     diagnostic::{Diagnostic, Report, Severity},
     document::{Node, Value},
     keys,
-    model::{Address, Listen, Output, Port, Settings, StopTo},
+    model::{Address, Listen, Output, Port, Settings, StopTo, Worker},
     reader::{Fields, count, duration, text, unwanted, word},
     resolve::path,
+    tls,
 };
 use crate::{
     decide::policy::{GiveUp, RestartWhen},
+    tls::spec::Behind,
     words::{Protocol, signal_number},
 };
 
 /// Reads the section into the settings.
-pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
+pub(super) fn read(
+    top: &Fields<'_>,
+    settings: &mut Settings,
+    around: &Surroundings<'_>,
+    report: &mut Report,
+) {
     let Some(fields) = top.section("worker", report) else {
         no_command(report);
         return;
@@ -48,8 +56,7 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
         ("marked", Output::Marked),
     ];
     fields.read(report, "output", &mut to.output, word(outputs));
-    let protocols = [("http", Protocol::Http), ("h2c", Protocol::H2c)];
-    fields.read(report, "protocol", &mut to.protocol, word(protocols));
+    spoken(&fields, to, around, report);
     let keep_alive = duration(Duration::ZERO..=secs(3600));
     fields.read(report, "keep_alive", &mut to.keep_alive, keep_alive);
     let connections = fields.find(report, "connections", count(1..=100_000));
@@ -64,6 +71,39 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
     fields.read(report, "restart", &mut policy.when, word(restart));
     let give_up = [("serve-503", GiveUp::Serve503), ("exit", GiveUp::Exit)];
     fields.read(report, "on_give_up", &mut policy.give_up, word(give_up));
+}
+
+/// What the worker speaks, and how TLS is agreed on with it.
+fn spoken(fields: &Fields<'_>, to: &mut Worker, around: &Surroundings<'_>, report: &mut Report) {
+    let protocols = [
+        ("http", Protocol::Http),
+        ("h2c", Protocol::H2c),
+        ("https", Protocol::Https),
+        ("h2", Protocol::H2),
+    ];
+    fields.read(report, "protocol", &mut to.protocol, word(protocols));
+    let said = fields.find(report, "tls", tls::behind(around));
+    match fields.get("tls") {
+        Some(node) if !to.protocol.is_tls() => report.error(
+            node.span,
+            format!(
+                "worker.tls, but worker.protocol = \"{}\" is spoken without TLS",
+                to.protocol
+            ),
+            "set worker.protocol = \"https\" (or \"h2\" for HTTP/2), or remove tls",
+        ),
+        // What is wrong with it has been said.
+        Some(_) if said.is_none() => {}
+        _ if to.protocol.is_tls() => {
+            let usual = Behind::default();
+            let tls = said.as_ref().unwrap_or(&usual);
+            if tls.verify && tls.roots.is_none() {
+                tls::need_machine_roots(report, fields, around);
+            }
+        }
+        _ => {}
+    }
+    to.tls = said;
 }
 
 fn no_command(report: &mut Report) {

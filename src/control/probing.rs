@@ -7,11 +7,15 @@ use crate::{
     act::Endpoint,
     decide::observation::Observation,
     sense::probe::{Address, ask},
+    tls::back::Manner,
     words::Generation,
 };
 
 /// So many answers may wait for the control thread.
 const ANSWERS: usize = 64;
+
+/// Where a worker listens, and how it is spoken to.
+type Reached = (Endpoint, Manner);
 
 /// The probes in progress.
 #[derive(Debug)]
@@ -25,7 +29,7 @@ pub(super) struct Probing {
 #[derive(Debug)]
 struct Target {
     generation: Generation,
-    endpoint: Endpoint,
+    reached: Reached,
     task: Option<AbortHandle>,
 }
 
@@ -51,28 +55,29 @@ impl Probing {
         let targets = std::mem::take(&mut self.targets);
         let targets = targets
             .iter()
-            .map(|one| (one.generation, one.endpoint.clone()));
+            .map(|one| (one.generation, one.reached.clone()));
         self.probe(targets.collect());
     }
 
     /// Probes these workers from now on. Those that were probed before are not begun anew.
-    pub(super) fn probe(&mut self, targets: Vec<(Generation, Endpoint)>) {
+    pub(super) fn probe(&mut self, targets: Vec<(Generation, Reached)>) {
         let probed = |generation| targets.iter().any(|(other, _)| *other == generation);
         self.targets.retain(|one| probed(one.generation));
-        for (generation, endpoint) in targets {
+        for (generation, reached) in targets {
             if self.targets.iter().all(|one| one.generation != generation) {
-                let task = self.begin(generation, &endpoint);
+                let task = self.begin(generation, &reached);
                 self.targets.push(Target {
                     generation,
-                    endpoint,
+                    reached,
                     task,
                 });
             }
         }
     }
 
-    fn begin(&self, generation: Generation, endpoint: &Endpoint) -> Option<AbortHandle> {
+    fn begin(&self, generation: Generation, reached: &Reached) -> Option<AbortHandle> {
         let health = self.health.clone()?;
+        let (endpoint, manner) = (&reached.0, reached.1.clone());
         let address = match endpoint {
             Endpoint::Tcp(address) => Address::Tcp(*address),
             Endpoint::Unix(path) => Address::Unix(path.to_path_buf()),
@@ -81,7 +86,7 @@ impl Probing {
         let task = tokio::task::spawn_local(async move {
             loop {
                 tokio::time::sleep(health.interval).await;
-                let result = ask(&address, &health.question).await;
+                let result = ask(&address, &manner, &health.question).await;
                 let result = result.map(drop).map_err(|failure| failure.to_string());
                 if answers
                     .send(Observation::Probe { generation, result })

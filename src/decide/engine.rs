@@ -199,6 +199,11 @@ impl Engine {
             } => {
                 self.listens_elsewhere(generation, expected, found);
             }
+            Observation::TlsFailed {
+                generation,
+                code,
+                why,
+            } => self.tls_failed(generation, code, why),
             Observation::Exited {
                 generation,
                 exit,

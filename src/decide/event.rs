@@ -98,6 +98,8 @@ pub enum Kind {
     ShuttingDown,
     /// The worker listens on another port than it was told to.
     ListensElsewhere,
+    /// TLS can't be agreed on with a worker that starts.
+    TlsFailed,
     /// A certificate was renewed, can't be, or expires.
     Certificate,
     /// The journal's disk does not take records, or does again.
@@ -136,6 +138,7 @@ impl Kind {
             Self::ConfigurationRefused => "configuration-refused",
             Self::ShuttingDown => "shutting-down",
             Self::ListensElsewhere => "listens-elsewhere",
+            Self::TlsFailed => "tls-failed",
             Self::Certificate => "certificate",
             Self::RecordsLost => "records-lost",
             Self::Scaled => "scaled",

@@ -50,6 +50,8 @@ pub(super) struct Life {
     /// That and how it ended has been said.
     pub(super) end_said: bool,
     pub(super) elsewhere_said: bool,
+    /// While starting: what keeps it from being ready, if that was told.
+    pub(super) unready: Option<String>,
     pub(super) in_flight: u64,
     /// The most in flight that a tally has shown.
     pub(super) peak: u64,
@@ -79,6 +81,7 @@ impl Life {
             blocks_start: false,
             end_said: false,
             elsewhere_said: false,
+            unready: None,
             in_flight: 0,
             peak: 0,
             last_tally_at: now,

@@ -8,6 +8,7 @@ pub use level::{Level, Levels, Measure, Resource, Waiting};
 
 use super::policy::Policy;
 use crate::{
+    explain::code::Code,
     time::MonoTime,
     units::ByteSize,
     words::{Exit, Generation},
@@ -51,6 +52,15 @@ pub enum Observation {
         expected: u16,
         /// Where it does.
         found: u16,
+    },
+    /// While starting: TLS can't be agreed on with the worker. Told when the reason is another.
+    TlsFailed {
+        /// Whose.
+        generation: Generation,
+        /// Which way.
+        code: Code,
+        /// Why and what to do, as a fragment for people.
+        why: String,
     },
     /// The worker's main process ended.
     Exited {
@@ -156,6 +166,7 @@ impl Observation {
             | Self::Ready { generation }
             | Self::StartFailed { generation, .. }
             | Self::ListensElsewhere { generation, .. }
+            | Self::TlsFailed { generation, .. }
             | Self::Exited { generation, .. }
             | Self::Gone { generation }
             | Self::Quiet { generation }

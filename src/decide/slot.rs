@@ -13,7 +13,10 @@ use super::{
     say::{millis, words},
     step::Step,
 };
-use crate::words::{Exit, Generation};
+use crate::{
+    explain::code::Code,
+    words::{Exit, Generation},
+};
 
 /// What else was seen when a worker ended.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,6 +101,23 @@ impl Engine {
         self.say(event.of(self.story).number("found", u64::from(found)));
     }
 
+    pub(super) fn tls_failed(&mut self, generation: Generation, code: Code, why: String) {
+        let Some(life) = self.life_mut(generation) else {
+            return;
+        };
+        if life.state != State::Starting || life.unready.as_ref() == Some(&why) {
+            return;
+        }
+        let text = format!("{} is not ready: {why}", life.name());
+        life.unready = Some(why);
+        let event = Event::new(Kind::TlsFailed, Level::Error, text).about(generation);
+        self.say(
+            event
+                .of(self.story)
+                .number("code", u64::from(code.number())),
+        );
+    }
+
     /// It was not started, so there is nothing that could exit or be gone.
     pub(super) fn not_started(&mut self, generation: Generation, why: &StartFailure) {
         let Some(at) = self
@@ -133,7 +153,10 @@ impl Engine {
         life.end_said = true;
         let life = life.clone();
         self.kill(generation);
-        let why = format!("no complete answer within {timeout}");
+        let mut why = format!("no complete answer within {timeout}");
+        if let Some(unready) = &life.unready {
+            why += &format!(": {unready}");
+        }
         self.start_failed(&life, &why, Exit::Signal(9).shell_code(), false);
     }
 

@@ -110,6 +110,27 @@ codes! {
     WorkerDeclined = 502_108, connection_refused;
     /// A call of gRPC, which needs HTTP/2, but the worker is spoken to in HTTP/1.1.
     GrpcNeedsHttp2 = 502_109, http_protocol_error;
+    /// The certificate of the worker, which is spoken to in TLS, is no longer valid.
+    WorkerCertificateExpired = 502_111, tls_certificate_error;
+    /// The certificate of the worker is not valid yet.
+    WorkerCertificateNotYetValid = 502_112, tls_certificate_error;
+    /// The certificate of the worker does not lead to one that is trusted.
+    WorkerCertificateUnknownIssuer = 502_113, tls_certificate_error;
+    /// The certificate of the worker is for other names than the one it is asked for by.
+    WorkerCertificateWrongName = 502_114, tls_certificate_error;
+    /// The certificate of the worker can't be used, though its time, its issuer and its names may
+    /// be right.
+    WorkerCertificateUnsuitable = 502_115, tls_certificate_error;
+    /// The worker refused TLS with us: as a rule it wants a certificate of ours, or another one.
+    WorkerTlsAlert = 502_116, tls_alert_received;
+    /// The worker and we have no version, cipher or signature of TLS in common.
+    WorkerTlsNothingInCommon = 502_117, tls_protocol_error;
+    /// What the worker says is not TLS.
+    WorkerNotTls = 502_118, tls_protocol_error;
+    /// The worker does not agree to the version of HTTP that it is to be spoken to in.
+    WorkerTlsOtherHttp = 502_119, tls_protocol_error;
+    /// The worker does not keep to TLS's own rules.
+    WorkerTlsBroken = 502_120, tls_protocol_error;
     /// No worker became ready while the request was parked.
     ParkedTooLong = 503_101, destination_unavailable;
     /// No place is left to wait in.
@@ -168,6 +189,8 @@ codes! {
     WorkerTimeout = 504_101, http_response_timeout;
     /// The worker did not accept the connection in time.
     ConnectTimeout = 504_102, connection_timeout;
+    /// The TLS handshake with the worker was not over in time.
+    WorkerTlsTimeout = 504_103, connection_timeout;
     /// The request has been through this proxy before.
     Loop = 508_101, proxy_loop_detected;
 }
@@ -254,7 +277,7 @@ mod tests {
     use super::*;
 
     /// RFC 9209, section 2.3.
-    const TOKENS: [&str; 12] = [
+    const TOKENS: [&str; 14] = [
         "connection_limit_reached",
         "connection_refused",
         "connection_terminated",
@@ -266,6 +289,8 @@ mod tests {
         "http_response_incomplete",
         "http_response_timeout",
         "proxy_internal_error",
+        "tls_alert_received",
+        "tls_certificate_error",
         "tls_protocol_error",
     ];
 

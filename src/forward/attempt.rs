@@ -24,7 +24,7 @@ use crate::{
     admit::gate::Permit,
     observe::in_flight::{Cut, Key},
     time::MonoTime,
-    words::{Outcome, Protocol},
+    words::Outcome,
 };
 
 /// Takes an attempt out of the table of what is in flight, however it ends. One that is dropped
@@ -181,7 +181,7 @@ async fn exchange(
         failure,
         sent: false,
     };
-    if plan.call && upstream.local.member.protocol == Protocol::Http {
+    if plan.call && !upstream.local.member.manner.protocol.is_http2() {
         return Err(unsent(Failure::NeedsHttp2));
     }
     let fresh = match plan.sent() {
@@ -211,7 +211,7 @@ async fn exchange(
             let client_failed = plan
                 .upload()
                 .is_some_and(|upload| upload.broken().is_some());
-            let failure = Failure::of_exchange(&lost.error, client_failed);
+            let failure = upstream.judge(&lost.error, client_failed);
             if failure == Failure::Closed {
                 upstream.closed_under_a_request(crate::time::now(), connection.is_reused());
             }

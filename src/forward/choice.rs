@@ -114,7 +114,7 @@ mod tests {
         },
         forward::{habits::Habits, pool::Upstream},
         observe::tally::{Registry, Rules},
-        words::Protocol,
+        tls::back::Manner,
     };
 
     fn at(ms: u64) -> MonoTime {
@@ -129,7 +129,7 @@ mod tests {
                 since: at(*since),
                 until: at(since + 10_000),
             };
-            let place = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Protocol::Http);
+            let place = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Manner::default());
             let generation = Generation(*generation);
             let number = (generation, *instance);
             let member = Arc::new(Member::new(number, place, ramp, 1, Arc::default()));

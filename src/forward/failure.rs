@@ -3,7 +3,7 @@
 
 use std::io;
 
-use crate::{explain::code::Code, words::Outcome};
+use crate::{explain::code::Code, tls::fault::Fault, words::Outcome};
 
 /// How an attempt at a worker failed before its response head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Failure {
     Declined,
     /// A call of gRPC can't be sent to a worker that speaks HTTP/1.1.
     NeedsHttp2,
+    /// TLS could not be agreed on with the worker.
+    Tls(Fault),
     /// The worker sent something that is not an HTTP response.
     BadResponse,
     /// No response head within `timeouts.response`.
@@ -46,6 +48,7 @@ impl Failure {
             Self::Closed => Code::WorkerClosedConnection,
             Self::Declined => Code::WorkerDeclined,
             Self::NeedsHttp2 => Code::GrpcNeedsHttp2,
+            Self::Tls(fault) => fault.code(),
             Self::BadResponse => Code::WorkerBadResponse,
             Self::TimedOut => Code::WorkerTimeout,
             Self::Stuck | Self::DrainOver => Code::WorkerStopped,
@@ -57,7 +60,8 @@ impl Failure {
     #[must_use]
     pub fn outcome(self) -> Option<Outcome> {
         match self {
-            Self::Refused | Self::Declined => Some(Outcome::Refused),
+            Self::Tls(Fault::TimedOut) => Some(Outcome::TimedOut),
+            Self::Refused | Self::Declined | Self::Tls(_) => Some(Outcome::Refused),
             Self::Closed | Self::BadResponse | Self::Unreachable => Some(Outcome::Reset),
             Self::TimedOut | Self::ConnectTimeout => Some(Outcome::TimedOut),
             Self::LocalExhaustion
@@ -122,6 +126,14 @@ mod tests {
             assert_eq!(failure, Failure::LocalExhaustion, "errno {raw}");
             assert_eq!(failure.outcome(), None);
         }
+    }
+
+    #[test]
+    fn tls_that_fails_is_the_workers_fault_like_a_refused_connection() {
+        let failed = |fault| Failure::Tls(fault).outcome();
+        assert_eq!(failed(Fault::Expired), Some(Outcome::Refused));
+        assert_eq!(failed(Fault::NotTls), Some(Outcome::Refused));
+        assert_eq!(failed(Fault::TimedOut), Some(Outcome::TimedOut));
     }
 
     #[test]

@@ -57,6 +57,7 @@ pub(super) struct Lines {
 /// One connection to the worker.
 struct Line {
     sender: SendRequest<Outgoing>,
+    scheme: Scheme,
     /// So many lanes its worker lets it have.
     most: Rc<Cell<usize>>,
     taken: Cell<usize>,
@@ -128,8 +129,7 @@ impl Lines {
         let within = settings.connect_timeout;
         // A task of its own: who asked for it may leave, and others wait for it too.
         tokio::task::spawn_local(async move {
-            let opened = tokio::time::timeout(within, connect(&member, thread)).await;
-            let result = match opened.unwrap_or(Err(Failure::ConnectTimeout)) {
+            let result = match connect(&member, thread, within).await {
                 Ok(line) if lines.closed.get() || line.sender.is_closed() => Err(Failure::Closed),
                 Ok(line) => {
                     lines.lines.borrow_mut().push(Rc::new(line));
@@ -190,7 +190,7 @@ impl Lane {
         &mut self,
         mut request: Request<Outgoing>,
     ) -> Result<Response<Incoming>, Lost> {
-        for_http2(&mut request);
+        for_http2(&mut request, &self.line.scheme);
         let sending = self.sender.try_send_request(request);
         // Which bytes of a line belong to which request is not known.
         sending.await.map_err(|error| Lost {
@@ -217,7 +217,7 @@ impl fmt::Debug for Lane {
 }
 
 /// RFC 9113 section 8.3.1: scheme and authority stand in the target, not in a field.
-fn for_http2(request: &mut Request<Outgoing>) {
+fn for_http2(request: &mut Request<Outgoing>, scheme: &Scheme) {
     *request.version_mut() = Version::HTTP_2;
     let headers = request.headers_mut();
     // A WebSocket would need what RFC 8441 adds.
@@ -227,15 +227,15 @@ fn for_http2(request: &mut Request<Outgoing>) {
     let host = headers.remove(HOST);
     let authority = host.and_then(|host| Authority::from_maybe_shared(host).ok());
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(Scheme::HTTP);
+    parts.scheme = Some(scheme.clone());
     // HTTP/1.0 may name none.
     parts.authority = Some(authority.unwrap_or_else(|| Authority::from_static("localhost")));
     *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
 }
 
 /// Opens a line, and waits for what its worker lets us do on it.
-async fn connect(member: &Arc<Member>, thread: usize) -> Result<Line, Failure> {
-    let mut io = socket::connect(member).await?;
+async fn connect(member: &Arc<Member>, thread: usize, within: Duration) -> Result<Line, Failure> {
+    let mut io = socket::connect(member, within).await?;
     let heard = Rc::new(Heard::default());
     io.heard = Some(heard.clone());
     let spoke = heard.clone();
@@ -271,17 +271,27 @@ async fn connect(member: &Arc<Member>, thread: usize) -> Result<Line, Failure> {
         ring.notify_one();
         drop(open);
     });
-    while most.get() == 0 {
-        news.notified().await;
-        if sender.is_closed() {
-            return Err(match spoke.bytes.get() {
-                true => Failure::BadResponse,
-                false => Failure::Closed,
-            });
+    let settings = async {
+        while most.get() == 0 {
+            news.notified().await;
+            if sender.is_closed() {
+                return Err(match spoke.bytes.get() {
+                    true => Failure::BadResponse,
+                    false => Failure::Closed,
+                });
+            }
         }
-    }
+        Ok(())
+    };
+    let settled = tokio::time::timeout(within, settings).await;
+    settled.unwrap_or(Err(Failure::ConnectTimeout))?;
+    let scheme = match member.manner.protocol.is_tls() {
+        true => Scheme::HTTPS,
+        false => Scheme::HTTP,
+    };
     Ok(Line {
         sender,
+        scheme,
         most,
         taken: Cell::new(0),
         idle_since: Cell::new(time::now()),

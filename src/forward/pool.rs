@@ -32,7 +32,6 @@ use super::{
 use crate::{
     admit::{gate::Local, roster::Member},
     time::MonoTime,
-    words::Protocol,
 };
 
 /// Read and write buffers grow to this at most, in bytes, for each connection.
@@ -188,7 +187,7 @@ impl Upstream {
         fresh: Fresh,
         settings: &Settings,
     ) -> Result<Connection, Failure> {
-        if self.local.member.protocol == Protocol::H2c {
+        if self.local.member.manner.protocol.is_http2() {
             let lane = self.lines.lane(now, fresh, &self.local, settings).await?;
             return Ok(Connection::Lane(lane));
         }
@@ -199,11 +198,16 @@ impl Upstream {
             }
             self.habits.closed(now, now.since(connection.idle_since));
         }
-        let connecting = connect(&self.local.member, self.local.thread());
-        match tokio::time::timeout(settings.connect_timeout, connecting).await {
-            Ok(connection) => connection,
-            Err(_) => Err(Failure::ConnectTimeout),
-        }
+        let within = settings.connect_timeout;
+        connect(&self.local.member, self.local.thread(), within).await
+    }
+
+    /// What a failed exchange means.
+    #[must_use]
+    pub fn judge(&self, error: &hyper::Error, client_failed: bool) -> Failure {
+        let of_tls = || socket::of_tls(&self.local.member, error);
+        let of_tls = (!client_failed).then(of_tls).flatten();
+        of_tls.unwrap_or_else(|| Failure::of_exchange(error, client_failed))
     }
 
     fn idle_connection(&self, now: MonoTime, fresh: Fresh, keep_alive: Duration) -> Option<Whole> {
@@ -317,8 +321,12 @@ impl Upstream {
     }
 }
 
-async fn connect(member: &Arc<Member>, thread: usize) -> Result<Connection, Failure> {
-    let io = socket::connect(member).await?;
+async fn connect(
+    member: &Arc<Member>,
+    thread: usize,
+    within: Duration,
+) -> Result<Connection, Failure> {
+    let io = socket::connect(member, within).await?;
     let written = io.written.clone();
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER_MAX)

@@ -149,6 +149,7 @@ pub fn may_go_again(idempotent: bool, tried: Tried, failed: Failed) -> bool {
         | Failure::Declined
         | Failure::ConnectTimeout
         | Failure::Unreachable
+        | Failure::Tls(_)
         | Failure::Closed
         | Failure::Stuck
         | Failure::DrainOver => {
@@ -165,6 +166,7 @@ pub fn may_go_again(idempotent: bool, tried: Tried, failed: Failed) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::fault::Fault;
 
     fn again(idempotent: bool, sent: u32, failure: Failure, now_sent: bool) -> bool {
         let tried = Tried {
@@ -188,6 +190,8 @@ mod tests {
         }
         assert!(again(false, 0, Failure::Refused, false));
         assert!(again(false, 0, Failure::Closed, false), "not one byte left");
+        assert!(again(false, 0, Failure::Tls(Fault::Expired), false));
+        assert!(!again(false, 0, Failure::Tls(Fault::Refused), true));
         assert!(
             !again(false, 1, Failure::Refused, false),
             "it was sent before"

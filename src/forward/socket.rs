@@ -2,28 +2,53 @@
 
 use std::{
     cell::Cell,
+    error::Error,
     io,
     pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
+    time::timeout,
 };
 
 use super::failure::Failure;
-use crate::admit::roster::{Endpoint, Member};
+use crate::{
+    admit::roster::{Endpoint, Member},
+    time,
+    tls::{
+        back::{Back, Secured, Unmade},
+        fault::{Failed, Fault},
+    },
+    units::format_duration,
+};
 
-/// Connects to a worker.
+/// Connects to a worker, and agrees on TLS with it if it speaks TLS; each within this time.
 ///
 /// # Errors
-/// When it does not accept. No byte has been sent then.
-pub(super) async fn connect(member: &Member) -> Result<WorkerIo, Failure> {
+/// When it does not accept. No byte of a request has been sent then.
+pub(super) async fn connect(member: &Member, within: Duration) -> Result<WorkerIo, Failure> {
+    let plain = timeout(within, reach(&member.endpoint)).await;
+    let plain = plain.unwrap_or(Err(Failure::ConnectTimeout))?;
+    let stream = match &member.manner.tls {
+        None => Stream::Plain(plain),
+        Some(back) => Stream::Tls(Box::new(secure(member, back, plain, within).await?)),
+    };
+    Ok(WorkerIo {
+        stream,
+        written: Rc::default(),
+        heard: None,
+    })
+}
+
+async fn reach(endpoint: &Endpoint) -> Result<Plain, Failure> {
     let failed = |error: io::Error| Failure::of_connect(&error);
-    let stream = match &member.endpoint {
+    match endpoint {
         Endpoint::Tcp(address) => {
             let stream = TcpStream::connect(address).await.map_err(failed)?;
             // A connect to a closed port of the ephemeral range can meet itself.
@@ -31,15 +56,52 @@ pub(super) async fn connect(member: &Member) -> Result<WorkerIo, Failure> {
                 return Err(Failure::Refused);
             }
             stream.set_nodelay(true).map_err(failed)?;
-            Stream::Tcp(stream)
+            Ok(Plain::Tcp(stream))
         }
-        Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path).await.map_err(failed)?),
+        Endpoint::Unix(path) => {
+            let stream = UnixStream::connect(path).await.map_err(failed)?;
+            Ok(Plain::Unix(stream))
+        }
+    }
+}
+
+async fn secure(
+    member: &Member,
+    back: &Back,
+    plain: Plain,
+    within: Duration,
+) -> Result<Secured<Plain>, Failure> {
+    let shaken = timeout(within, back.handshake(plain)).await;
+    let failed = match shaken {
+        Ok(Ok(secured)) => return Ok(secured),
+        // It died, or was about to.
+        Ok(Err(Unmade::Lost(_))) => return Err(Failure::Closed),
+        Ok(Err(Unmade::Tls(failed))) => failed,
+        Err(_) => Failed {
+            fault: Fault::TimedOut,
+            why: format!(
+                "it did not finish the handshake within {}",
+                format_duration(within)
+            ),
+        },
     };
-    Ok(WorkerIo {
-        stream,
-        written: Rc::default(),
-        heard: None,
-    })
+    Err(told(member, back, &failed))
+}
+
+/// What an error of an exchange comes from, if it is TLS's.
+pub(super) fn of_tls(member: &Member, error: &(dyn Error + 'static)) -> Option<Failure> {
+    let back = member.manner.tls.as_ref()?;
+    Some(told(member, back, &Failed::within(error)?))
+}
+
+/// Says why, unless that was said just now: each request would say the same.
+fn told(member: &Member, back: &Back, failed: &Failed) -> Failure {
+    let (worker, fault) = (member.generation, failed.fault);
+    if back.is_news(fault, time::now()) {
+        let code = fault.code().number();
+        tracing::warn!(%worker, code, "TLS with worker {worker} fails: {failed}");
+    }
+    Failure::Tls(fault)
 }
 
 /// What was heard of the worker so far.
@@ -70,9 +132,17 @@ impl Drop for Open {
     }
 }
 
-enum Stream {
+/// A socket.
+#[derive(Debug)]
+enum Plain {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+/// What carries the worker's bytes.
+enum Stream {
+    Plain(Plain),
+    Tls(Box<Secured<Plain>>),
 }
 
 /// The worker's socket; counts what was written to it, which proves what was never sent.
@@ -103,8 +173,8 @@ impl AsyncRead for WorkerIo {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let poll = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         };
         if let (Poll::Ready(Ok(())), Some(heard)) = (&poll, &self.heard) {
             heard
@@ -125,8 +195,8 @@ impl AsyncWrite for WorkerIo {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let poll = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         };
         self.wrote(poll, bytes.len())
     }
@@ -137,10 +207,66 @@ impl AsyncWrite for WorkerIo {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
         };
         self.wrote(poll, bytes.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Sockets hold nothing back; TLS may. How it fails is told by reading, as with writes.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(_) => Poll::Ready(Ok(())),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx).map(|_| Ok(())),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+impl AsyncRead for Plain {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, into),
+        }
+    }
+}
+
+impl AsyncWrite for Plain {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, from),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, from),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, from),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, from),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -151,10 +277,64 @@ impl AsyncWrite for WorkerIo {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt, net::UnixListener};
+
+    use super::*;
+    use crate::{
+        admit::roster::Ramp,
+        time::MonoTime,
+        tls::{
+            back::{Made, Manner},
+            spec::Behind,
+        },
+        words::{Generation, Protocol},
+    };
+
+    /// A worker at a socket, to be spoken to in TLS.
+    fn member(path: &std::path::Path) -> Member {
+        let asked = Behind {
+            verify: false,
+            ..Behind::default()
+        };
+        let made = Made::new(&asked, None, false).unwrap();
+        let manner = Manner {
+            protocol: Protocol::Https,
+            tls: Some(Arc::new(Back::new(asked, false, made).unwrap())),
+        };
+        let ramp = Ramp {
+            first: 1,
+            since: MonoTime::ZERO,
+            until: MonoTime::ZERO,
+        };
+        let at = (Endpoint::Unix(Arc::from(path)), manner);
+        Member::new((Generation(1), 0), at, ramp, 1, Arc::default())
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_never_shakes_hands_and_one_that_leaves_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker");
+        let listener = UnixListener::bind(&path).unwrap();
+        let member = member(&path);
+        let silent = connect(&member, Duration::from_millis(50)).await;
+        assert_eq!(silent.err(), Some(Failure::Tls(Fault::TimedOut)));
+        let (_silent, _) = listener.accept().await.unwrap();
+        let leaves = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // Something of the client's hello, so that the end is none of a reset.
+            stream.read_exact(&mut [0; 16]).await.unwrap();
+        };
+        let (left, ()) = tokio::join!(connect(&member, Duration::from_secs(30)), leaves);
+        assert_eq!(left.err(), Some(Failure::Closed));
     }
 }

@@ -18,7 +18,7 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 
 use super::probe::{Address, Failure, Question, ask, knock};
-use crate::{units::format_duration, words::Protocol};
+use crate::{tls::back::Manner, units::format_duration};
 
 /// So many addresses of a name are tried.
 const ADDRESSES_MAX: usize = 4;
@@ -98,16 +98,15 @@ impl Dependency {
 
     async fn at(&self, address: &Address, host: &str) -> Result<(), Failure> {
         let Some(path) = &self.path else {
-            return knock(address, self.timeout).await;
+            return knock(address, &Manner::default(), self.timeout).await;
         };
         let question = Question {
             host: host.to_owned(),
             path: path.clone(),
             status: HEALTHY.parse().ok(),
             timeout: self.timeout,
-            protocol: Protocol::Http,
         };
-        ask(address, &question).await.map(drop)
+        ask(address, &Manner::default(), &question).await.map(drop)
     }
 
     async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {

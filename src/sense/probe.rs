@@ -18,12 +18,16 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpStream, UnixStream},
     time::timeout,
 };
 
 use crate::{
+    tls::{
+        back::{Back, Manner, Secured, Unmade},
+        fault::Failed,
+    },
     units::{StatusSet, format_duration},
     words::{Outcome, Protocol},
 };
@@ -57,12 +61,10 @@ pub struct Question {
     pub status: Option<StatusSet>,
     /// From connecting to the end of the answer.
     pub timeout: Duration,
-    /// What the worker speaks.
-    pub protocol: Protocol,
 }
 
 /// Why a probe counts as failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Nobody listens.
     Refused,
@@ -70,6 +72,8 @@ pub enum Failure {
     Unreachable(io::ErrorKind),
     /// The worker closed the connection before its answer was complete.
     Closed,
+    /// TLS could not be agreed on.
+    Tls(Failed),
     /// What came is not HTTP.
     NotHttp,
     /// There was no complete answer in time.
@@ -86,6 +90,7 @@ impl fmt::Display for Failure {
             Self::Refused => f.write_str("nobody listens"),
             Self::Unreachable(kind) => write!(f, "can't connect: {kind}"),
             Self::Closed => f.write_str("it closed the connection without a complete answer"),
+            Self::Tls(failed) => failed.fmt(f),
             Self::NotHttp => f.write_str("its answer is not the HTTP of worker.protocol"),
             Self::TimedOut(after) => {
                 write!(f, "no complete answer within {}", format_duration(*after))
@@ -103,24 +108,46 @@ impl std::error::Error for Failure {}
 ///
 /// # Errors
 /// When there is no good answer, with the reason.
-pub async fn ask(address: &Address, question: &Question) -> Result<u16, Failure> {
+pub async fn ask(address: &Address, manner: &Manner, question: &Question) -> Result<u16, Failure> {
     let within = question.timeout;
-    timeout(within, async {
-        exchange(connect(address).await?, question).await
-    })
-    .await
-    .unwrap_or(Err(Failure::TimedOut(within)))
+    let asking = async {
+        let (stream, protocol) = (connect(address).await?, manner.protocol);
+        match &manner.tls {
+            None => exchange(stream, protocol, question).await,
+            Some(back) => exchange(secure(stream, back).await?, protocol, question).await,
+        }
+    };
+    // Large with TLS.
+    timeout(within, Box::pin(asking))
+        .await
+        .unwrap_or(Err(Failure::TimedOut(within)))
 }
 
-/// Whether a connection can be made; for workers whose readiness is an open port.
+/// Whether a connection can be made, TLS agreed on included; for workers whose readiness is an open
+/// port.
 ///
 /// # Errors
 /// When it can't, with the reason.
-pub async fn knock(address: &Address, within: Duration) -> Result<(), Failure> {
-    timeout(within, connect(address))
+pub async fn knock(address: &Address, manner: &Manner, within: Duration) -> Result<(), Failure> {
+    let knocking = async {
+        let stream = connect(address).await?;
+        if let Some(back) = &manner.tls {
+            // Said as it ends, so that the worker takes it for no error.
+            secure(stream, back).await?.shutdown().await.ok();
+        }
+        Ok(())
+    };
+    timeout(within, Box::pin(knocking))
         .await
         .unwrap_or(Err(Failure::TimedOut(within)))
-        .map(drop)
+}
+
+async fn secure(stream: Stream, back: &Back) -> Result<Secured<Stream>, Failure> {
+    let shaken = back.handshake(stream).await;
+    shaken.map_err(|unmade| match unmade {
+        Unmade::Tls(failed) => Failure::Tls(failed),
+        Unmade::Lost(_) => Failure::Closed,
+    })
 }
 
 /// A body may be so long and still count as read to its end.
@@ -151,12 +178,17 @@ fn met_itself(stream: &TcpStream) -> bool {
     stream.local_addr().ok() == stream.peer_addr().ok()
 }
 
-async fn exchange(stream: Stream, question: &Question) -> Result<u16, Failure> {
-    let request = match question.protocol {
-        Protocol::Http => Request::get(&question.path)
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    protocol: Protocol,
+    question: &Question,
+) -> Result<u16, Failure> {
+    let request = match protocol {
+        Protocol::Http | Protocol::Https => Request::get(&question.path)
             .header(header::HOST, &question.host)
             .header(header::CONNECTION, "close"),
         Protocol::H2c => Request::get(format!("http://{}{}", question.host, question.path)),
+        Protocol::H2 => Request::get(format!("https://{}{}", question.host, question.path)),
     };
     let request = request
         .header(header::USER_AGENT, "autoheal-probe")
@@ -164,7 +196,7 @@ async fn exchange(stream: Stream, question: &Question) -> Result<u16, Failure> {
         .body(Empty::<Bytes>::new())
         .map_err(|_| Failure::BadPath)?;
     let stream = TokioIo::new(stream);
-    if question.protocol == Protocol::H2c {
+    if protocol.is_http2() {
         let shaken = http2::handshake(LocalTasks, stream).await;
         let (mut sender, connection) = shaken.map_err(judge)?;
         let answer = async {
@@ -232,6 +264,9 @@ fn good(status: StatusCode, wanted: Option<&StatusSet>) -> Result<u16, Failure> 
 }
 
 fn judge(error: hyper::Error) -> Failure {
+    if let Some(failed) = Failed::within(&error) {
+        return Failure::Tls(failed);
+    }
     let cause = std::error::Error::source(&error).and_then(|e| e.downcast_ref::<h2::Error>());
     if error.is_parse() || cause.is_some_and(h2::Error::is_library) {
         Failure::NotHttp
@@ -286,151 +321,4 @@ impl AsyncWrite for Stream {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::{TcpListener, UnixListener},
-    };
-
-    use super::*;
-
-    fn question(status: Option<&str>) -> Question {
-        Question {
-            host: "localhost".into(),
-            path: "/healthz?deep=1".into(),
-            status: status.map(|text| text.parse().unwrap()),
-            timeout: Duration::from_secs(5),
-            protocol: Protocol::Http,
-        }
-    }
-
-    /// Answers one connection with these bytes, then closes it.
-    async fn asked(answer: &'static [u8], question: &Question) -> (Result<u16, Failure>, String) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = Address::Tcp(listener.local_addr().unwrap());
-        let served = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 4096];
-            let read = stream.read(&mut request).await.unwrap();
-            stream.write_all(answer).await.unwrap();
-            String::from_utf8(request[..read].to_vec()).unwrap()
-        };
-        tokio::join!(ask(&address, question), served)
-    }
-
-    #[tokio::test]
-    async fn the_request_says_who_asks() {
-        let (result, request) = asked(b"HTTP/1.1 204 No Content\r\n\r\n", &question(None)).await;
-        assert_eq!(result, Ok(204));
-        let request = request.to_lowercase();
-        assert!(
-            request.starts_with("get /healthz?deep=1 http/1.1\r\n"),
-            "{request}"
-        );
-        assert!(request.contains("host: localhost\r\n"), "{request}");
-        assert!(
-            request.contains("user-agent: autoheal-probe\r\n"),
-            "{request}"
-        );
-    }
-
-    #[tokio::test]
-    async fn any_complete_answer_is_one_and_a_status_may_be_asked_for() {
-        let answer = b"HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nno";
-        assert_eq!(asked(answer, &question(None)).await.0, Ok(503));
-        let wanted = question(Some("200-299"));
-        assert_eq!(asked(answer, &wanted).await.0, Err(Failure::Status(503)));
-    }
-
-    #[tokio::test]
-    async fn half_an_answer_is_none() {
-        for half in [
-            &b""[..],
-            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
-        ] {
-            assert_eq!(asked(half, &question(None)).await.0, Err(Failure::Closed));
-        }
-        let result = asked(b"SSH-2.0-OpenSSH_9.2\r\n", &question(None)).await.0;
-        assert_eq!(result, Err(Failure::NotHttp));
-    }
-
-    #[tokio::test]
-    async fn a_worker_that_accepts_and_says_nothing_times_out() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = Address::Tcp(listener.local_addr().unwrap());
-        let brief = Question {
-            timeout: Duration::from_millis(50),
-            ..question(None)
-        };
-        let failure = ask(&address, &brief).await.unwrap_err();
-        assert_eq!(failure, Failure::TimedOut(brief.timeout));
-        assert_eq!(failure.to_string(), "no complete answer within 50ms");
-        assert_eq!(knock(&address, brief.timeout).await, Ok(()));
-        drop(listener);
-        assert_eq!(ask(&address, &question(None)).await, Err(Failure::Refused));
-        assert_eq!(knock(&address, brief.timeout).await, Err(Failure::Refused));
-    }
-
-    #[tokio::test]
-    async fn a_worker_is_asked_in_what_it_speaks() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = Address::Tcp(listener.local_addr().unwrap());
-        let served = async {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            let (request, mut answer) = connection.accept().await.unwrap().unwrap();
-            assert_eq!(request.uri(), "http://localhost/healthz?deep=1");
-            let response = Response::builder().status(204).body(()).unwrap();
-            let mut body = answer.send_response(response, false).unwrap();
-            body.send_data(Bytes::new(), true).unwrap();
-            while connection.accept().await.is_some() {}
-            // The next one speaks HTTP/1.1.
-            let (mut stream, _) = listener.accept().await.unwrap();
-            stream
-                .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-                .await
-                .unwrap();
-            stream
-        };
-        let question = Question {
-            protocol: Protocol::H2c,
-            ..question(None)
-        };
-        let asked = async {
-            assert_eq!(ask(&address, &question).await, Ok(204));
-            assert_eq!(ask(&address, &question).await, Err(Failure::NotHttp));
-        };
-        let local = tokio::task::LocalSet::new();
-        let both = Box::pin(async { tokio::join!(asked, served) });
-        local.run_until(both).await;
-    }
-
-    #[tokio::test]
-    async fn a_connection_to_itself_is_no_worker() {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let own = socket.local_addr().unwrap();
-        let stream = socket.connect(own).await.unwrap();
-        assert!(met_itself(&stream));
-    }
-
-    #[tokio::test]
-    async fn a_socket_that_is_not_there_yet_refuses_and_one_that_is_answers() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.sock");
-        let address = Address::Unix(path.clone());
-        assert_eq!(ask(&address, &question(None)).await, Err(Failure::Refused));
-        let listener = UnixListener::bind(&path).unwrap();
-        let served = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                .await
-                .unwrap();
-            stream
-        };
-        let question = question(None);
-        let (result, _stream) = tokio::join!(ask(&address, &question), served);
-        assert_eq!(result, Ok(200));
-    }
-}
+mod tests;

@@ -2,12 +2,11 @@
 
 use std::{
     fmt, io,
-    path::Path,
     sync::{Arc, PoisonError, RwLock},
 };
 
 use rustls::{
-    RootCertStore, ServerConfig,
+    ServerConfig,
     crypto::aws_lc_rs::Ticketer,
     server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
@@ -17,8 +16,8 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     certificates::Certificates,
     pair::Pair,
-    pem, provider,
-    spec::{About, Clients, Flaw},
+    provider, roots,
+    spec::{About, Clients, DEFECT, Flaw},
     stream::{BUFFER_MAX, Stream},
 };
 
@@ -61,7 +60,7 @@ impl Made {
         let (builder, clients) = match clients {
             None => (builder.with_no_client_auth(), None),
             Some(clients) => {
-                let (text, store) = roots(&clients.roots)?;
+                let (text, store) = roots::of_file(&clients.roots)?;
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider());
                 let verifier = match clients.required {
@@ -88,27 +87,6 @@ impl Made {
             clients,
         })
     }
-}
-
-const DEFECT: &str = "this is a defect of autoheal: please report it";
-
-/// Reads certificates that others are verified by, as they were and as they are used.
-pub(super) fn roots(path: &Path) -> Result<(Vec<u8>, RootCertStore), Flaw> {
-    let text = pem::file(path, About::Roots)?;
-    let mut store = RootCertStore::empty();
-    for certificate in pem::certificates(path, &text, About::Roots)? {
-        store.add(certificate).map_err(|error| {
-            Flaw::error(
-                About::Roots,
-                format!(
-                    "a certificate in {} can't be a root: {error}",
-                    path.display()
-                ),
-                "name the PEM file of the authority that issues the certificates",
-            )
-        })?;
-    }
-    Ok((text, store))
 }
 
 /// TLS of one entry of `listen`.

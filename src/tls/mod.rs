@@ -1,17 +1,22 @@
 //! TLS with clients: pairs of certificate and key, chosen by name and replaced while connections
-//! go on. The only folder that names a rustls type.
+//! go on. TLS with the worker: its certificate verified, and each way to fail told by its name. The
+//! only folder that names a rustls type.
 //!
-//! Invariants: a pair that does not match is never served; no early data is taken.
+//! Invariants: a pair that does not match is never served; no early data is taken or sent.
 
+pub mod back;
 pub mod certificates;
+pub mod fault;
 pub mod front;
 pub mod pair;
 mod pem;
 pub mod renewal;
+mod roots;
 pub mod spec;
 pub mod stream;
 #[cfg(test)]
 mod testing;
+mod verify;
 mod x509;
 
 use std::sync::{Arc, OnceLock};
@@ -40,7 +45,8 @@ pub fn flaws(asked: Asked<'_>, now: WallTime) -> Vec<Flaw> {
         Asked::Pair(files) => {
             Pair::read(files, now).map_or_else(|fatal| fatal, |(_, doubts)| doubts)
         }
-        Asked::Roots(path) => front::roots(path).err().into_iter().collect(),
+        Asked::Roots(path) => roots::of_file(path).err().into_iter().collect(),
+        Asked::MachineRoots => roots::of_this_machine().err().into_iter().collect(),
     }
 }
 

@@ -98,18 +98,18 @@ impl Pair {
             flaws.push(Flaw::warning(
                 About::Certificate,
                 format!(
-                    "the certificate {path} expired {} ago, at {}: clients refuse it",
+                    "the certificate {path} expired {} ago, at {}: it is refused",
                     days(now, self.not_after),
                     self.not_after
                 ),
-                "renew it; it is served until then",
+                "renew it; it is used until then",
             ));
         }
         if self.not_before > now {
             flaws.push(Flaw::warning(
                 About::Certificate,
                 format!(
-                    "the certificate {path} is not valid before {}: clients refuse it",
+                    "the certificate {path} is not valid before {}: it is refused",
                     self.not_before
                 ),
                 "use the one before it until then, or correct this machine's clock",

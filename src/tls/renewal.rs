@@ -3,12 +3,16 @@
 //! Files are believed when two looks in a row find them the same, so that nothing half written is
 //! served. A pair that can't be served is told once; what was served before stays.
 
+mod what;
+
 use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
 
+use self::what::{New, What, make_back, make_front, of_back, of_front};
 use super::{
-    front::{Front, Made},
-    pair::{Pair, days},
-    spec::{Clients, Files, Flaw},
+    back::Back,
+    front::Front,
+    pair::days,
+    spec::{Behind, Clients, Files, Flaw},
 };
 use crate::time::WallTime;
 
@@ -37,7 +41,7 @@ pub enum Urgency {
     Error,
 }
 
-/// A certificate in force.
+/// A certificate of ours in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Served {
     /// Its file.
@@ -50,12 +54,10 @@ pub struct Served {
     pub not_after: WallTime,
 }
 
-/// One entry of `listen` whose certificates are looked after.
+/// What is looked after.
 #[derive(Debug)]
 struct Entry {
-    pairs: Vec<Files>,
-    clients: Option<Clients>,
-    front: Arc<Front>,
+    what: What,
     served: Vec<Told>,
     /// The files as they were when they were last read.
     read: Vec<Print>,
@@ -104,7 +106,7 @@ struct Told {
     stage: Stage,
 }
 
-/// Looks after the certificates of every entry of `listen`.
+/// Looks after the certificates of every entry of `listen`, and of TLS with the worker.
 #[derive(Debug, Default)]
 pub struct Renewal {
     entries: Vec<Entry>,
@@ -121,18 +123,42 @@ impl Renewal {
         clients: Option<Clients>,
         now: WallTime,
     ) -> Result<Arc<Front>, Vec<Flaw>> {
-        let read = prints(&pairs, clients.as_ref());
-        let (made, served) = make(&pairs, clients.as_ref(), now)?;
+        let read = prints(&of_front(&pairs, clients.as_ref()));
+        let (made, served) = make_front(&pairs, clients.as_ref(), now)?;
         let front = Arc::new(Front::new(made));
-        self.entries.push(Entry {
+        let what = What::Front {
             pairs,
             clients,
             front: front.clone(),
-            served,
-            read,
-            changed: None,
-        });
+        };
+        self.entries.push(Entry::new(what, served, read));
         Ok(front)
+    }
+
+    /// The same for TLS with the worker, in HTTP/2 or HTTP/1.1, in place of what was before.
+    ///
+    /// # Errors
+    /// Why they can't be used: what was looked after before still is.
+    pub fn begin_back(
+        &mut self,
+        asked: Behind,
+        http2: bool,
+        now: WallTime,
+    ) -> Result<Arc<Back>, Vec<Flaw>> {
+        let read = prints(&of_back(&asked));
+        let (made, served) = make_back(&asked, http2, now)?;
+        let back = Back::new(asked, http2, made).map_err(|flaw| vec![flaw])?;
+        let back = Arc::new(back);
+        self.end_back();
+        let what = What::Back(back.clone());
+        self.entries.push(Entry::new(what, served, read));
+        Ok(back)
+    }
+
+    /// Looks no more after TLS with the worker.
+    pub fn end_back(&mut self) {
+        self.entries
+            .retain(|entry| !matches!(entry.what, What::Back(_)));
     }
 
     /// Puts other files in force for an entry, or the same ones as they are now.
@@ -146,19 +172,38 @@ impl Renewal {
         clients: Option<Clients>,
         now: WallTime,
     ) -> Result<(), Vec<Flaw>> {
-        let Some(entry) = self
-            .entries
-            .iter_mut()
-            .find(|e| Arc::ptr_eq(&e.front, front))
-        else {
+        let is_it = |entry: &&mut Entry| match &entry.what {
+            What::Front { front: its, .. } => Arc::ptr_eq(its, front),
+            What::Back(_) => false,
+        };
+        let Some(entry) = self.entries.iter_mut().find(is_it) else {
             return Ok(());
         };
-        let read = prints(&pairs, clients.as_ref());
-        let (made, served) = make(&pairs, clients.as_ref(), now)?;
-        entry.pairs = pairs;
-        entry.clients = clients;
-        entry.put(made, served);
+        let what = What::Front {
+            pairs,
+            clients,
+            front: front.clone(),
+        };
+        let read = prints(&what.files());
+        let (new, served) = what.make(now)?;
+        entry.what = what;
+        entry.put(new, served);
         (entry.read, entry.changed) = (read, None);
+        Ok(())
+    }
+
+    /// Reads the files of TLS with the worker as they are now.
+    ///
+    /// # Errors
+    /// Why they can't be used: what was in force stays.
+    pub fn read_back_again(&mut self, now: WallTime) -> Result<(), Vec<Flaw>> {
+        let is_it = |entry: &&mut Entry| matches!(entry.what, What::Back(_));
+        for entry in self.entries.iter_mut().filter(is_it) {
+            let read = prints(&entry.what.files());
+            let (new, served) = entry.what.make(now)?;
+            entry.put(new, served);
+            (entry.read, entry.changed) = (read, None);
+        }
         Ok(())
     }
 
@@ -181,7 +226,16 @@ impl Renewal {
 }
 
 impl Entry {
-    fn put(&mut self, made: Made, mut served: Vec<Told>) {
+    fn new(what: What, served: Vec<Told>, read: Vec<Print>) -> Self {
+        Self {
+            what,
+            served,
+            read,
+            changed: None,
+        }
+    }
+
+    fn put(&mut self, new: New, mut served: Vec<Told>) {
         for new in &mut served {
             // What was told of a certificate holds for it still.
             if let Some(old) = self.served.iter().find(|old| old.served == new.served) {
@@ -189,11 +243,11 @@ impl Entry {
             }
         }
         self.served = served;
-        self.front.set(made);
+        self.what.set(new);
     }
 
     fn renew(&mut self, now: WallTime, news: &mut Vec<News>) {
-        let prints = prints(&self.pairs, self.clients.as_ref());
+        let prints = prints(&self.what.files());
         if prints == self.read {
             self.changed = None;
             return;
@@ -203,8 +257,8 @@ impl Entry {
             return;
         }
         (self.read, self.changed) = (prints, None);
-        match make(&self.pairs, self.clients.as_ref(), now) {
-            Ok((made, served)) => {
+        match self.what.make(now) {
+            Ok((new, served)) => {
                 let is_new = |new: &&Told| self.served.iter().all(|old| old.served != new.served);
                 news.extend(
                     served
@@ -219,20 +273,29 @@ impl Entry {
                             ),
                         }),
                 );
-                self.put(made, served);
+                self.put(new, served);
             }
             Err(flaws) => {
                 let flaws: Vec<_> = flaws.iter().map(Flaw::to_string).collect();
                 news.push(News {
                     urgency: Urgency::Warn,
-                    certificate: self.pairs[0].certificate.display().to_string(),
+                    certificate: self.name(),
                     text: format!("certificates stay as they were: {}", flaws.join("; ")),
                 });
             }
         }
     }
 
+    /// The first of its files.
+    fn name(&self) -> String {
+        let files = self.what.files();
+        files
+            .first()
+            .map_or_else(String::new, |file| file.display().to_string())
+    }
+
     fn warn(&mut self, now: WallTime, news: &mut Vec<News>) {
+        let when_over = self.what.when_over();
         for Told {
             served,
             stage: told,
@@ -248,8 +311,7 @@ impl Entry {
                 Stage::Over => (
                     Urgency::Error,
                     format!(
-                        "the certificate {name} expired at {}: clients refuse it; it is served \
-                         until it is renewed",
+                        "the certificate {name} expired at {}: {when_over}",
                         served.not_after
                     ),
                 ),
@@ -271,37 +333,8 @@ impl Entry {
     }
 }
 
-fn prints(pairs: &[Files], clients: Option<&Clients>) -> Vec<Print> {
-    let of_pairs = pairs
-        .iter()
-        .flat_map(|files| [&files.certificate, &files.key]);
-    let of_clients = clients.map(|clients| &clients.roots);
-    of_pairs.chain(of_clients).map(|path| print(path)).collect()
-}
-
-fn make(
-    pairs: &[Files],
-    clients: Option<&Clients>,
-    now: WallTime,
-) -> Result<(Made, Vec<Told>), Vec<Flaw>> {
-    let (mut read, mut served) = (Vec::new(), Vec::new());
-    for files in pairs {
-        // What is doubtful was told when the configuration was read.
-        let (pair, _) = Pair::read(files, now)?;
-        let one = Served {
-            certificate: files.certificate.display().to_string(),
-            names: pair.names.clone(),
-            not_before: pair.not_before,
-            not_after: pair.not_after,
-        };
-        served.push(Told {
-            served: one,
-            stage: Stage::Far,
-        });
-        read.push(pair);
-    }
-    let made = Made::new(&read, clients).map_err(|flaw| vec![flaw])?;
-    Ok((made, served))
+fn prints(files: &[&Path]) -> Vec<Print> {
+    files.iter().map(|path| print(path)).collect()
 }
 
 #[cfg(test)]

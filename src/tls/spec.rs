@@ -38,6 +38,9 @@ pub struct Flaw {
     pub cure: String,
 }
 
+/// The cure of what should not be.
+pub(super) const DEFECT: &str = "this is a defect of autoheal: please report it";
+
 impl Flaw {
     pub(super) fn error(about: About, what: impl Into<String>, cure: impl Into<String>) -> Self {
         Self {
@@ -71,11 +74,40 @@ pub struct Clients {
     pub required: bool,
 }
 
-/// Files to be looked at.
+/// TLS with a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// Certificates in PEM that the worker's must lead to; `None`: those that this machine trusts.
+    pub roots: Option<PathBuf>,
+    /// The name that is asked for and that its certificate must be for.
+    pub name: String,
+    /// What it is shown if it asks for a certificate.
+    pub own: Option<Files>,
+    /// Whether its certificate is looked at at all.
+    pub verify: bool,
+}
+
+/// What a worker on this machine is called, unless it is told.
+pub const LOCAL_NAME: &str = "localhost";
+
+impl Default for Behind {
+    fn default() -> Self {
+        Self {
+            roots: None,
+            name: LOCAL_NAME.to_owned(),
+            own: None,
+            verify: true,
+        }
+    }
+}
+
+/// What is to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked<'a> {
     /// A certificate and its key.
     Pair(&'a Files),
     /// Certificates that others are verified by.
     Roots(&'a Path),
+    /// The same, where this machine keeps them.
+    MachineRoots,
 }

@@ -14,7 +14,43 @@ pub(super) struct Facts {
     pub(super) subject: Vec<u8>,
 }
 
+impl Facts {
+    /// Whether it says that it issued itself.
+    pub(super) fn is_its_own_issuer(&self) -> bool {
+        self.issuer == self.subject
+    }
+
+    /// What its issuer is called: the common name, else the organisation.
+    pub(super) fn issuer_name(&self) -> Option<String> {
+        [COMMON_NAME, ORGANISATION]
+            .iter()
+            .find_map(|kind| attribute(&self.issuer, kind))
+    }
+}
+
+/// The value of the first attribute of this kind of a name (RFC 5280 section 4.1.2.4).
+fn attribute(name: &[u8], kind: &[u8]) -> Option<String> {
+    let mut rest = name;
+    while !rest.is_empty() {
+        let mut set = item(&mut rest, SET)?;
+        while !set.is_empty() {
+            let mut pair = item(&mut set, SEQUENCE)?;
+            if item(&mut pair, OBJECT_IDENTIFIER)? == kind {
+                let tag = *pair.first()?;
+                let value = item(&mut pair, tag)?;
+                return Some(String::from_utf8_lossy(value).into_owned());
+            }
+        }
+    }
+    None
+}
+
+/// 2.5.4.3 and 2.5.4.10.
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+const ORGANISATION: &[u8] = &[0x55, 0x04, 0x0a];
 const INTEGER: u8 = 0x02;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+const SET: u8 = 0x31;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
@@ -153,7 +189,11 @@ mod tests {
         let facts = read(made.der()).unwrap();
         assert_eq!(facts.not_before.to_string(), "2025-01-02T00:00:00.000Z");
         assert_eq!(facts.not_after.to_string(), "2051-03-04T00:00:00.000Z");
-        assert_eq!(facts.issuer, facts.subject);
+        assert!(facts.is_its_own_issuer());
+        assert_eq!(
+            facts.issuer_name().as_deref(),
+            Some("rcgen self signed cert")
+        );
     }
 
     proptest::proptest! {
@@ -168,7 +208,7 @@ mod tests {
             let mut der = made.cert.der().to_vec();
             let at = at.index(der.len());
             der[at] = byte;
-            drop(read(&der));
+            drop(read(&der).map(|facts| facts.issuer_name()));
             drop(read(&der[..at]));
         }
     }

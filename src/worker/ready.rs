@@ -18,6 +18,7 @@ use crate::{
         tree::{Root, members},
     },
     sense::probe::{Address, Failure, Question, ask, knock},
+    tls::back::Manner,
 };
 
 /// How a worker shows that it is ready.
@@ -43,16 +44,17 @@ pub struct Ready {
 /// tree listens on other ports and not on this one: with the port that it found. `failed` hears
 /// why each attempt failed, for whoever gives up at last.
 pub async fn until_ready(
-    address: Address,
+    at: (Address, Manner),
     test: Test,
     tree: Root,
     elsewhere: impl FnOnce(u16),
     mut failed: impl FnMut(Failure),
 ) -> Ready {
+    let (address, manner) = at;
     let answers = async {
         let mut pause = FIRST_PAUSE;
         loop {
-            match attempt(&address, &test).await {
+            match attempt(&address, &manner, &test).await {
                 Ok(ready) => return ready,
                 Err(failure) => failed(failure),
             }
@@ -82,22 +84,23 @@ const SEARCH: Duration = Duration::from_millis(500);
 /// To see whether a port is open.
 const KNOCK: Duration = Duration::from_secs(2);
 
-async fn attempt(address: &Address, test: &Test) -> Result<Ready, Failure> {
-    let first = attempt_at(address.clone(), test).await;
+async fn attempt(address: &Address, manner: &Manner, test: &Test) -> Result<Ready, Failure> {
+    let first = attempt_at(address.clone(), manner, test).await;
     match (first, other_family(address)) {
         // Some servers take "localhost" to be ::1 only.
         (Err(Failure::Refused), Some(other)) => {
-            attempt_at(other, test).await.map_err(|_| Failure::Refused)
+            let other = attempt_at(other, manner, test).await;
+            other.map_err(|_| Failure::Refused)
         }
         (first, _) => first,
     }
 }
 
-async fn attempt_at(at: Address, test: &Test) -> Result<Ready, Failure> {
+async fn attempt_at(at: Address, manner: &Manner, test: &Test) -> Result<Ready, Failure> {
     let status = match test {
-        Test::Answer(question) => Some(ask(&at, question).await?),
+        Test::Answer(question) => Some(ask(&at, manner, question).await?),
         Test::Port => {
-            knock(&at, KNOCK).await?;
+            knock(&at, manner, KNOCK).await?;
             None
         }
     };

@@ -7,6 +7,7 @@ use autoheal::{
         policy::{GiveUp, RestartWhen},
         step::{Door, Step},
     },
+    explain::code::Code,
     words::{Exit, Generation, Mode},
 };
 
@@ -66,6 +67,33 @@ fn a_worker_that_listens_elsewhere_is_told_of_once_with_the_cure() {
     assert_eq!(
         said,
         ["worker 1 listens on 3000, not on 41233: set port = 3000"]
+    );
+}
+
+#[test]
+fn a_worker_whose_tls_fails_is_told_of_once_for_each_reason_and_at_the_end_of_its_start() {
+    let mut rig = Rig::new(policy());
+    let expired = "its certificate expired 2 days ago: renew it";
+    for why in [
+        expired,
+        "it does not speak TLS: set worker.protocol",
+        expired,
+        expired,
+    ] {
+        rig.see(Observation::TlsFailed {
+            generation: G1,
+            code: Code::WorkerCertificateExpired,
+            why: why.to_owned(),
+        });
+    }
+    let said = rig.said(Kind::TlsFailed);
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert_eq!(said[0], format!("worker 1 is not ready: {expired}"));
+    rig.pass(120_000);
+    let said = rig.said(Kind::StartFailed);
+    assert!(
+        said[0].contains(&format!("within 2min: {expired}; ")),
+        "{said:?}"
     );
 }
 

@@ -64,15 +64,16 @@ pub(crate) const TABLE: &[Row] = &[
         ],
     ),
     row("observe", &["decide::trigger"], &[]),
-    row("sense", &["os", "decide::observation"], &[]),
-    row("admit", &[], &[]),
-    row("forward", &["admit", "observe"], &[]),
+    // A worker that is asked may speak TLS; how it is spoken to stands on the roster.
+    row("sense", &["os", "decide::observation", "tls"], &[]),
+    row("admit", &["tls::back"], &[]),
+    row("forward", &["admit", "observe", "tls"], &[]),
     row("proxy", &["admit", "forward", "observe"], &[]),
     // What TLS is told is plain data; its files are looked at through the surroundings.
     row("tls::spec", &[], &["tokio", "rustls"]),
     row("tls", &[], &["hyper", "hyper_util"]),
     row("accept", &["proxy", "tls"], &[]),
-    row("worker", &["os", "sense::probe"], &[]),
+    row("worker", &["os", "sense::probe", "tls::back"], &[]),
     // What hands are given and what they report; where a worker is probed is part of both.
     row(
         "act",
@@ -84,13 +85,22 @@ pub(crate) const TABLE: &[Row] = &[
             "decide::observation",
             "decide::policy",
             "sense::probe",
+            "tls::back",
         ],
         &[],
     ),
     row("control::order", &[], &["hyper", "hyper_util"]),
     row(
         "control",
-        &["decide", "act", "sense", "worker", "observe", "journal"],
+        &[
+            "decide",
+            "act",
+            "sense",
+            "worker",
+            "observe",
+            "journal",
+            "tls::back",
+        ],
         &[],
     ),
     row(

@@ -10,6 +10,7 @@ use std::{
 use autoheal::{
     os::tree::Root,
     sense::probe::{Address, Failure, Question},
+    tls::back::Manner,
     worker::ready::{Ready, Test, until_ready},
 };
 use tokio::{
@@ -27,7 +28,6 @@ fn question() -> Test {
         path: "/".into(),
         status: None,
         timeout: Duration::from_millis(200),
-        protocol: autoheal::words::Protocol::Http,
     }))
 }
 
@@ -35,6 +35,10 @@ fn question() -> Test {
 fn free() -> SocketAddr {
     let listener = StdListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
+}
+
+fn plainly(at: Address) -> (Address, Manner) {
+    (at, Manner::default())
 }
 
 fn nobody() -> Root {
@@ -58,12 +62,12 @@ async fn a_worker_that_listens_late_is_ready_once_it_answers() {
     let address = free();
     let (failed, mut failures) = mpsc::channel(1);
     let ready = until_ready(
-        Address::Tcp(address),
+        plainly(Address::Tcp(address)),
         question(),
         nobody(),
         |_| panic!("it listens nowhere"),
         |failure| {
-            let _ = failed.try_send(failure);
+            drop(failed.try_send(failure));
         },
     );
     let late = async {
@@ -89,9 +93,15 @@ async fn a_worker_that_accepts_and_does_not_answer_is_not_ready_but_its_port_is(
     let listener = StdListener::bind("127.0.0.1:0").unwrap();
     let address = Address::Tcp(listener.local_addr().unwrap());
     let mut failures = Vec::new();
-    let never = until_ready(address.clone(), question(), nobody(), drop, |failure| {
-        failures.push(failure);
-    });
+    let never = until_ready(
+        plainly(address.clone()),
+        question(),
+        nobody(),
+        drop,
+        |failure| {
+            failures.push(failure);
+        },
+    );
     assert!(timeout(Duration::from_millis(700), never).await.is_err());
     assert!(failures.len() >= 2);
     assert!(
@@ -99,7 +109,7 @@ async fn a_worker_that_accepts_and_does_not_answer_is_not_ready_but_its_port_is(
             .iter()
             .all(|failure| matches!(failure, Failure::TimedOut(_)))
     );
-    let ready = until_ready(address, Test::Port, nobody(), drop, drop);
+    let ready = until_ready(plainly(address), Test::Port, nobody(), drop, drop);
     assert_eq!(timeout(PATIENCE, ready).await.unwrap().status, None);
 }
 
@@ -116,8 +126,9 @@ async fn a_worker_on_the_other_loopback_address_is_found_there() {
         address
     };
     let four = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], six.port())));
+    let ready = until_ready(plainly(four), question(), nobody(), drop, drop);
     let ready = tokio::select! {
-        ready = timeout(PATIENCE, until_ready(four, question(), nobody(), drop, drop)) => ready,
+        ready = timeout(PATIENCE, ready) => ready,
         () = serve(six) => unreachable!(),
     };
     assert_eq!(ready.unwrap().at, Address::Tcp(six));
@@ -135,7 +146,7 @@ async fn a_worker_that_listens_elsewhere_is_told_where() {
         .unwrap();
     let (told, mut found) = mpsc::channel(2);
     let never = until_ready(
-        Address::Tcp(free()),
+        plainly(Address::Tcp(free())),
         question(),
         Root::From(worker.id()),
         |port| told.try_send(port).unwrap(),

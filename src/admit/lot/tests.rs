@@ -9,7 +9,8 @@ use crate::{
         overload::Cap,
         roster::{Endpoint, Member, Ramp},
     },
-    words::{Generation, Protocol},
+    tls::back::Manner,
+    words::Generation,
 };
 
 const LIMITS: Limits = Limits {
@@ -53,7 +54,7 @@ pub(super) fn member(threads: usize) -> Arc<Member> {
         until: at(0),
     };
     let endpoint = Endpoint::Tcp(([127, 0, 0, 1], 1).into());
-    let at = (endpoint, Protocol::Http);
+    let at = (endpoint, Manner::default());
     let member = Member::new((Generation(1), 0), at, ramp, threads, Arc::default());
     Arc::new(member)
 }

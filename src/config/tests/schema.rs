@@ -12,6 +12,7 @@ mod agreement;
 mod dependency_shapes;
 mod rule_shapes;
 mod shapes;
+mod tls_shapes;
 
 use shapes::{ONE_OF, REQUIRED, Shape};
 

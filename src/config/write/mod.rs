@@ -18,6 +18,7 @@ mod section;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod toml;
 mod value;
 mod waiting;
@@ -97,8 +98,8 @@ pub(super) fn rule_parts(rule: &Rule) -> Vec<(String, String)> {
 }
 
 /// The certificates that stand at the top of a file, as one value.
-pub(super) fn tls_written(tls: &super::tls::Tls) -> String {
-    sections::tls(tls, Path::new(NO_HOME))
+pub(super) fn tls_written(written: &super::tls::Tls) -> String {
+    tls::tls(written, Path::new(NO_HOME))
 }
 
 /// A dependency as one inline table.

@@ -53,6 +53,11 @@ impl Section {
         };
         to.push((key, write(value)));
     }
+
+    /// A key that has no default, if it has a value.
+    pub(super) fn maybe(&mut self, key: &'static str, value: Option<String>) {
+        self.lines.extend(value.map(|value| (key, value)));
+    }
 }
 
 /// Takes a key out of what is left; whether it was there.

@@ -9,12 +9,12 @@ use super::{
             Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, Output, Port, Ready,
             Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
         },
-        tls::Tls,
     },
     access_log,
     dependencies::dependency,
     routes::route,
     section::Section,
+    tls::{behind, tls},
     value::{Inline, command, key, list, one_or_list, path, quoted},
     waiting,
 };
@@ -113,26 +113,6 @@ fn listen(listen: &Listen, home: &Path) -> String {
         .written()
 }
 
-pub(super) fn tls(tls: &Tls, home: &Path) -> String {
-    let file = |file: &Path| quoted(&path(file, home));
-    let client = tls.client.as_ref().map(|client| {
-        Inline::default()
-            .with("roots", file(&client.roots))
-            .maybe("required", (!client.required).then(|| "false".to_owned()))
-            .written()
-    });
-    // It stands in one of them and holds for all.
-    let mut client = client.into_iter();
-    let pairs = tls.pairs.iter().map(|pair| {
-        Inline::default()
-            .with("certificate", file(&pair.certificate))
-            .with("key", file(&pair.key))
-            .maybe("client", client.next())
-            .written()
-    });
-    one_or_list(pairs.collect())
-}
-
 fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
     let mut to = Section::new("");
     to.put("listen", &settings.listen, &default.listen, |all| {
@@ -217,6 +197,7 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
         stop_to,
         output,
         protocol,
+        tls,
         keep_alive,
         connections,
         concurrency,
@@ -234,9 +215,7 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
         inline.written()
     });
     to.put("dir", dir, &usual.dir, |dir| quoted(&path(dir, home)));
-    if let Some(user) = user {
-        to.lines.push(("user", quoted(user)));
-    }
+    to.maybe("user", user.as_deref().map(quoted));
     to.put("stop_signal", stop_signal, &usual.stop_signal, |signal| {
         quoted(signal_name(*signal).unwrap_or("TERM"))
     });
@@ -268,13 +247,10 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
         })
     });
     to.put("protocol", protocol, &usual.protocol, display);
+    to.maybe("tls", tls.as_ref().map(|tls| behind(tls, home)));
     to.put("keep_alive", keep_alive, &usual.keep_alive, duration);
-    if let Some(connections) = connections {
-        to.lines.push(("connections", number(connections)));
-    }
-    if let Some(concurrency) = concurrency {
-        to.lines.push(("concurrency", number(concurrency)));
-    }
+    to.maybe("connections", connections.as_ref().map(number));
+    to.maybe("concurrency", concurrency.as_ref().map(number));
     to
 }
 

@@ -11,6 +11,7 @@ use crate::config::{
 };
 
 mod any;
+mod any_tls;
 mod project;
 mod whole;
 

@@ -3,6 +3,7 @@
 mod overload;
 mod requests;
 mod tls;
+mod worker_tls;
 
 use super::Code;
 
@@ -130,7 +131,7 @@ pub(super) fn of(code: Code) -> Cures {
         ],
         Code::GrpcNeedsHttp2 => &[(
             "the worker serves gRPC, and autoheal was not told so",
-            "set worker.protocol = \"h2c\"",
+            "set worker.protocol = \"h2c\", or \"h2\" if it speaks TLS",
         )],
         Code::ParkedTooLong => &[
             (
@@ -383,6 +384,6 @@ pub(super) fn of(code: Code) -> Cures {
         ],
         Code::QueueFull | Code::QueuedTooLong | Code::Overloaded => overload::of(code),
         // A test sees that none is forgotten.
-        _ => requests::of(code),
+        _ => worker_tls::of(code).unwrap_or_else(|| requests::of(code)),
     }
 }

@@ -125,8 +125,7 @@ fn a_late_start_tells_only_how_near_the_end_is_now() {
     assert_eq!(news.len(), 1);
     assert!(news[0].text.contains("expires in 4 days"), "{news:?}");
     // A reload of the same files does not tell it again; a new certificate's end is its own.
-    let front = renewal.entries[0].front.clone();
-    let files = renewal.entries[0].pairs.clone();
+    let (front, files) = front_of(&renewal);
     renewal.replace(&front, files.clone(), None, NOW).unwrap();
     assert_eq!(texts(&renewal.look(after(210))), [""; 0]);
     let (certificate, key) = world.issue("a.test", (2025, 2027));
@@ -139,15 +138,52 @@ fn a_late_start_tells_only_how_near_the_end_is_now() {
 fn a_reload_that_can_not_be_served_changes_nothing() {
     let world = World::new();
     let mut renewal = begun(&world, (2026, 2027));
-    let front = renewal.entries[0].front.clone();
+    let (front, _) = front_of(&renewal);
     let nowhere = Files {
         certificate: "/nowhere".into(),
         key: "/nowhere".into(),
     };
     assert!(renewal.replace(&front, vec![nowhere], None, NOW).is_err());
     assert_eq!(renewal.served()[0].names, ["a.test"]);
-    assert_eq!(
-        renewal.entries[0].pairs[0].certificate,
-        world.at("site.pem")
-    );
+    assert_eq!(front_of(&renewal).1[0].certificate, world.at("site.pem"));
+}
+
+fn front_of(renewal: &Renewal) -> (Arc<Front>, Vec<Files>) {
+    match &renewal.entries[0].what {
+        What::Front { front, pairs, .. } => (front.clone(), pairs.clone()),
+        What::Back(_) => panic!("it is another"),
+    }
+}
+
+#[test]
+fn what_the_worker_is_shown_is_looked_after_too() {
+    let world = World::new();
+    let (certificate, key) = world.issue("client.test", (2026, 2027));
+    let own = world.write(&certificate, &key);
+    let asked = Behind {
+        own: Some(own),
+        verify: false,
+        ..Behind::default()
+    };
+    let mut renewal = Renewal::default();
+    let back = renewal.begin_back(asked.clone(), false, NOW).unwrap();
+    assert_eq!(renewal.served()[0].names, ["client.test"]);
+    let (certificate, key) = world.issue("renewed.test", (2026, 2030));
+    world.write(&certificate, &key);
+    renewal.look(NOW);
+    let news = renewal.look(NOW);
+    assert!(news[0].text.contains("was renewed"), "{news:?}");
+    assert_eq!(renewal.served()[0].names, ["renewed.test"]);
+    let over = renewal.look(WallTime(NOW.0 + 5 * 366 * 24 * 3_600_000));
+    assert!(over[0].text.contains("the worker refuses it"), "{over:?}");
+    // Another one takes its place.
+    let other = Behind {
+        name: "shop.local".to_owned(),
+        ..asked
+    };
+    let new = renewal.begin_back(other, true, NOW).unwrap();
+    assert!(!Arc::ptr_eq(&back, &new) && new.is_http2());
+    assert_eq!(renewal.served().len(), 1);
+    renewal.end_back();
+    assert_eq!(renewal.served(), []);
 }

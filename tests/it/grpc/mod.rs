@@ -9,6 +9,7 @@ use std::{
 use crate::{
     apps::has,
     support::{Setup, Sidecar},
+    tls::authority::Authority,
 };
 
 fn script(name: &str) -> PathBuf {
@@ -47,13 +48,16 @@ impl Drop for Server {
 }
 
 /// autoheal before gRPC's server, ready.
-fn start(toml: &str) -> Sidecar {
+fn start() -> Sidecar {
+    before("protocol = \"h2c\"", &[])
+}
+
+/// The same with a worker that is spoken to like this and that has more arguments.
+fn before(protocol: &str, more: &[&str]) -> Sidecar {
     let server = script("server.py").display().to_string();
+    let command = [&["python3", &server, "{port}"], more].concat();
     let sidecar = Setup {
-        toml: format!(
-            "recycle.ready = \"port\"\n[worker]\nprotocol = \"h2c\"\n\
-             command = [\"python3\", \"{server}\", \"{{port}}\"]\n{toml}"
-        ),
+        toml: format!("recycle.ready = \"port\"\n[worker]\n{protocol}\ncommand = {command:?}\n"),
         ..Setup::default()
     }
     .launch();
@@ -80,17 +84,32 @@ fn the_interop_cases_are_the_same_direct_and_through_autoheal() {
     let direct = seen(&Server::start().address, &[]);
     assert_eq!(direct.len(), 14, "{direct:#?}");
     assert!(!direct.join("").contains("failed"), "{direct:#?}");
-    let sidecar = start("");
+    let sidecar = start();
     let through = seen(&sidecar.address.to_string(), &[]);
     assert_eq!(through, direct, "{}", sidecar.log());
 }
 
 #[test]
 fn calls_go_on_through_a_recycle() {
+    if has_grpc() {
+        go_on_through_a_recycle(&start());
+    }
+}
+
+#[test]
+fn calls_go_on_through_a_recycle_of_a_worker_that_speaks_tls() {
     if !has_grpc() {
         return;
     }
-    let sidecar = start("");
+    let authority = Authority::new();
+    authority.issue("localhost");
+    let path = |file: &str| authority.path(file).display().to_string();
+    let protocol = format!("protocol = \"h2\"\ntls.roots = \"{}\"", path("ca.pem"));
+    let pair = [path("localhost.pem"), path("localhost.key")];
+    go_on_through_a_recycle(&before(&protocol, &[&pair[0], &pair[1]]));
+}
+
+fn go_on_through_a_recycle(sidecar: &Sidecar) {
     let address = sidecar.address.to_string();
     let cases = ["large_unary", "client_streaming", "ping_pong"];
     let before = seen(&address, &cases);

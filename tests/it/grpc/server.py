@@ -82,7 +82,12 @@ server = grpc.server(
     handlers=[Handler()],
     options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)],
 )
-port = server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
+place = f"127.0.0.1:{sys.argv[1]}"
+if len(sys.argv) > 2:
+    certificate, key = (open(path, "rb").read() for path in sys.argv[2:])
+    port = server.add_secure_port(place, grpc.ssl_server_credentials([(key, certificate)]))
+else:
+    port = server.add_insecure_port(place)
 server.start()
 print(port, flush=True)
 server.wait_for_termination()

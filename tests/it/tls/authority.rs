@@ -47,15 +47,31 @@ impl Authority {
         self.write(&format!("{file}.key"), &key);
     }
 
+    /// A certificate for a name in files of another that is not like others.
+    pub(crate) fn issue_odd(
+        &self,
+        file: &str,
+        name: &str,
+        shape: impl FnOnce(&mut CertificateParams),
+    ) {
+        let (certificate, key) = self.shaped(name, shape);
+        self.write(&format!("{file}.pem"), &certificate);
+        self.write(&format!("{file}.key"), &key);
+    }
+
     pub(crate) fn made(&self, name: &str, year: i32) -> (String, String) {
+        self.shaped(name, |params| params.not_after = date_time_ymd(year, 1, 1))
+    }
+
+    fn shaped(&self, name: &str, shape: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
-        params.not_after = date_time_ymd(year, 1, 1);
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
+        shape(&mut params);
         let made = params.signed_by(&key, &self.issuer).unwrap();
         (made.pem(), key.serialize_pem())
     }

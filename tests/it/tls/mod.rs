@@ -1,9 +1,10 @@
-//! TLS with clients, as curl, openssl and Python's ssl see it.
+//! TLS with clients, as curl, openssl and Python's ssl see it, and with workers of Python's ssl.
 
-mod authority;
+pub(crate) mod authority;
 mod certificates;
 mod clients;
 mod front;
+mod worker;
 
 use std::{
     io::Write,
@@ -17,16 +18,21 @@ use crate::support::{Setup, Sidecar};
 
 /// autoheal with a worker that answers with what it was sent.
 fn start(toml: &str) -> Sidecar {
-    let echo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls/echo.py");
-    let command = ["python3", echo.to_str().unwrap(), "{port}"];
-    let sidecar = Setup {
-        toml: toml.to_owned(),
-        command: command.map(str::to_owned).to_vec(),
-        ..Setup::default()
-    }
-    .launch();
+    let sidecar = launched(toml, &["{port}"]);
     sidecar.wait_for_kind("worker-ready");
     sidecar
+}
+
+/// The same with these arguments of the worker, which may not be ready yet.
+fn launched(toml: &str, arguments: &[&str]) -> Sidecar {
+    let echo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls/echo.py");
+    let command = [&["python3", echo.to_str().unwrap()], arguments].concat();
+    let setup = Setup {
+        toml: toml.to_owned(),
+        command: command.into_iter().map(str::to_owned).collect(),
+        ..Setup::default()
+    };
+    setup.launch()
 }
 
 /// One request by curl for a name that is this machine's; what it says on both outputs.

@@ -88,6 +88,11 @@ fn whole(table: &str, key: &str, value: &str) -> String {
         "route" => vec![("path", "\"/\"")],
         "tls" => vec![("certificate", "\"a\""), ("key", "\"b\"")],
         "tls.client" => vec![("roots", "\"c\"")],
+        "worker" if key == "tls" => {
+            vec![("command", "[\"serve\"]"), ("protocol", "\"https\"")]
+        }
+        "worker.tls" if key == "certificate" => vec![("key", "\"b\"")],
+        "worker.tls" if key == "key" => vec![("certificate", "\"a\"")],
         "worker" => vec![("command", "[\"serve\"]")],
         "limits" => vec![("target", "\"1KiB\""), ("head", "\"1MiB\"")],
         "health" => vec![("path", "\"/up\"")],
@@ -164,6 +169,7 @@ fn pairs(table: &str, all: &[(&str, &str)]) -> String {
             let pair = "certificate = \"a\", key = \"b\"";
             format!("tls = {{ {pair}, {client} = {inline} }}\n{worker}")
         }
+        Some(("worker", key)) => format!("{worker}protocol = \"https\"\n{key} = {inline}"),
         Some((section, key)) => format!("{worker}[{section}]\n{key} = {inline}"),
     }
 }

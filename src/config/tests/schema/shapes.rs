@@ -111,6 +111,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
         .chain(rest)
         .chain(super::access_shapes::SHAPES)
         .chain(super::dependency_shapes::SHAPES)
+        .chain(super::tls_shapes::SHAPES)
 }
 
 /// Everything but the rules' tables.
@@ -264,31 +265,6 @@ const SHAPES: &[Entry] = &[
         "Each connection begins with a PROXY protocol header.",
     ),
     ("listen", "tls", TLS, "TLS of this address; \"off\": none."),
-    (
-        "tls",
-        "certificate",
-        WORDS,
-        "The certificate chain, in PEM.",
-    ),
-    ("tls", "key", WORDS, "The certificate's key, in PEM."),
-    (
-        "tls",
-        "client",
-        Table("tls.client"),
-        "Clients show certificates of their own.",
-    ),
-    (
-        "tls.client",
-        "roots",
-        WORDS,
-        "What those certificates lead to, in PEM.",
-    ),
-    (
-        "tls.client",
-        "required",
-        Flag,
-        "false: a client may show none.",
-    ),
     ("worker", "command", ARGV, ""),
     (
         "worker",
@@ -297,7 +273,13 @@ const SHAPES: &[Entry] = &[
         "",
     ),
     ("worker", "env", Env, ""),
-    ("worker", "protocol", Words(&["http", "h2c"]), ""),
+    (
+        "worker",
+        "protocol",
+        Words(&["http", "h2c", "https", "h2"]),
+        "",
+    ),
+    ("worker", "tls", Table("worker.tls"), ""),
     ("worker", "dir", WORDS, ""),
     ("worker", "user", WORDS, ""),
     (

@@ -9,14 +9,13 @@ use proptest::{
     sample::select,
 };
 
+use super::any_tls::{behind, tls};
 use crate::{
     config::{
         defaults,
         model::{Address, Listen, Output, Port, Route, RouteLimit, StopTo, Worker},
-        tls::Tls,
     },
     decide::policy::{Action, Command, Notice, Rule, Rung, Strategy as Order},
-    tls::spec::{Clients, Files},
     units::{ByteSize, Network, Networks},
     words::{Mode, Protocol},
 };
@@ -124,15 +123,6 @@ pub(super) fn listen() -> BoxedStrategy<Vec<Listen>> {
     prop_oneof![Just(usual), several].boxed()
 }
 
-fn tls() -> BoxedStrategy<Option<Tls>> {
-    let pair = (absolute(), absolute()).prop_map(|(certificate, key)| Files { certificate, key });
-    let clients =
-        (absolute(), any::<bool>()).prop_map(|(roots, required)| Clients { roots, required });
-    let tls =
-        (vec(pair, 1..3), option::of(clients)).prop_map(|(pairs, client)| Tls { pairs, client });
-    option::of(tls).boxed()
-}
-
 pub(super) fn trust() -> BoxedStrategy<Networks> {
     let four = (any::<[u8; 4]>(), 0u8..=32)
         .prop_map(|([a, b, c, d], prefix)| format!("{a}.{b}.{c}.{d}/{prefix}"));
@@ -155,7 +145,14 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
     let env = btree_map("[A-Z_.\" é][a-z_]{0,5}", value, 0..4);
     let signal = select(vec![1, 2, 3, 9, 10, 12, 15, 28]);
     let ends = (select(vec![StopTo::Group, StopTo::Leader]), signal);
-    let protocol = select(vec![Protocol::Http, Protocol::H2c]);
+    let protocol = select(vec![
+        (Protocol::Http, false),
+        (Protocol::H2c, false),
+        (Protocol::Https, true),
+        (Protocol::H2, true),
+    ]);
+    let protocol = (protocol, option::of(behind()))
+        .prop_map(|((protocol, secure), tls)| (protocol, tls.filter(|_| secure)));
     let output = select(vec![Output::Auto, Output::Raw, Output::Marked]);
     let user = option::of(words());
     let counts = (option::of(1u32..=100_000), option::of(1u32..=100_000));
@@ -173,7 +170,7 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
         .prop_map(|all| {
             let (command, port, env, dir, user, ends, spoken, keep_alive, counts) = all;
             let (stop_to, stop_signal) = ends;
-            let (output, protocol) = spoken;
+            let (output, (protocol, tls)) = spoken;
             let (connections, concurrency) = counts;
             let mut worker = Worker {
                 command: command.iter().map(|word| plain(word)).collect(),
@@ -185,6 +182,7 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
                 stop_to,
                 output,
                 protocol,
+                tls,
                 keep_alive,
                 connections,
                 concurrency,
