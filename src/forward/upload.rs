@@ -146,7 +146,7 @@ impl Upload {
             Kept::Pieces(pieces) => pieces.clone().freeze(),
             Kept::Whole(body) => body.clone(),
         };
-        Some(Outgoing::Kept(Some(kept)))
+        Some(Outgoing::Kept(Some(Box::new(kept))))
     }
 
     /// Whether [`Upload::again`] would give a body.
@@ -215,8 +215,9 @@ pub enum Outgoing {
     Empty,
     /// What comes from the client.
     Upload(Rc<Upload>),
-    /// What came from the client before.
-    Kept(Option<Bytes>),
+    /// What came from the client before. In a box, for each connection to a worker has room for 64
+    /// requests, most of which have none.
+    Kept(Option<Box<Bytes>>),
 }
 
 impl Body for Outgoing {
@@ -230,7 +231,7 @@ impl Body for Outgoing {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Upload(upload) => upload.poll_frame(cx),
-            Self::Kept(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Self::Kept(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(*b)))),
         }
     }
 
