@@ -22,6 +22,7 @@ use super::{
     peer::peer,
     phased::Phased,
     proxy_protocol::{self, Source},
+    rest::{self, REST},
     streams,
     tls::shake_hands,
 };
@@ -46,9 +47,6 @@ pub struct Deadlines {
     /// For taking the next piece of an answer.
     pub write: Duration,
 }
-
-/// A connection on which nothing was asked for so long keeps its socket and little else.
-const REST: Duration = Duration::from_secs(5);
 
 impl Deadlines {
     pub(super) fn shortest(&self) -> Duration {
@@ -104,7 +102,7 @@ pub async fn serve<S, E>(
         match first_bytes(&shared, &thread, &deadlines).await {
             First::Protocol(Protocol::Http1) => {
                 match Box::pin(talk(&shared, peer.clone(), &thread, rules, &stack)).await {
-                    Next::Rest => {}
+                    Next::Rest => rest::give_back(),
                     Next::Close => return,
                     Next::Tunnel(tunnel, early) => {
                         shared.phase.set(Phase::Tunnel);
@@ -305,13 +303,13 @@ where
             }
         }
         let now = time::now();
-        if shared.is_at_rest(now, REST) {
+        if now >= shared.rests_at(REST) {
             return Ended::Rest;
         }
         match due(shared, progress, deadlines) {
             Due { at, .. } if at > now => {
                 // What begins meanwhile may have a nearer deadline.
-                let look = at.min(now + shortest);
+                let look = at.min(now + shortest).min(shared.rests_at(REST));
                 sleep.as_mut().reset(Instant::from_std(look.to_instant()));
             }
             Due {

@@ -234,11 +234,14 @@ impl Shared {
         self.ended.get() || (self.last.get() && !unread)
     }
 
-    /// Whether nothing has been asked for `rest`, and all that was answered is with the kernel.
+    /// When nothing will have been asked for `rest`, unless something is; never while not all that
+    /// was answered is with the kernel.
     #[must_use]
-    pub fn is_at_rest(&self, now: MonoTime, rest: Duration) -> bool {
-        matches!(self.phase.get(), Phase::Idle(since) if now.since(since) >= rest)
-            && self.write_stalled.get().is_none()
+    pub fn rests_at(&self, rest: Duration) -> MonoTime {
+        match (self.phase.get(), self.write_stalled.get()) {
+            (Phase::Idle(since), None) => since + rest,
+            _ => MonoTime::NEVER,
+        }
     }
 
     /// Takes bytes back that were read too early: they come first when the client is read again.

@@ -8,5 +8,6 @@ pub mod listener;
 mod peer;
 mod phased;
 pub mod proxy_protocol;
+mod rest;
 mod streams;
 mod tls;
