@@ -168,6 +168,14 @@ fn rule_line(rule: &RuleStatus) -> String {
     if rule.fired > 0 {
         line += &format!("; fired {} times", rule.fired);
     }
+    if let Some(verdict) = &rule.verdict {
+        let last = match verdict.as_str() {
+            "helped" => "helped",
+            "did-not-help" => "did not help",
+            _ => "is unclear",
+        };
+        line += &format!("; its last recycle {last}");
+    }
     line
 }
 
@@ -250,6 +258,18 @@ mod tests {
         }
     }
 
+    fn stuck() -> RuleStatus {
+        RuleStatus {
+            name: "stuck".to_owned(),
+            state: "cooling".to_owned(),
+            now: "2 of 5 slower than 30s in 2min".to_owned(),
+            held: Some("cooldown".to_owned()),
+            fired: 1,
+            remaining_ms: Some(90_000),
+            verdict: Some("did-not-help".to_owned()),
+        }
+    }
+
     fn busy() -> Status {
         Status {
             version: "0.1.0".to_owned(),
@@ -270,14 +290,7 @@ mod tests {
                 in_flight: 4,
                 private_bytes: Some(740 << 20),
             }],
-            rules: vec![RuleStatus {
-                name: "stuck".to_owned(),
-                state: "cooling".to_owned(),
-                now: "2 of 5 slower than 30s in 2min".to_owned(),
-                held: Some("cooldown".to_owned()),
-                fired: 1,
-                remaining_ms: Some(90_000),
-            }],
+            rules: vec![stuck()],
             dependencies: vec![no_db()],
             budget: BudgetStatus {
                 used: 1,
@@ -336,7 +349,7 @@ config    /etc/autoheal.toml
 tls       /etc/site.pem for a.test, *.a.test, valid for 83 days
 worker    generation 3 ready at 127.0.0.1:41233, up 1min 1s, 4 in flight, pid 990, 740 MiB private
 rule      \"stuck\" cooling for 1min 30s more: 2 of 5 slower than 30s in 2min; \
-held: cooldown; fired 1 times
+held: cooldown; fired 1 times; its last recycle did not help
 depends   \"db\" at db:5432 down for 12s: nobody listens
 budget    1 of 3 recycles in 10min, 4 of 24 today
 parked    12 of 10000 requests, 4 KiB of 64 MiB; held by an operator for 15s more

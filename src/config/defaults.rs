@@ -153,6 +153,10 @@ fn policy() -> Policy {
             window: secs(10 * 60),
             per_day: 24,
         },
+        verdict: policy::Verdict {
+            back_within: secs(10 * 60),
+            disarm: secs(3 * 3600),
+        },
         shutdown: policy::Shutdown {
             delay: Duration::ZERO,
             timeout: secs(25),

@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 27] = [
+pub(super) const KEYS: [(&str, &[&str]); 28] = [
     (
         "",
         &[
@@ -24,6 +24,7 @@ pub(super) const KEYS: [(&str, &[&str]); 27] = [
             "queue",
             "shutdown",
             "budget",
+            "verdict",
             "journal",
             "log",
             "access_log",
@@ -90,6 +91,7 @@ pub(super) const KEYS: [(&str, &[&str]); 27] = [
     ("queue", &["requests", "wait"]),
     ("shutdown", &["delay", "timeout"]),
     ("budget", &["recycles", "window", "per_day"]),
+    ("verdict", &["back_within", "disarm"]),
     ("journal", &["segment", "segments"]),
     ("log", &["format", "level"]),
     (

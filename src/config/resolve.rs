@@ -344,6 +344,17 @@ fn guards(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
         fields.read(report, "window", &mut to.budget.window, duration(window()));
         fields.read(report, "per_day", &mut to.budget.per_day, count(0..=10_000));
     }
+    if let Some(fields) = top.section("verdict", report) {
+        let to = &mut to.verdict;
+        fields.read(
+            report,
+            "back_within",
+            &mut to.back_within,
+            duration(window()),
+        );
+        let bounds = duration(Duration::ZERO..=7 * DAY);
+        fields.read(report, "disarm", &mut to.disarm, bounds);
+    }
     if let Some(fields) = top.section("shutdown", report) {
         let bounds = || duration(Duration::ZERO..=HOUR);
         fields.read(report, "delay", &mut to.shutdown.delay, bounds());

@@ -325,6 +325,7 @@ fn rule_status(rule: &crate::decide::snapshot::RuleView, now: MonoTime) -> RuleS
         held: rule.held.clone(),
         fired: rule.firings,
         remaining_ms: rule.until.map(|until| ms(until.since(now))),
+        verdict: rule.verdict.map(|told| told.verdict.to_owned()),
     }
 }
 

@@ -217,6 +217,9 @@ pub struct RuleStatus {
     pub fired: u64,
     /// How long it stays cooling or disarmed.
     pub remaining_ms: Option<u64>,
+    /// Whether its last recycle helped: `helped`, `did-not-help`, `unclear`; null: not told yet.
+    #[serde(default)]
+    pub verdict: Option<String>,
 }
 
 /// One thing that the app depends on.

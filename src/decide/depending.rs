@@ -1,6 +1,8 @@
 //! What follows when something that the app depends on does not answer: rules that it may be to
 //! blame for, and the health probe, report and do not recycle. Levels and crashes act as ever.
 
+use std::time::Duration;
+
 use super::{
     dependency::Turn,
     engine::Engine,
@@ -84,6 +86,7 @@ impl Engine {
                 condition.void();
             }
         }
+        self.void_trials(Duration::ZERO);
         self.health.renew();
     }
 

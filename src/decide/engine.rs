@@ -248,6 +248,7 @@ impl Engine {
         self.recycle_timeout();
         self.hold_timeout();
         self.shutdown_timeout();
+        self.trials_timeout();
         self.check_rules();
         self.readiness_timeout();
         self.settle();
@@ -270,6 +271,7 @@ impl Engine {
         let due = rules.min().filter(|_| !self.relays());
         let ask = self.dependencies_deadline();
         let unready = self.unready_deadline();
+        let trials = self.trials_deadline();
         [
             start,
             lives,
@@ -279,6 +281,7 @@ impl Engine {
             due,
             ask,
             unready,
+            trials,
             self.hold_until,
         ]
         .into_iter()
@@ -383,6 +386,7 @@ impl Engine {
         if self.serving == generation {
             return;
         }
+        self.cut_trials_short();
         self.serving = generation;
         self.health.renew();
         if let Some(born) = self.born() {
@@ -405,6 +409,7 @@ impl Engine {
         for rule in &mut self.rules {
             rule.void();
         }
+        self.void_trials(time);
         for life in &mut self.lives {
             life.stalled(self.now, time);
         }

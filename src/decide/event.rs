@@ -74,6 +74,10 @@ pub enum Kind {
     RecycleBegun,
     /// A worker was replaced, or the old one kept.
     RecycleEnded,
+    /// Whether the recycle that a rule caused helped.
+    Verdict,
+    /// Recycling does not help: the rule that does it is disarmed.
+    NoHelp,
     /// A custom action ended.
     CommandEnded,
     /// What was known of a worker was kept.
@@ -126,6 +130,8 @@ impl Kind {
             Self::Unhealthy => "unhealthy",
             Self::RecycleBegun => "recycle-begun",
             Self::RecycleEnded => "recycle-ended",
+            Self::Verdict => "verdict",
+            Self::NoHelp => "recycling-does-not-help",
             Self::CommandEnded => "command-ended",
             Self::Captured => "captured",
             Self::Notified => "notified",

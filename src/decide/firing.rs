@@ -45,6 +45,9 @@ impl Engine {
         } else if next.is_empty() {
             next.push("only said, as it has no other action".to_owned());
         }
+        if recycles {
+            self.open_trial(at, generation, incident);
+        }
         let rule = &mut self.rules[at];
         let name = rule.rule.name.clone();
         let seen = rule.words(self.now);

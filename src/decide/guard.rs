@@ -15,6 +15,8 @@ pub(super) enum Held {
     Disarmed(MonoTime),
     /// Its quiet time, by the wall clock.
     QuietTime(MonoTime),
+    /// Disarmed by its verdicts.
+    NoHelp(MonoTime),
     Recycling(u64),
     MinUptime(MonoTime),
     Cooldown(MonoTime),
@@ -38,6 +40,7 @@ impl Held {
         match self {
             Self::Disarmed(at)
             | Self::QuietTime(at)
+            | Self::NoHelp(at)
             | Self::MinUptime(at)
             | Self::Cooldown(at)
             | Self::Backoff(at) => Some(at),
@@ -56,6 +59,11 @@ impl Held {
                     left(at)
                 )
             }
+            Self::NoHelp(at) => format!(
+                "its last two recycles did not help, so that it is disarmed for another {} \
+                 (autoheal arm ends that)",
+                left(at)
+            ),
             Self::Recycling(incident) => format!("a recycle is under way (incident {incident})"),
             Self::MinUptime(at) => {
                 format!(

@@ -32,6 +32,7 @@ impl Engine {
                 for (condition, seen) in conditions.into_iter().zip(&tally.rules) {
                     condition.count(now, *seen);
                 }
+                self.count_trials(tally);
                 self.check_rules();
             }
         }
@@ -98,10 +99,10 @@ impl Engine {
         let mut first = 0;
         for at in 0..self.rules.len() {
             let rule = &mut self.rules[at];
-            let disarmed = rule.disarmed_until.filter(|until| *until > now);
+            let disarmed = rule.disarmed(now);
             if let Some(own) = rule.conditions.get_mut(condition.wrapping_sub(first)) {
                 match disarmed {
-                    Some(until) => self.say_held(at, Held::Disarmed(until)),
+                    Some(held) => self.say_held(at, held),
                     None => own.came(now, &mut self.rng),
                 }
                 break;
@@ -147,19 +148,29 @@ impl Engine {
                 continue;
             }
             self.rules[at].still_unready(self.now);
+            self.came_back(at, false);
             match self.held(at, generation) {
                 Some(held) => self.say_held(at, held),
                 None if !self.dependencies_answer(at) => {}
-                None => self.fire(at, generation),
+                None => self.fire_unless_in_vain(at, generation),
             }
+        }
+    }
+
+    /// That it would act again may be the last proof that it does so in vain.
+    fn fire_unless_in_vain(&mut self, at: usize, generation: Generation) {
+        self.came_back(at, true);
+        match self.rules[at].disarmed(self.now) {
+            Some(held) => self.say_held(at, held),
+            None => self.fire(at, generation),
         }
     }
 
     /// What keeps a rule from acting now.
     pub(super) fn held(&self, at: usize, generation: Generation) -> Option<Held> {
         let (now, rule) = (self.now, &self.rules[at]);
-        if let Some(until) = rule.disarmed_until.filter(|until| *until > now) {
-            return Some(Held::Disarmed(until));
+        if let Some(disarmed) = rule.disarmed(now) {
+            return Some(disarmed);
         }
         if let Some(until) = rule.quiet_until {
             return Some(Held::QuietTime(until));

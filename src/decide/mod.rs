@@ -6,10 +6,11 @@
 //! In reading order: [`observation`] (in), [`step`] (out), [`engine`] (between them); the slot's
 //! life (`slot`, `drain`, `life`, `restart`); rules (`healing`, `firing`, `readiness`, `rule`,
 //! `condition`, `window`, `guard`); the replacement of a worker (`recycle`, `recycling`,
-//! `replacing`, `handover`, `growth`); the probe (`health`); what the app depends on
-//! (`dependency`, `depending`); what operators say (`operator`, `shutdown`); and who looks on
-//! ([`snapshot`]). All of that is one worker slot; [`group`] has as many of them as there are
-//! instances, and `peers` is what each knows of the others.
+//! `replacing`, `handover`, `growth`); whether that helped (`verdict`, `efficacy`); the probe
+//! (`health`); what the app depends on (`dependency`, `depending`); what operators say
+//! (`operator`, `shutdown`); and who looks on ([`snapshot`]). All of that is one worker slot;
+//! [`group`] has as many of them as there are instances, and `peers` is what each knows of the
+//! others.
 
 pub mod engine;
 pub mod event;
@@ -24,6 +25,7 @@ mod condition;
 mod dependency;
 mod depending;
 mod drain;
+mod efficacy;
 mod firing;
 mod growth;
 mod guard;
@@ -43,5 +45,6 @@ mod rule;
 mod say;
 mod shutdown;
 mod slot;
+mod verdict;
 mod view;
 mod window;

@@ -127,8 +127,12 @@ impl Engine {
         for rule in &mut self.rules {
             if names.is_empty() || names.contains(&rule.rule.name) {
                 rule.disarmed_until = until;
+                rule.no_help = false;
                 rule.held = None;
                 rule.unready_until = None;
+                if until.is_none() {
+                    rule.efficacy.forgive();
+                }
                 which.push(format!("\"{}\"", rule.rule.name));
             }
         }
@@ -168,6 +172,7 @@ impl Engine {
             }
             self.rules.push(rule);
         }
+        before.into_iter().for_each(|rule| self.drop_trial(rule));
         let stuck = stuck.and_then(|name| self.stuck_place(&name));
         if let Some(recycle) = &mut self.recycle {
             recycle.stuck = stuck;

@@ -28,6 +28,8 @@ pub struct Policy {
     pub parking_wait: Duration,
     /// How many recycles rules may cause.
     pub budget: Budget,
+    /// When a recycle did not help, and what follows.
+    pub verdict: Verdict,
     /// How autoheal itself stops.
     pub shutdown: Shutdown,
     /// What the app depends on; at most [`MAX_DEPENDENCIES`].
@@ -249,6 +251,16 @@ pub struct Budget {
     pub window: Duration,
     /// and at most so many in 24 hours.
     pub per_day: u32,
+}
+
+/// When a recycle did not help, and what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Something that a rule measures (memory, CPU, descriptors, ...) and that is over its limit
+    /// again within this time was not helped. A rate is watched for so long at most.
+    pub back_within: Duration,
+    /// Two recycles in a row that did not help disarm their rule for so long; zero: they don't.
+    pub disarm: Duration,
 }
 
 /// How autoheal itself stops.

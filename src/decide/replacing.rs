@@ -245,6 +245,7 @@ impl Engine {
             event = event.number("old", u64::from(old.0));
         }
         self.say(event);
+        self.begin_trial(incident, outcome);
     }
 
     /// For the record, after how long.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     condition::{Born, Condition, Reading},
+    efficacy::Efficacy,
     event::Event,
     guard::{Cooldown, Held, Row},
     observation::MemorySample,
@@ -27,6 +28,9 @@ pub(super) struct Watched {
     pub(super) disarmed_until: Option<MonoTime>,
     /// Its quiet time: until about then, and until its end is told.
     pub(super) quiet_until: Option<MonoTime>,
+    /// It was its verdicts that disarmed it.
+    pub(super) no_help: bool,
+    pub(super) efficacy: Efficacy,
     /// Why it is held, as last said.
     pub(super) held: Option<Held>,
     /// That it is off has been said.
@@ -48,6 +52,8 @@ impl Watched {
             unready_until: None,
             disarmed_until: None,
             quiet_until: None,
+            no_help: false,
+            efficacy: Efficacy::default(),
             held: None,
             off_said: false,
             firings: 0,
@@ -91,6 +97,15 @@ impl Watched {
         self.cooldown.fire(now, self.rule.cooldown);
         let rest = self.cooldown.until(now).map(|until| until.since(now));
         self.row.fire(now, rest.unwrap_or_default())
+    }
+
+    /// Why it does not act whatever its condition says, if it is disarmed.
+    pub(super) fn disarmed(&self, now: MonoTime) -> Option<Held> {
+        let until = self.disarmed_until.filter(|until| *until > now)?;
+        Some(match self.no_help {
+            true => Held::NoHelp(until),
+            false => Held::Disarmed(until),
+        })
     }
 
     /// Takes a sample of the worker that serves now; whether an exact one is wanted next.

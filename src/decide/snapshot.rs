@@ -107,6 +107,19 @@ pub struct RuleView {
     pub observes: bool,
     /// Whether it stands there by default.
     pub proactive: bool,
+    /// Whether its last recycle helped, if that has been told.
+    pub verdict: Option<VerdictView>,
+}
+
+/// Whether a recycle helped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerdictView {
+    /// `helped`, `did-not-help` or `unclear`.
+    pub verdict: &'static str,
+    /// The incident.
+    pub incident: u64,
+    /// When it was reached.
+    pub at: MonoTime,
 }
 
 /// The budget of recycles by rules.

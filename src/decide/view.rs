@@ -6,7 +6,7 @@ use super::{
     life::{Life, State},
     recycle::{Phase, Recycle, strategy_word},
     rule::Watched,
-    snapshot::{BudgetView, GenerationView, RecycleView, RuleView, Snapshot},
+    snapshot::{BudgetView, GenerationView, RecycleView, RuleView, Snapshot, VerdictView},
 };
 use crate::{time::MonoTime, words::Mode};
 
@@ -114,6 +114,14 @@ impl Engine {
             firings: rule.firings,
             observes: self.policy.mode == Mode::Observe || rule.rule.mode == Mode::Observe,
             proactive: rule.rule.proactive,
+            verdict: rule
+                .efficacy
+                .last
+                .map(|(verdict, incident, at)| VerdictView {
+                    verdict: verdict.name(),
+                    incident,
+                    at,
+                }),
         }
     }
 }

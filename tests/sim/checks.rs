@@ -7,12 +7,21 @@ use autoheal::{
         event::{Event, Field, Kind},
         policy::Rule,
         step::Door,
+        trigger::Trigger,
     },
     explain::code::Code,
     time::MonoTime,
 };
 
 use crate::world::World;
+
+/// The verdicts of one rule.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    /// "Did not help" since something helped; arming the rule makes it fewer for the engine.
+    running: u32,
+    rests_until: MonoTime,
+}
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -68,6 +77,7 @@ impl World {
                     "{event} acts on a worker that rests"
                 );
                 if event.fields.contains(&("recycles", Field::Flag(true))) {
+                    self.check_judged(event);
                     self.fired.push_back(self.now);
                     let budget = self.policy.budget;
                     let live = |at: &&MonoTime| self.now.since(**at) < budget.window;
@@ -75,7 +85,50 @@ impl World {
                     assert!(spent <= budget.recycles as usize, "the budget: {event}");
                 }
             }
+            Kind::Verdict => {
+                let incident = event.incident.expect("an incident");
+                assert!(self.unjudged.remove(&incident), "a second verdict: {event}");
+                let judged = self.judged.entry(text(event, "rule")).or_default();
+                match text(event, "verdict").as_str() {
+                    "helped" => judged.running = 0,
+                    "did-not-help" => judged.running += 1,
+                    verdict => assert_eq!(verdict, "unclear"),
+                }
+            }
+            Kind::NoHelp => {
+                assert_ne!(event.incident, None);
+                let judged = self.judged.entry(text(event, "rule")).or_default();
+                assert!(judged.running >= 2, "{event}");
+                judged.rests_until = self.now + self.policy.verdict.disarm;
+            }
+            Kind::Armed => {
+                let rests = self.judged.values_mut();
+                rests.for_each(|judged| judged.rests_until = MonoTime::ZERO);
+            }
             _ => {}
+        }
+    }
+
+    /// After two recycles in a row that did not help, a rule makes no third.
+    fn check_judged(&mut self, event: &Event) {
+        let rule = text(event, "rule");
+        let judged = self.judged.entry(rule.clone()).or_default();
+        assert!(self.now >= judged.rests_until, "it is disarmed: {event}");
+        let place = |name: &Rule| name.name == rule;
+        let rule = self.policy.rules.iter().find(|one| place(one));
+        let symptom = |when: &Trigger| {
+            matches!(
+                when,
+                Trigger::Abandoned { .. }
+                    | Trigger::Output { .. }
+                    | Trigger::Status { .. }
+                    | Trigger::Slow { .. }
+                    | Trigger::Memory { .. }
+                    | Trigger::Level { .. }
+            )
+        };
+        if rule.is_some_and(|rule| rule.when.parts().iter().any(symptom)) {
+            self.unjudged.extend(event.incident);
         }
     }
 
@@ -105,5 +158,14 @@ impl World {
         if next_start > self.now {
             assert_eq!(Some(next_start), snapshot.next_start);
         }
+    }
+}
+
+/// The words of one field.
+fn text(event: &Event, name: &str) -> String {
+    let field = event.fields.iter().find(|(field, _)| *field == name);
+    match field {
+        Some((_, Field::Text(text))) => text.clone(),
+        _ => panic!("{event} has no {name}"),
     }
 }

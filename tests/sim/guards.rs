@@ -79,7 +79,9 @@ fn the_budget_stops_recycles_but_not_the_other_actions() {
         timeout: secs(9),
     };
     both.actions = vec![Action::Run(command).into(), Action::Recycle(None).into()];
-    let mut rig = Rig::ready(with([both]));
+    let mut given = with([both]);
+    given.verdict.disarm = secs(0);
+    let mut rig = Rig::ready(given);
     for generation in 1..=3 {
         rig.tally(generation, 5, 5);
         assert_eq!(rig.acts()[0], "run page-me");

@@ -27,7 +27,12 @@ pub(crate) fn level(measure: Measure, limit: &str, hold: Duration) -> Trigger {
 }
 
 impl Rig {
-    fn measures(&mut self, generation: u32, measure: Measure, level: Option<(u64, u64)>) {
+    pub(crate) fn measures(
+        &mut self,
+        generation: u32,
+        measure: Measure,
+        level: Option<(u64, u64)>,
+    ) {
         let level = level.map(|(count, percent)| Level {
             count,
             share: Some(percent * 100),

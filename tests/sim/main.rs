@@ -22,5 +22,6 @@ mod rules;
 mod seeds;
 mod sickness;
 mod three;
+mod verdicts;
 mod worker;
 mod world;

@@ -9,7 +9,7 @@ use autoheal::{
         observation::{MemorySample, Observation, RuleCount, Tally, Word},
         policy::{
             Action, Budget, GiveUp, Health, Instances, Policy, Recycle, Restart, RestartWhen, Rule,
-            Shutdown, Strategy,
+            Shutdown, Strategy, Verdict,
         },
         step::{Door, Step},
         trigger::{Filter, MemoryLimit, Trigger},
@@ -46,6 +46,10 @@ pub(crate) fn policy() -> Policy {
             recycles: 3,
             window: secs(600),
             per_day: 24,
+        },
+        verdict: Verdict {
+            back_within: secs(600),
+            disarm: secs(3 * 3600),
         },
         shutdown: Shutdown {
             delay: Duration::ZERO,

@@ -17,6 +17,7 @@ use autoheal::{
     words::{Exit, Generation},
 };
 
+use crate::checks::Judged;
 use crate::worker::{Knobs, Life, Worker, own_exit};
 
 /// Coarser than the engine's own tick, so that a thousand seeds are quick.
@@ -48,6 +49,10 @@ pub(crate) struct World {
     pub(crate) recycle: Option<u64>,
     pub(crate) dependency_down: bool,
     pub(crate) fired: VecDeque<MonoTime>,
+    /// The incidents of recycles by rules whose verdict is due.
+    pub(crate) unjudged: BTreeSet<u64>,
+    /// The verdicts of each rule since it was last armed, and until when it may not recycle.
+    pub(crate) judged: BTreeMap<String, Judged>,
     pub(crate) starts: VecDeque<MonoTime>,
     /// Starts that are not restarts: recycles and words.
     pub(crate) asked: VecDeque<MonoTime>,
@@ -80,6 +85,8 @@ impl World {
             recycle: None,
             dependency_down: false,
             fired: VecDeque::new(),
+            unjudged: BTreeSet::new(),
+            judged: BTreeMap::new(),
             starts: VecDeque::new(),
             asked: VecDeque::from([now]),
         };

@@ -210,6 +210,11 @@ fn bounds_hold_at_both_ends() {
         ("journal.segment = \"1GiB\"", "journal.segment = \"1.1GiB\""),
         ("budget.recycles = 0", "budget.recycles = 1001"),
         ("budget.window = \"1s\"", "budget.window = \"25h\""),
+        ("verdict.disarm = \"0s\"", "verdict.disarm = \"8days\""),
+        (
+            "verdict.back_within = \"1s\"",
+            "verdict.back_within = \"900ms\"",
+        ),
         ("log.level = \"trace\"", "log.level = \"all\""),
         ("access_log.sample = \"0%\"", "access_log.sample = \"101%\""),
         ("access_log.size = \"64KiB\"", "access_log.size = \"63KiB\""),

@@ -19,7 +19,7 @@ use super::{
     waiting,
 };
 use crate::{
-    decide::policy::{self, Budget, GiveUp, Policy, Restart, RestartWhen, Shutdown},
+    decide::policy::{self, Budget, GiveUp, Policy, Restart, RestartWhen, Shutdown, Verdict},
     units::{Networks, format_duration},
     words::signal_name,
 };
@@ -62,6 +62,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         waiting::queue(queue, &default.queue),
         of_shutdown(&policy.shutdown, &default.policy.shutdown),
         of_budget(&policy.budget, &default.policy.budget),
+        of_verdict(&policy.verdict, &default.policy.verdict),
         of_journal(journal, &default.journal),
         of_log(log, &default.log),
         access_log::section(access_log, &default.access_log, home),
@@ -140,6 +141,7 @@ fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
         health: _,
         parking_wait: _,
         budget: _,
+        verdict: _,
         shutdown: _,
         dependencies: _,
         instances: _,
@@ -374,6 +376,17 @@ fn of_budget(budget: &Budget, usual: &Budget) -> Section {
     to.put("recycles", recycles, &usual.recycles, number);
     to.put("window", window, &usual.window, duration);
     to.put("per_day", per_day, &usual.per_day, number);
+    to
+}
+
+fn of_verdict(verdict: &Verdict, usual: &Verdict) -> Section {
+    let Verdict {
+        back_within,
+        disarm,
+    } = verdict;
+    let mut to = Section::new("verdict");
+    to.put("back_within", back_within, &usual.back_within, duration);
+    to.put("disarm", disarm, &usual.disarm, duration);
     to
 }
 

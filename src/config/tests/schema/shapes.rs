@@ -191,6 +191,7 @@ const SHAPES: &[Entry] = &[
         Table("budget"),
         "How many recycles rules may cause.",
     ),
+    ("", "verdict", Table("verdict"), "Whether recycles help."),
     (
         "",
         "journal",
@@ -364,6 +365,8 @@ const SHAPES: &[Entry] = &[
     ("budget", "recycles", Count(0, 1000), ""),
     ("budget", "window", WINDOW, ""),
     ("budget", "per_day", Count(0, 10_000), ""),
+    ("verdict", "back_within", WINDOW, ""),
+    ("verdict", "disarm", Time(0, 7 * DAY), ""),
     ("journal", "segment", Size(64 * KIB, GIB), ""),
     ("journal", "segments", Count(2, 1000), ""),
     ("log", "format", Words(&["auto", "text", "json"]), ""),

@@ -23,7 +23,7 @@ use crate::{
     },
     decide::policy::{
         self, Budget, Dependency, DependencyAddress, GiveUp, Policy, Restart, RestartWhen,
-        Shutdown, Strategy as Order,
+        Shutdown, Strategy as Order, Verdict,
     },
     units::Share,
     words::{AccessField, Mode},
@@ -171,7 +171,7 @@ fn dependencies() -> BoxedStrategy<Vec<Dependency>> {
 type Guards = (
     Option<Health>,
     (Parking, Queue),
-    Budget,
+    (Budget, Verdict),
     Shutdown,
     Vec<Dependency>,
 );
@@ -204,6 +204,11 @@ fn guards() -> BoxedStrategy<Guards> {
         window,
         per_day,
     });
+    let verdict = (time(1000, DAY), time(0, 7 * DAY));
+    let verdict = verdict.prop_map(|(back_within, disarm)| Verdict {
+        back_within,
+        disarm,
+    });
     let shutdown = (time(0, HOUR), time(0, HOUR));
     let shutdown = shutdown.prop_map(|(one, other)| Shutdown {
         delay: one.min(other),
@@ -213,7 +218,7 @@ fn guards() -> BoxedStrategy<Guards> {
     (
         option::of(health),
         (parking, queue),
-        budget,
+        (budget, verdict),
         shutdown,
         dependencies,
     )
@@ -320,7 +325,7 @@ fn put_together(
 ) -> Settings {
     let (front, (recycle, order), (timeouts, limits, routes), guards, records, restart) = parts;
     let (listen, admin, state_dir, threads, trust, mode) = front;
-    let (health, (parking, queue), budget, shutdown, dependencies) = guards;
+    let (health, (parking, queue), (budget, verdict), shutdown, dependencies) = guards;
     let (journal, log, access_log) = records;
     let mut whole = Settings {
         listen,
@@ -350,6 +355,7 @@ fn put_together(
             }),
             parking_wait: parking.wait,
             budget,
+            verdict,
             shutdown,
             dependencies,
             instances: policy::Instances::ONE,
@@ -372,6 +378,7 @@ fn put_together(
     }
     if !guards {
         (whole.policy.budget, whole.policy.shutdown) = (usual.policy.budget, usual.policy.shutdown);
+        whole.policy.verdict = usual.policy.verdict;
         (whole.health, whole.policy.health) = (None, None);
         whole.policy.dependencies = usual.policy.dependencies;
     }
