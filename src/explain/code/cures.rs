@@ -63,7 +63,7 @@ pub(super) fn of(code: Code) -> Cures {
                 "what listens there does not speak HTTP/1.1: it wants TLS, FastCGI, or is \
                  another program",
                 "try `curl -v http://127.0.0.1:PORT/` with the address that `autoheal status` \
-                 shows",
+                 shows; if it wants TLS, set worker.protocol = \"https\"",
             ),
             (
                 "the app writes fields with line breaks or two lengths that differ",

@@ -154,9 +154,11 @@ fn each_failure_of_tls_has_its_own_code_in_the_answer_and_its_reason_in_the_log(
             "{answer:?}\n{}",
             sidecar.log()
         );
-        let log = sidecar.log();
-        let line = log.lines().find(|line| line.contains(code));
-        assert!(line.is_some_and(|line| line.contains(why)), "{code}: {log}");
+        sidecar.wait(&format!("{code} is in the log with its reason"), || {
+            let log = sidecar.log();
+            let mut lines = log.lines().filter(|line| line.contains(code));
+            lines.any(|line| line.contains(why)).then_some(())
+        });
     }
     ways.set(right);
     assert_eq!(sidecar.get("/").status, 200, "{}", sidecar.log());
@@ -213,9 +215,10 @@ fn a_worker_is_shown_the_certificate_that_it_wants_renewed_while_it_serves() {
     sidecar.wait("the new one is shown", || {
         (sidecar.get("/").code() == Some("502116")).then_some(())
     });
-    let events = sidecar.events("certificate");
-    let text = events.last().unwrap()["text"].as_str().unwrap();
-    assert!(text.contains("the worker refuses it"), "{events:?}");
+    sidecar.wait_for_event("that it has expired", |event| {
+        let text = event["text"].as_str().unwrap_or_default();
+        event["kind"] == "certificate" && text.contains("the worker refuses it")
+    });
     authority.issue("client");
     sidecar.wait("the newest one is shown", || {
         (sidecar.get("/").status == 200).then_some(())
@@ -256,8 +259,10 @@ fn who_is_not_verified_is_served_and_warned_of() {
     let toml = "[worker]\nprotocol = \"https\"\ntls = { verify = false }\n";
     let sidecar = ready(toml, &ways);
     assert_eq!(sidecar.get("/").status, 200, "{}", sidecar.log());
-    let log = sidecar.log();
-    assert!(log.contains("worker.tls.verify is false"), "{log}");
+    sidecar.wait("the log warns of it", || {
+        let warns = sidecar.log().contains("worker.tls.verify is false");
+        warns.then_some(())
+    });
     let file = sidecar.path("autoheal.toml");
     let checked = Command::new(env!("CARGO_BIN_EXE_autoheal"))
         .arg("check")
