@@ -25,5 +25,6 @@ mod rules;
 mod support;
 mod tls;
 mod triggers;
+mod verdict;
 mod watch;
 mod worker_faults;
