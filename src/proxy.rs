@@ -197,6 +197,10 @@ async fn admit(
         deadline,
         parked_deadline,
     };
+    let _held = match thread.waits(settings, lack, client.peer.ip, plan.headers()) {
+        Ok(held) => held,
+        Err(code) => return Wait::Refuse(code, served_at),
+    };
     let Some(parked) = thread.lot.park(limits, asking) else {
         return match lack {
             Lack::Worker => Wait::Refuse(Code::ParkingFull, None),

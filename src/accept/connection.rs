@@ -54,13 +54,15 @@ impl Deadlines {
     }
 }
 
-/// Limits of a request's head.
+/// Limits of a request's head, and of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// All of it, in bytes.
     pub head: usize,
     /// Its fields.
     pub fields: usize,
+    /// A client's connections.
+    pub connections: u64,
 }
 
 /// Serves a client until it leaves, falls silent, or autoheal stops.
@@ -83,6 +85,16 @@ pub async fn serve<S, E>(
     let source = source(&shared, ip, &entry, &thread);
     let Ok(Some(ip)) = tokio::time::timeout(deadlines.head, source).await else {
         return;
+    };
+    let _held = match thread.connects(ip, limits.connections) {
+        Ok(held) => held,
+        Err(code) => {
+            thread.refused(code);
+            if entry.tls.is_none() {
+                shared.last_words(&last_words(code));
+            }
+            return;
+        }
     };
     let (shared, scheme) = match &entry.tls {
         None => (shared, "http"),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: there is no moment between "may I?" and "I am counted" in which a drain could start.
 
+pub mod clients;
 pub mod gate;
 pub mod lot;
 pub mod mailbox;

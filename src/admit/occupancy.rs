@@ -1,16 +1,23 @@
 //! How much waits now, over all data threads.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use super::{
+    clients::Clients,
     lot::{Asking, Lack, Limits},
     pace::Pace,
     turns::Turns,
 };
 use crate::time::MonoTime;
+
+/// So many clients that wait can be told apart, and rather more.
+const CLIENTS: usize = 16_384;
 
 /// How much waits now, over all data threads.
 #[derive(Debug)]
@@ -20,6 +27,7 @@ pub struct Occupancy {
     bytes: AtomicU64,
     pace: Pace,
     turns: Turns,
+    clients: [Arc<Clients>; 2],
 }
 
 impl Occupancy {
@@ -32,6 +40,7 @@ impl Occupancy {
             bytes: AtomicU64::default(),
             pace: Pace::default(),
             turns: Turns::new(threads),
+            clients: std::array::from_fn(|_| Arc::new(Clients::new(CLIENTS))),
         }
     }
 
@@ -70,6 +79,15 @@ impl Occupancy {
     pub fn has_room(&self, limits: Limits, lack: Lack, bytes: u64) -> bool {
         let (count, most) = self.of(limits, lack);
         count.load(Relaxed) < most && self.bytes().saturating_add(bytes) <= limits.bytes
+    }
+
+    /// What each client has waiting for this lack.
+    #[must_use]
+    pub fn clients(&self, lack: Lack) -> &Arc<Clients> {
+        match lack {
+            Lack::Worker => &self.clients[0],
+            Lack::Place => &self.clients[1],
+        }
     }
 
     /// How long one more would wait for a place, by the rate of late. `None`: nobody knows.

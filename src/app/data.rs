@@ -17,7 +17,7 @@ use crate::{
         deal::Dealer,
         listener::{Arrival, Dealt, Listening, Tables, accept, take_dealt},
     },
-    admit::{lot::Lot, mailbox::Letter, occupancy::Occupancy, roster::Roster},
+    admit::{clients::Clients, lot::Lot, mailbox::Letter, occupancy::Occupancy, roster::Roster},
     observe::{access::Sink, ledger::Ledger, tally::Registry},
     proxy::{
         self, Thread,
@@ -48,6 +48,7 @@ pub(super) struct Parts {
     pub(super) registry: Arc<Registry>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) occupancy: Arc<Occupancy>,
+    pub(super) connected: Arc<Clients>,
     pub(super) bell: Arc<Notify>,
     pub(super) access: Option<Sink>,
 }
@@ -90,6 +91,7 @@ async fn serve(parts: Parts) {
     let lot = Lot::new(index, parts.occupancy);
     let mut thread = Thread::new(index, parts.ledger, lot, parts.bell, view);
     thread.access = parts.access;
+    thread.clients = parts.connected;
     let thread = Rc::new(thread);
     let (clients, for_connections) = (parts.clients, thread.clone());
     let serve = move |arrival: Arrival| {

@@ -11,6 +11,7 @@ use crate::{
         listener::{Listening, Tables},
     },
     admit::{
+        clients::Clients,
         mailbox::Mailboxes,
         occupancy::Occupancy,
         roster::{Door, Roster},
@@ -51,6 +52,8 @@ impl Plane {
         let (mailboxes, letters) = Mailboxes::new(threads);
         let dealer = Dealer::new(threads, connections);
         let (tables, dealt) = Tables::new(dealer.clone(), threads);
+        let connected = usize::try_from(connections).unwrap_or(usize::MAX);
+        let connected = Arc::new(Clients::new(connected));
         let mut plane = Self {
             roster,
             config,
@@ -80,6 +83,7 @@ impl Plane {
                 registry: plane.registry.clone(),
                 ledger: plane.ledgers[index].clone(),
                 occupancy: plane.occupancy.clone(),
+                connected: connected.clone(),
                 bell: plane.bell.clone(),
                 access: access.cloned(),
             };

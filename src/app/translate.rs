@@ -136,6 +136,10 @@ fn forwarding(settings: &Settings) -> thread::Settings {
         },
         parking_wait: parking.wait,
         queue_wait: settings.queue.wait,
+        per_client: thread::PerClient {
+            parked: u64::from(parking.per_client),
+            queued: u64::from(settings.queue.per_client),
+        },
         parking_probe: parking.probe.clone(),
         target_max: usize::try_from(settings.limits.target.0).unwrap_or(usize::MAX),
         head_max: usize::try_from(settings.limits.head.0).unwrap_or(usize::MAX),
@@ -186,6 +190,7 @@ fn clients(settings: &Settings) -> ClientRules {
     let limits = Limits {
         head: usize::try_from(limits.head.0).unwrap_or(usize::MAX),
         fields: limits.fields as usize,
+        connections: u64::from(limits.connections_per_client),
     };
     (deadlines, limits)
 }

@@ -77,16 +77,19 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
             head: ByteSize::kib(64),
             fields: 100,
             connections: 10_000,
+            connections_per_client: 1000,
         },
         health: None,
         parking: Parking {
             requests: 10_000,
             bytes: ByteSize::mib(64),
+            per_client: 1000,
             wait: secs(60),
             probe: None,
         },
         queue: Queue {
             requests: 1000,
+            per_client: 100,
             wait: secs(10),
         },
         journal: Journal {

@@ -297,6 +297,8 @@ pub struct Limits {
     pub fields: u32,
     /// The most client connections at once.
     pub connections: u32,
+    /// The most of them from one client.
+    pub connections_per_client: u32,
 }
 
 /// The probe of a ready worker.
@@ -319,6 +321,8 @@ pub struct Parking {
     pub requests: u32,
     /// The most memory that they may hold together.
     pub bytes: ByteSize,
+    /// The most requests of one client.
+    pub per_client: u32,
     /// How long each may wait. The policy has the same.
     pub wait: Duration,
     /// The path of a load balancer's probe that is answered 200 while there is room to park.
@@ -330,6 +334,8 @@ pub struct Parking {
 pub struct Queue {
     /// The most requests at once. What they may hold together is the parking's.
     pub requests: u32,
+    /// The most requests of one client.
+    pub per_client: u32,
     /// How long each may wait.
     pub wait: Duration,
 }

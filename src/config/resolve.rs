@@ -251,6 +251,12 @@ fn clients(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
             &mut to.connections,
             count(1..=1_000_000),
         );
+        fields.read(
+            report,
+            "connections_per_client",
+            &mut to.connections_per_client,
+            count(1..=1_000_000),
+        );
         if to.target > to.head {
             let span = fields.get("target").map_or(fields.span, |node| node.span);
             report.error(
@@ -311,6 +317,8 @@ fn waiting(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
     if let Some(fields) = top.section("queue", report) {
         let to = &mut settings.queue;
         fields.read(report, "requests", &mut to.requests, count(0..=1_000_000));
+        let one = count(1..=1_000_000);
+        fields.read(report, "per_client", &mut to.per_client, one);
         fields.read(
             report,
             "wait",
@@ -325,6 +333,8 @@ fn waiting(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
     let bytes = ByteSize(0)..=ByteSize::mib(64 * 1024);
     fields.read(report, "requests", &mut to.requests, count(0..=1_000_000));
     fields.read(report, "bytes", &mut to.bytes, size(bytes));
+    let one = count(1..=1_000_000);
+    fields.read(report, "per_client", &mut to.per_client, one);
     fields.read(
         report,
         "wait",

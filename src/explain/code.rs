@@ -83,6 +83,10 @@ codes! {
     TargetTooLong = 414_101, http_request_error;
     /// An Expect other than 100-continue.
     ExpectationFailed = 417_101, http_request_error;
+    /// The client has as many connections as one client may.
+    ClientHasTooManyConnections = 429_101, connection_limit_reached;
+    /// The client has as many requests waiting, for a worker or a place at it, as one client may.
+    ClientHasTooManyWaiting = 429_102, connection_limit_reached;
     /// The request's fields are more or longer than the limit.
     HeadTooLarge = 431_101, http_request_error;
     /// The client left before it was answered. Never sent, only counted and logged.
@@ -221,7 +225,7 @@ impl Code {
             408 | 499 => GrpcStatus::CANCELLED,
             414 | 431 => GrpcStatus::RESOURCE_EXHAUSTED,
             405 | 501 => GrpcStatus::UNIMPLEMENTED,
-            502..=504 => GrpcStatus::UNAVAILABLE,
+            429 | 502..=504 => GrpcStatus::UNAVAILABLE,
             _ => GrpcStatus::INTERNAL,
         }
     }

@@ -104,7 +104,11 @@ impl Answer {
         if let Some(id) = &self.id {
             headers.insert(X_REQUEST_ID, id.clone());
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        let later = [
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
+        if later.contains(&status) {
             // Rounded up: whoever comes back at that second finds the start begun.
             let wait = self.retry_after.unwrap_or(Duration::from_secs(1));
             let seconds = wait.as_millis().div_ceil(1000).clamp(1, 3600);

@@ -1,5 +1,7 @@
 //! Who asked, under which id, and as a part of which trace: what is passed on and what is replaced.
 
+use std::net::{IpAddr, SocketAddr};
+
 use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 
 use super::request::Peer;
@@ -43,6 +45,31 @@ pub(super) fn forwarded(
     if let Some(host) = host {
         headers.insert(X_FORWARDED_HOST, host);
     }
+}
+
+/// Who asks, as far as those say who are trusted: the nearest address that is not one of theirs.
+/// `None`: only they are seen. The last address of the fields is the peer's own.
+#[must_use]
+pub(super) fn asker(
+    peer: Option<IpAddr>,
+    headers: &HeaderMap,
+    trusted: &dyn Fn(IpAddr) -> bool,
+) -> Option<IpAddr> {
+    if let Some(ip) = peer.filter(|ip| !trusted(*ip)) {
+        return Some(ip);
+    }
+    let fields = headers.get_all(X_FORWARDED_FOR).iter().rev();
+    let words = fields.filter_map(|field| field.to_str().ok());
+    let said = words.flat_map(|words| words.rsplit(',')).skip(1);
+    for word in said.map(str::trim) {
+        let ip = word.parse::<IpAddr>().ok();
+        // Some say the port too.
+        let ip = ip.or_else(|| Some(word.parse::<SocketAddr>().ok()?.ip()))?;
+        if !trusted(ip.to_canonical()) {
+            return Some(ip);
+        }
+    }
+    None
 }
 
 /// Our element of Forwarded (RFC 7239 sections 4 and 6): an IPv6 address stands in brackets and
@@ -163,6 +190,40 @@ mod tests {
             told("unknown", Some("for=192.0.2.1"), true),
             "for=192.0.2.1, for=unknown;host=\"a:8080\";proto=https"
         );
+    }
+
+    #[test]
+    fn who_asks_is_the_nearest_that_is_no_proxy_of_ours() {
+        let trusted = |ip: IpAddr| ip.to_string().starts_with("10.");
+        let asks = |peer: Option<&str>, said: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for said in said {
+                headers.append(X_FORWARDED_FOR, HeaderValue::from_static(said));
+            }
+            let peer = peer.map(|ip| ip.parse().unwrap());
+            asker(peer, &headers, &trusted).map(|ip| ip.to_string())
+        };
+        let who = Some("203.0.113.9".to_owned());
+        assert_eq!(
+            asks(Some("203.0.113.9"), &["198.51.100.1, 203.0.113.9"]),
+            who
+        );
+        assert_eq!(asks(Some("10.0.0.1"), &["203.0.113.9, 10.0.0.1"]), who);
+        assert_eq!(
+            asks(
+                Some("10.0.0.1"),
+                &["6.6.6.6, 203.0.113.9:80, 10.0.0.2, 10.0.0.1"]
+            ),
+            who
+        );
+        assert_eq!(
+            asks(Some("10.0.0.1"), &["6.6.6.6", "203.0.113.9", "10.0.0.1"]),
+            who
+        );
+        assert_eq!(asks(None, &["203.0.113.9, unknown"]), who, "a Unix socket");
+        for said in ["10.0.0.1", "10.0.0.2, 10.0.0.1", "6.6.6.6, shop, 10.0.0.1"] {
+            assert_eq!(asks(Some("10.0.0.1"), &[said]), None, "{said}");
+        }
     }
 
     #[test]

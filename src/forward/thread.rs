@@ -9,17 +9,19 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use tokio::sync::Notify;
 
 use super::{
     choice::{self, Turns},
+    identity,
     pool::Upstream,
 };
 use crate::{
     admit::{
+        clients::{ClientKey, Clients, Held},
         gate::{Admission, Permit, at_the_door},
-        lot::{self, Lot},
+        lot::{self, Lack, Lot},
         overload::Cap,
         roster::Door,
     },
@@ -34,6 +36,9 @@ use crate::{
     time::MonoTime,
     words::{Generation, Mode},
 };
+
+/// Unless they are counted together with those of other threads.
+const CLIENTS: usize = 1024;
 
 /// What the data path was told: the resolved configuration of forwarding.
 pub struct Settings {
@@ -59,6 +64,8 @@ pub struct Settings {
     pub parking_wait: Duration,
     /// How long a request may wait for a place at a worker.
     pub queue_wait: Duration,
+    /// How many requests of one client may wait.
+    pub per_client: PerClient,
     /// Answered by us while parked with room.
     pub parking_probe: Option<String>,
     /// The longest request target, in bytes.
@@ -73,6 +80,15 @@ pub struct Settings {
     pub forwarded: bool,
     /// Our Via, which names this process: for what came by HTTP/1.1, and by HTTP/2.
     pub via: [HeaderValue; 2],
+}
+
+/// How many requests of one client may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerClient {
+    /// For a worker.
+    pub parked: u64,
+    /// For a place at a worker.
+    pub queued: u64,
 }
 
 impl fmt::Debug for Settings {
@@ -201,6 +217,8 @@ pub struct Thread {
     pub lot: Lot,
     /// Who hears of every request; `None`: nobody.
     pub access: Option<Sink>,
+    /// How many connections each client has, on all threads.
+    pub clients: Arc<Clients>,
     /// Rings at the control thread.
     pub bell: Arc<Notify>,
     /// Rings at this thread's steward.
@@ -227,6 +245,7 @@ impl Thread {
             ledger,
             lot,
             access: None,
+            clients: Arc::new(Clients::new(CLIENTS)),
             bell,
             steward: Notify::new(),
             armed: Cell::new(MonoTime::NEVER),
@@ -323,6 +342,42 @@ impl Thread {
     #[must_use]
     pub fn served_at(&self, now: MonoTime) -> Option<MonoTime> {
         self.lot.occupancy().wait(now).map(|wait| now + wait)
+    }
+
+    /// Counts a connection of a client, if that is not one of those that are trusted: a proxy of
+    /// many.
+    ///
+    /// # Errors
+    /// The code, when it has as many as one client may.
+    pub fn connects(&self, ip: Option<IpAddr>, most: u64) -> Result<Option<Held>, Code> {
+        let Some(ip) = ip.filter(|ip| !(self.view.borrow().settings.trusted)(*ip)) else {
+            return Ok(None);
+        };
+        let held = self.clients.take(ClientKey::of(ip), most);
+        held.map(Some).ok_or(Code::ClientHasTooManyConnections)
+    }
+
+    /// Counts a request that is to wait as one of its client's, if it is known who that is.
+    ///
+    /// # Errors
+    /// The code, when it has as many waiting as one client may.
+    pub fn waits(
+        &self,
+        settings: &Settings,
+        lack: Lack,
+        ip: Option<IpAddr>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Held>, Code> {
+        let Some(ip) = identity::asker(ip, headers, &settings.trusted) else {
+            return Ok(None);
+        };
+        let most = match lack {
+            Lack::Worker => settings.per_client.parked,
+            Lack::Place => settings.per_client.queued,
+        };
+        let clients = self.lot.occupancy().clients(lack);
+        let held = clients.take(ClientKey::of(ip), most);
+        held.map(Some).ok_or(Code::ClientHasTooManyWaiting)
     }
 
     /// Counts a request whose head could not even be read to its end.

@@ -114,7 +114,7 @@ mod tests {
             overload::Cap,
             roster::Door,
         },
-        forward::thread::{Settings, View},
+        forward::thread::{PerClient, Settings, View},
         time::MonoTime,
         words::Mode,
     };
@@ -136,6 +136,10 @@ mod tests {
             },
             parking_wait: Duration::ZERO,
             queue_wait: Duration::ZERO,
+            per_client: PerClient {
+                parked: 0,
+                queued: 0,
+            },
             parking_probe: None,
             target_max: 0,
             head_max: 0,

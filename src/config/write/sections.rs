@@ -334,12 +334,15 @@ fn of_limits(limits: &Limits, usual: &Limits) -> Section {
         head,
         fields,
         connections,
+        connections_per_client: one,
     } = limits;
     let mut to = Section::new("limits");
     to.put("target", target, &usual.target, display);
     to.put("head", head, &usual.head, display);
     to.put("fields", fields, &usual.fields, number);
     to.put("connections", connections, &usual.connections, number);
+    let usual_one = &usual.connections_per_client;
+    to.put("connections_per_client", one, usual_one, number);
     to
 }
 

@@ -382,7 +382,11 @@ pub(super) fn of(code: Code) -> Cures {
                 "set `[worker] port = \"auto\"`, or a port other than that of `listen`",
             ),
         ],
-        Code::QueueFull | Code::QueuedTooLong | Code::Overloaded => overload::of(code),
+        Code::QueueFull
+        | Code::QueuedTooLong
+        | Code::Overloaded
+        | Code::ClientHasTooManyConnections
+        | Code::ClientHasTooManyWaiting => overload::of(code),
         // A test sees that none is forgotten.
         _ => worker_tls::of(code).unwrap_or_else(|| requests::of(code)),
     }

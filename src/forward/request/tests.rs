@@ -42,6 +42,10 @@ fn settings(trust: bool) -> Settings {
         },
         parking_wait: Duration::ZERO,
         queue_wait: Duration::ZERO,
+        per_client: crate::forward::thread::PerClient {
+            parked: 0,
+            queued: 0,
+        },
         parking_probe: None,
         target_max: TARGET_MAX,
         head_max: 64 * 1024,

@@ -9,6 +9,7 @@ mod limits;
 pub(crate) mod origin;
 mod overload;
 mod parking;
+mod per_client;
 pub(crate) mod proxy;
 mod proxy_protocol;
 mod replay;

@@ -113,13 +113,14 @@ fn clients() -> BoxedStrategy<(Timeouts, Limits, Vec<Route>)> {
         usual(),
     );
     let sizes = (size(1024, 1 << 20), size(4096, 1 << 20));
-    (times, sizes, 10u32..=1000, 1u32..=1_000_000, routes())
+    let connections = (1u32..=1_000_000, 1u32..=1_000_000);
+    (times, sizes, 10u32..=1000, connections, routes())
         .prop_map(
             |(
                 (response, head, handshake, idle, body, write, tunnel),
                 (target, most),
                 fields,
-                connections,
+                (connections, connections_per_client),
                 routes,
             )| {
                 let timeouts = Timeouts {
@@ -136,6 +137,7 @@ fn clients() -> BoxedStrategy<(Timeouts, Limits, Vec<Route>)> {
                     head: most,
                     fields,
                     connections,
+                    connections_per_client,
                 };
                 (timeouts, limits, routes)
             },
@@ -187,17 +189,23 @@ fn guards() -> BoxedStrategy<Guards> {
     let parking = (
         0u32..=1_000_000,
         size(0, 64 * GIB),
+        1u32..=1_000_000,
         time(0, HOUR),
         option::of(target()),
     );
-    let parking = parking.prop_map(|(requests, bytes, wait, probe)| Parking {
+    let parking = parking.prop_map(|(requests, bytes, per_client, wait, probe)| Parking {
         requests,
         bytes,
+        per_client,
         wait,
         probe,
     });
-    let queue = (0u32..=1_000_000, time(0, HOUR));
-    let queue = queue.prop_map(|(requests, wait)| Queue { requests, wait });
+    let queue = (0u32..=1_000_000, 1u32..=1_000_000, time(0, HOUR));
+    let queue = queue.prop_map(|(requests, per_client, wait)| Queue {
+        requests,
+        per_client,
+        wait,
+    });
     let budget = (0u32..=1000, time(1000, DAY), 0u32..=10_000);
     let budget = budget.prop_map(|(recycles, window, per_day)| Budget {
         recycles,

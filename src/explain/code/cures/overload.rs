@@ -12,6 +12,12 @@ const TOO_SLOW: (&str, &str) = (
     "`autoheal requests` shows what it is at; a `slow` rule recycles one that hangs",
 );
 
+const BEHIND_ONE_ADDRESS: (&str, &str) = (
+    "many clients come by one address: a proxy that is not in `trust`, or a large network's NAT",
+    "name the proxy in `trust` and let it send X-Forwarded-For or the PROXY protocol; else raise \
+     the limit",
+);
+
 pub(super) fn of(code: Code) -> Cures {
     match code {
         Code::QueueFull => &[
@@ -33,6 +39,21 @@ pub(super) fn of(code: Code) -> Cures {
                 "a call of gRPC waits no longer than its own `grpc-timeout`",
                 "give the call more time, or the worker more places",
             ),
+        ],
+        Code::ClientHasTooManyConnections => &[
+            (
+                "a client opens many connections: a crawler, a load test, a broken pool, an attack",
+                "let it use fewer; if it is one of yours, raise `[limits] connections_per_client`",
+            ),
+            BEHIND_ONE_ADDRESS,
+        ],
+        Code::ClientHasTooManyWaiting => &[
+            (
+                "a client sends many requests at once while they have to wait",
+                "let it send fewer at once; if it is one of yours, raise `per_client` of \
+                 `[parking]` or `[queue]`",
+            ),
+            BEHIND_ONE_ADDRESS,
         ],
         _ => &[
             (
