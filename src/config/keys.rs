@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 28] = [
+pub(super) const KEYS: [(&str, &[&str]); 29] = [
     (
         "",
         &[
@@ -54,11 +54,16 @@ pub(super) const KEYS: [(&str, &[&str]); 28] = [
             "keep_alive",
             "connections",
             "concurrency",
+            "count",
         ],
     ),
     (
         "worker.tls",
         &["roots", "name", "certificate", "key", "verify"],
+    ),
+    (
+        "worker.count",
+        &["min", "max", "in_flight", "grow_after", "shrink_after"],
     ),
     (
         "recycle",
@@ -70,6 +75,7 @@ pub(super) const KEYS: [(&str, &[&str]); 28] = [
             "stop_timeout",
             "slow_start",
             "tunnel_timeout",
+            "max_unavailable",
         ],
     ),
     ("recycle.ready", &["path", "status"]),
@@ -210,7 +216,7 @@ pub(super) const RULE_KEYS: [(&str, &[&str]); 10] = [
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 7] = [
+const LATER: [(&str, &str, &str); 6] = [
     ("", "probes", "remove it, and let probes ask the app itself"),
     (
         "",
@@ -222,11 +228,6 @@ const LATER: [(&str, &str, &str); 7] = [
         "",
         "proxy_protocol",
         "write listen = { address = \"0.0.0.0:8080\", proxy_protocol = true }",
-    ),
-    (
-        "worker",
-        "count",
-        "remove it; let the app's own server start more processes",
     ),
     (
         "when",
@@ -303,9 +304,11 @@ pub(super) fn cure(table: &str, key: &str) -> String {
     if of("").contains(&key) {
         return format!("{key} belongs at the top of the file, before the first [section]");
     }
+    // A rule's keys are looked for in its condition alone.
+    let strange = |name: &str| name.contains("ready") || (table == "rule" && name == "worker");
     let homes: Vec<_> = KEYS
         .iter()
-        .filter(|(name, keys)| !name.contains("ready") && keys.contains(&key))
+        .filter(|(name, keys)| !strange(name) && keys.contains(&key))
         .map(|(name, _)| *name)
         .collect();
     match homes[..] {

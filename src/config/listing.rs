@@ -285,6 +285,7 @@ mod tests {
                 "tls",
                 "tls.client",
                 "worker.tls",
+                "worker.count",
             ]
             .contains(&table);
             if !elsewhere && !table.starts_with("when") {

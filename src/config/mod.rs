@@ -18,6 +18,7 @@ mod diagnostic;
 mod document;
 mod encoding;
 mod foreign;
+mod instances;
 mod json;
 mod judge;
 mod keys;

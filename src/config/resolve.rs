@@ -8,6 +8,7 @@ use super::{
     dependencies,
     diagnostic::Report,
     document::{Node, Table, Value},
+    instances,
     judge::judge,
     model::{Listen, LogFormat, LogLevel, Port, Ready, Settings, StrategyChoice, Threads},
     reader::{Fields, count, duration, flag, one_or_more, size, text, unit, unwanted, word},
@@ -39,7 +40,9 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
     dependencies::read(&top, &mut settings, report);
     routes::read(&top, &mut settings, report);
     rules::read(&top, &mut settings, report);
+    instances::read(&top, &mut settings, report);
     worker::check(&top, &settings, report);
+    instances::check(&top, &settings, report);
     judge(&top, &settings, &around.machine, report);
     settings
 }

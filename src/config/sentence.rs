@@ -8,7 +8,7 @@ use super::{
     tls::Tls,
 };
 use crate::{
-    decide::policy::{Action, Dependency, Rule, Rung, Strategy},
+    decide::policy::{Action, Count, Dependency, Rule, Rung, Strategy},
     tls::spec::Behind,
     units::format_duration,
     words::{Mode, Protocol},
@@ -128,8 +128,20 @@ fn worker(settings: &Settings) -> String {
     } else {
         command_line(&worker.command)
     };
+    let many = match settings.policy.instances.count {
+        Count::Fixed(1) => String::new(),
+        Count::Fixed(count) => format!(" {count} of it serve at the same time."),
+        Count::Follow(follow) => format!(
+            " {} to {} of it serve at the same time: one more when each has more than {} requests \
+             in flight for {}.",
+            follow.min,
+            follow.max,
+            follow.in_flight,
+            format_duration(follow.grow_after),
+        ),
+    };
     format!(
-        "The worker is `{command}`, run in {}, on {port}; it is ready when {ready}.",
+        "The worker is `{command}`, run in {}, on {port}; it is ready when {ready}.{many}",
         worker.dir.display()
     )
 }

@@ -341,8 +341,12 @@ fn dependency_status(one: &DependencyView, now: MonoTime) -> DependencyStatus {
 
 /// In one sentence.
 fn state(engine: &Snapshot, parked: u64) -> String {
-    let serving = engine.generations.iter().find(|one| one.on_roster);
-    let mut text = match serving {
+    let mut serving = engine.generations.iter().filter(|one| one.on_roster);
+    let mut text = match serving.next() {
+        Some(_) if engine.instances > 1 => {
+            let workers = 1 + serving.count();
+            format!("serving from {workers} workers of {}", engine.instances)
+        }
         Some(one) => format!("serving from worker {}", one.generation),
         None => engine.phase.to_owned(),
     };

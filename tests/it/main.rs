@@ -15,6 +15,7 @@ mod grpc;
 mod h2;
 mod held;
 mod http;
+mod instances;
 mod journal;
 mod ladder;
 mod levels;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     decide::{
-        policy::{Action, GiveUp, RestartWhen, Strategy},
+        policy::{Action, Count, GiveUp, RestartWhen, Strategy},
         trigger::{MemoryLimit, Trigger},
     },
     units::{ByteSize, Networks},
@@ -286,4 +286,32 @@ fn an_address_may_have_settings_of_its_own() {
     assert!(said.contains("add address = \"0.0.0.0:8080\""), "{said}");
     let said = read("proxy_protocol = true").unwrap_err();
     assert!(said.contains("proxy_protocol = true }"), "{said}");
+}
+
+#[test]
+fn several_workers_are_a_number_or_follow_the_load() {
+    let count = |text: &str| {
+        let worker = "[recycle]\nmax_unavailable = 2\n[worker]\ncommand = [\"serve\"]";
+        let text = format!("{worker}\ncount = {text}");
+        let loaded = load_all(&[source("a.toml", &text)], &Overrides::default(), &[]);
+        loaded.map(|loaded| loaded.settings.policy.instances)
+    };
+    let three = count("3").unwrap();
+    assert_eq!((three.count, three.max_unavailable), (Count::Fixed(3), 2));
+    let Count::Follow(follow) = count("{ max = 4, grow_after = \"2s\" }").unwrap().count else {
+        panic!("no table");
+    };
+    assert_eq!((follow.min, follow.max, follow.in_flight), (1, 4, 20));
+    assert_eq!(
+        (follow.grow_after.as_secs(), follow.shrink_after.as_secs()),
+        (2, 60)
+    );
+    let wrong = |text: &str, words: &str| {
+        let said = count(text).unwrap_err();
+        assert!(said.contains(words), "{said}");
+    };
+    wrong("{ min = 2 }", "has no max");
+    wrong("{ min = 3, max = 2 }", "max is less than its min (3)");
+    wrong("\"3\"", "write count = 3, or count = { min = 1");
+    wrong("2\nport = 5000", "2 workers can't all listen on port 5000");
 }

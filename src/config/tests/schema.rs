@@ -10,6 +10,7 @@ use super::{keys, shipped};
 mod access_shapes;
 mod agreement;
 mod dependency_shapes;
+mod instance_shapes;
 mod rule_shapes;
 mod shapes;
 mod tls_shapes;

@@ -10,6 +10,7 @@ mod arm;
 mod condition;
 mod deed;
 mod dependencies;
+mod instances;
 mod launcher;
 mod losses;
 mod routes;

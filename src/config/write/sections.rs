@@ -12,6 +12,7 @@ use super::{
     },
     access_log,
     dependencies::dependency,
+    instances,
     routes::route,
     section::Section,
     tls::{behind, tls},
@@ -49,10 +50,13 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         access_log,
         policy,
     } = settings;
+    let mut started = of_worker(worker, &policy.restart, &default, home);
+    let mut replaced = of_recycle(recycle, &policy.recycle, &default);
+    instances::put(&mut started, &mut replaced, &policy.instances);
     let mut all = vec![
         front(settings, &default, home),
-        of_worker(worker, &policy.restart, &default, home),
-        of_recycle(recycle, &policy.recycle, &default),
+        started,
+        replaced,
         of_timeouts(timeouts, &default.timeouts),
         of_limits(limits, &default.limits),
     ];

@@ -94,6 +94,7 @@ fn whole(table: &str, key: &str, value: &str) -> String {
         "worker.tls" if key == "certificate" => vec![("key", "\"b\"")],
         "worker.tls" if key == "key" => vec![("certificate", "\"a\"")],
         "worker" => vec![("command", "[\"serve\"]")],
+        "worker.count" => vec![("max", "64")],
         "limits" => vec![("target", "\"1KiB\""), ("head", "\"1MiB\"")],
         "health" => vec![("path", "\"/up\"")],
         "shutdown" => vec![("delay", "\"0s\""), ("timeout", "\"1h\"")],
@@ -162,6 +163,7 @@ fn pairs(table: &str, all: &[(&str, &str)]) -> String {
             "do" => format!("{worker}{rule}when.requests.count = 1\ndo = [{inline}]"),
             _ => format!("{worker}[{table}]\n{lines}"),
         },
+        Some(("worker", "count")) => format!("{worker}count = {inline}"),
         Some(("when", condition)) => {
             format!("{worker}{rule}do = \"log\"\nwhen = {{ {condition} = {inline} }}")
         }

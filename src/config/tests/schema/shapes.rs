@@ -111,6 +111,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
         .chain(rest)
         .chain(super::access_shapes::SHAPES)
         .chain(super::dependency_shapes::SHAPES)
+        .chain(super::instance_shapes::SHAPES)
         .chain(super::tls_shapes::SHAPES)
 }
 
@@ -301,6 +302,12 @@ const SHAPES: &[Entry] = &[
     ("worker", "connections", Count(1, 100_000), ""),
     ("worker", "concurrency", Count(1, 100_000), ""),
     (
+        "worker",
+        "count",
+        Any(&[Count(1, 64), Table("worker.count")]),
+        "",
+    ),
+    (
         "recycle",
         "strategy",
         Words(&["auto", "overlap", "in-place"]),
@@ -317,6 +324,7 @@ const SHAPES: &[Entry] = &[
     ("recycle", "stop_timeout", Time(0, HOUR), ""),
     ("recycle", "slow_start", Time(0, HOUR), ""),
     ("recycle", "tunnel_timeout", Time(0, HOUR), ""),
+    ("recycle", "max_unavailable", Count(1, 64), ""),
     (
         "recycle.ready",
         "path",

@@ -296,6 +296,34 @@ fn restart() -> BoxedStrategy<Restart> {
         .boxed()
 }
 
+fn instances(port: Port) -> BoxedStrategy<policy::Instances> {
+    let after = || time(100, HOUR);
+    let follow = (1u32..=8, 8u32..=64, 1u32..=100_000, after(), after());
+    let follow = follow.prop_map(|(min, max, in_flight, grow_after, shrink_after)| {
+        policy::Count::Follow(policy::Follow {
+            min,
+            max,
+            in_flight,
+            grow_after,
+            shrink_after,
+        })
+    });
+    let one = Just(policy::Count::Fixed(1)).boxed();
+    let count = match port {
+        Port::Fixed(_) => one,
+        Port::Auto | Port::Unix => {
+            let fixed = (1u32..=64).prop_map(policy::Count::Fixed);
+            proptest::prop_oneof![fixed, follow].boxed()
+        }
+    };
+    (count, 1u32..=64)
+        .prop_map(|(count, max_unavailable)| policy::Instances {
+            count,
+            max_unavailable,
+        })
+        .boxed()
+}
+
 /// Any settings; each part is left at its defaults half the time.
 pub(super) fn settings() -> BoxedStrategy<Settings> {
     let worker = worker().prop_filter("blank", is_readable);
@@ -308,7 +336,7 @@ pub(super) fn settings() -> BoxedStrategy<Settings> {
                 clients(),
                 guards(),
                 records(),
-                restart(),
+                (restart(), instances(port)),
             );
             (Just(worker), parts, rules(port), any::<[bool; 5]>())
                 .prop_map(|(worker, parts, rules, said)| put_together(worker, parts, rules, said))
@@ -322,7 +350,7 @@ type Parts = (
     (Timeouts, Limits, Vec<Route>),
     Guards,
     (Journal, Log, AccessLog),
-    Restart,
+    (Restart, policy::Instances),
 );
 
 fn put_together(
@@ -331,7 +359,8 @@ fn put_together(
     rules: Vec<policy::Rule>,
     said: [bool; 5],
 ) -> Settings {
-    let (front, (recycle, order), (timeouts, limits, routes), guards, records, restart) = parts;
+    let (front, (recycle, order), (timeouts, limits, routes), guards, records, ends) = parts;
+    let (restart, instances) = ends;
     let (listen, admin, state_dir, threads, trust, mode) = front;
     let (health, (parking, queue), (budget, verdict), shutdown, dependencies) = guards;
     let (journal, log, access_log) = records;
@@ -366,7 +395,7 @@ fn put_together(
             verdict,
             shutdown,
             dependencies,
-            instances: policy::Instances::ONE,
+            instances,
         },
         health,
     };

@@ -1,0 +1,34 @@
+//! The values of `worker.count` as a table.
+
+use super::shapes::{
+    Entry, HOUR,
+    Shape::{Count, Time},
+};
+
+pub(super) const SHAPES: &[Entry] = &[
+    (
+        "worker.count",
+        "min",
+        Count(1, 64),
+        "Never fewer; the default is 1.",
+    ),
+    ("worker.count", "max", Count(1, 64), "Never more."),
+    (
+        "worker.count",
+        "in_flight",
+        Count(1, 100_000),
+        "One more is started when each has more than so many in flight; the default is 20.",
+    ),
+    (
+        "worker.count",
+        "grow_after",
+        Time(100, HOUR),
+        "...for so long; the default is 1s.",
+    ),
+    (
+        "worker.count",
+        "shrink_after",
+        Time(100, HOUR),
+        "One is stopped when the others could do its work for so long; the default is 1min.",
+    ),
+];
