@@ -10,8 +10,8 @@ use super::model::{
 use crate::{
     decide::{
         policy::{
-            self, Action, Dependency, DependencyAddress, GiveUp, Instances, Policy, Restart,
-            RestartWhen, Rule, Strategy,
+            self, Action, Dependency, DependencyAddress, GiveUp, Instances, Patience, Policy,
+            Restart, RestartWhen, Rule, Strategy,
         },
         trigger::{Filter, MemoryLimit, Trigger},
     },
@@ -148,6 +148,7 @@ fn policy() -> Policy {
         restart: Restart {
             when: RestartWhen::Always,
             give_up: GiveUp::Serve503,
+            patience: Patience::default(),
         },
         health: None,
         parking_wait: secs(60),

@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 29] = [
+pub(super) const KEYS: [(&str, &[&str]); 30] = [
     (
         "",
         &[
@@ -16,6 +16,7 @@ pub(super) const KEYS: [(&str, &[&str]); 29] = [
             "proactive",
             "watch",
             "worker",
+            "crashes",
             "recycle",
             "timeouts",
             "limits",
@@ -64,6 +65,19 @@ pub(super) const KEYS: [(&str, &[&str]); 29] = [
     (
         "worker.count",
         &["min", "max", "in_flight", "grow_after", "shrink_after"],
+    ),
+    (
+        "crashes",
+        &[
+            "at_once",
+            "window",
+            "delay",
+            "longest_delay",
+            "service",
+            "give_up",
+            "within",
+            "retry",
+        ],
     ),
     (
         "recycle",

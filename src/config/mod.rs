@@ -12,6 +12,7 @@ mod app_service;
 mod arm;
 mod change;
 mod condition;
+mod crashes;
 mod defaults;
 mod dependencies;
 mod diagnostic;

@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    Surroundings, access_log, address, defaults,
+    Surroundings, access_log, address, crashes, defaults,
     defaults::secs,
     dependencies,
     diagnostic::Report,
@@ -31,6 +31,7 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
     let top = Fields::top(table, report);
     front(&top, &mut settings, around, report);
     worker::read(&top, &mut settings, around, report);
+    crashes::read(&top, &mut settings, report);
     recycle(&top, &mut settings, report);
     clients(&top, &mut settings, report);
     health(&top, &mut settings, report);

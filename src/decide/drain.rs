@@ -46,7 +46,7 @@ impl Engine {
         life.on_roster = false;
         life.state = State::Draining;
         let served = life.served(now).unwrap_or_default();
-        self.restarts.served(served);
+        self.restarts.served(served, &self.policy.restart.patience);
         let left = self
             .lives
             .iter()

@@ -215,6 +215,53 @@ pub struct Restart {
     pub when: RestartWhen,
     /// After the last start that made sense.
     pub give_up: GiveUp,
+    /// How patient to be until then.
+    pub patience: Patience,
+}
+
+/// How patient to be with a worker that ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// One that had been ready for a second starts at once, so many times...
+    pub at_once: u32,
+    /// ...in this time.
+    pub window: Duration,
+    /// Else it waits: first this long, then doubling...
+    pub delay: Duration,
+    /// ...to this.
+    pub longest_delay: Duration,
+    /// Service of this length forgets the ends before it.
+    pub service: Duration,
+    /// When it is enough.
+    pub enough: Enough,
+    /// From one try to the next after that.
+    pub retry: Duration,
+}
+
+/// How many ends are enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enough {
+    /// However many.
+    Never,
+    /// So many in a row, without service between them.
+    InARow(u32),
+    /// So many within this time.
+    Within(u32, Duration),
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        Self {
+            at_once: 3,
+            window: MINUTE,
+            delay: Duration::from_secs(1),
+            longest_delay: MINUTE,
+            service: MINUTE,
+            enough: Enough::InARow(10),
+            retry: Duration::from_secs(300),
+        }
+    }
 }
 
 /// After which exits the worker is started again.

@@ -2,31 +2,28 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::rng::Rng;
+use super::{
+    policy::{Enough, Patience},
+    rng::Rng,
+};
 use crate::time::MonoTime;
 
 /// A worker that was ready for this long may restart at once.
 const STEADY: Duration = Duration::from_secs(1);
-/// So many times...
-pub(super) const QUICK: usize = 3;
-/// ...in this time.
-const MINUTE: Duration = Duration::from_secs(60);
-/// Service of this length forgets every failure before it.
+/// Service of this length forgets what a probe had against a worker before.
 pub(super) const SERVICE: Duration = Duration::from_secs(60);
 const DELAY_FIRST: Duration = Duration::from_secs(1);
 const DELAY_LAST: Duration = Duration::from_secs(60);
-/// So many ends in a row without [`SERVICE`] are enough, once the delay is at its longest.
-const ENOUGH: u32 = 10;
-/// From one try to the next after giving up.
-pub(super) const RETRY: Duration = Duration::from_secs(300);
+/// No more ends than this are remembered: the most that may be asked to be enough.
+const REMEMBERED: usize = 10_000;
 
 /// What happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plan {
-    /// Start now: the so many-th time this minute.
+    /// Start now: the so many-th time within the window.
     AtOnce(usize),
     Later(Duration),
-    /// `ends`: so many in a row.
+    /// `ends`: so many were enough.
     GiveUp {
         ends: u32,
     },
@@ -39,33 +36,61 @@ pub(super) enum Plan {
 pub(super) struct Restarts {
     quick: VecDeque<MonoTime>,
     delay: Backoff,
+    /// In a row.
     ends: u32,
+    /// When it ended lately.
+    lately: VecDeque<MonoTime>,
     gave_up: bool,
 }
 
 impl Restarts {
     /// The worker ended by itself after `served` in ready state, or (`None`) never got there.
-    pub(super) fn ended(&mut self, now: MonoTime, served: Option<Duration>, rng: &mut Rng) -> Plan {
-        self.served(served.unwrap_or_default());
+    pub(super) fn ended(
+        &mut self,
+        now: MonoTime,
+        served: Option<Duration>,
+        patience: &Patience,
+        rng: &mut Rng,
+    ) -> Plan {
+        self.served(served.unwrap_or_default(), patience);
         if self.gave_up {
             return Plan::StillDown;
         }
         self.ends = self.ends.saturating_add(1);
-        self.quick.retain(|at| now.since(*at) < MINUTE);
-        if served.is_some_and(|served| served >= STEADY) && self.quick.len() < QUICK {
+        if let Some(ends) = self.enough(now, patience.enough) {
+            self.gave_up = true;
+            return Plan::GiveUp { ends };
+        }
+        self.quick.retain(|at| now.since(*at) < patience.window);
+        let steady = served.is_some_and(|served| served >= STEADY);
+        if steady && self.quick.len() < patience.at_once as usize {
             self.quick.push_back(now);
             return Plan::AtOnce(self.quick.len());
         }
-        if self.ends >= ENOUGH && self.delay.at_last() {
-            self.gave_up = true;
-            return Plan::GiveUp { ends: self.ends };
+        let (first, last) = (patience.delay, patience.longest_delay);
+        Plan::Later(self.delay.next_within(first, last, rng))
+    }
+
+    /// How many ends it were, if this one was enough.
+    fn enough(&mut self, now: MonoTime, enough: Enough) -> Option<u32> {
+        match enough {
+            Enough::Never => None,
+            Enough::InARow(most) => (self.ends >= most).then_some(self.ends),
+            Enough::Within(most, window) => {
+                self.lately.retain(|at| now.since(*at) < window);
+                if self.lately.len() >= REMEMBERED {
+                    self.lately.pop_front();
+                }
+                self.lately.push_back(now);
+                let ends = u32::try_from(self.lately.len()).unwrap_or(u32::MAX);
+                (ends >= most).then_some(ends)
+            }
         }
-        Plan::Later(self.delay.next(rng))
     }
 
     /// A worker has been ready for so long.
-    pub(super) fn served(&mut self, served: Duration) {
-        if served >= SERVICE {
+    pub(super) fn served(&mut self, served: Duration, patience: &Patience) {
+        if served >= patience.service {
             self.ends = 0;
             self.delay.reset();
         }
@@ -86,22 +111,23 @@ impl Restarts {
     }
 }
 
-/// 1 s doubling to 60 s, each give or take 10%.
+/// A delay that doubles, each give or take 10%.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Backoff(Duration);
 
 impl Backoff {
+    /// 1 s doubling to 60 s.
     pub(super) fn next(&mut self, rng: &mut Rng) -> Duration {
-        self.0 = (self.0 * 2).clamp(DELAY_FIRST, DELAY_LAST);
+        self.next_within(DELAY_FIRST, DELAY_LAST, rng)
+    }
+
+    fn next_within(&mut self, first: Duration, last: Duration, rng: &mut Rng) -> Duration {
+        self.0 = (self.0 * 2).max(first).min(last);
         rng.jitter(self.0)
     }
 
     pub(super) fn reset(&mut self) {
         self.0 = Duration::ZERO;
-    }
-
-    fn at_last(&self) -> bool {
-        self.0 >= DELAY_LAST
     }
 }
 
@@ -123,15 +149,15 @@ mod tests {
     fn a_steady_worker_restarts_at_once_three_times_a_minute() {
         let (mut restarts, mut rng) = (Restarts::default(), Rng::new(1));
         for nth in 1..=3 {
-            let plan = restarts.ended(at(nth * 2 * S), secs(2), &mut rng);
+            let plan = restarts.ended(at(nth * 2 * S), secs(2), &Patience::default(), &mut rng);
             assert_eq!(plan, Plan::AtOnce(usize::try_from(nth).unwrap()));
         }
         assert!(matches!(
-            restarts.ended(at(8 * S), secs(2), &mut rng),
+            restarts.ended(at(8 * S), secs(2), &Patience::default(), &mut rng),
             Plan::Later(_)
         ));
         assert_eq!(
-            restarts.ended(at(62 * S), secs(50), &mut rng),
+            restarts.ended(at(62 * S), secs(50), &Patience::default(), &mut rng),
             Plan::AtOnce(3)
         );
     }
@@ -140,7 +166,8 @@ mod tests {
     fn a_worker_that_never_gets_ready_waits_twice_as_long_each_time_and_is_given_up() {
         let (mut restarts, mut rng) = (Restarts::default(), Rng::new(1));
         for expected in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
-            let Plan::Later(delay) = restarts.ended(at(0), None, &mut rng) else {
+            let Plan::Later(delay) = restarts.ended(at(0), None, &Patience::default(), &mut rng)
+            else {
                 panic!("expected to wait {expected}s");
             };
             let expected = Duration::from_secs(expected);
@@ -150,11 +177,14 @@ mod tests {
             );
         }
         assert_eq!(
-            restarts.ended(at(0), None, &mut rng),
+            restarts.ended(at(0), None, &Patience::default(), &mut rng),
             Plan::GiveUp { ends: 10 }
         );
         assert!(restarts.gave_up());
-        assert_eq!(restarts.ended(at(0), None, &mut rng), Plan::StillDown);
+        assert_eq!(
+            restarts.ended(at(0), None, &Patience::default(), &mut rng),
+            Plan::StillDown
+        );
         restarts.ready();
         assert!(!restarts.gave_up());
     }
@@ -163,15 +193,53 @@ mod tests {
     fn a_minute_of_service_forgets_what_was_before() {
         let (mut restarts, mut rng) = (Restarts::default(), Rng::new(1));
         for _ in 0..9 {
-            restarts.ended(at(0), None, &mut rng);
+            restarts.ended(at(0), None, &Patience::default(), &mut rng);
         }
         assert_eq!(
-            restarts.ended(at(70 * S), secs(60), &mut rng),
+            restarts.ended(at(70 * S), secs(60), &Patience::default(), &mut rng),
             Plan::AtOnce(1)
         );
-        let Plan::Later(delay) = restarts.ended(at(71 * S), None, &mut rng) else {
+        let Plan::Later(delay) = restarts.ended(at(71 * S), None, &Patience::default(), &mut rng)
+        else {
             panic!("expected a delay");
         };
         assert!(delay <= Duration::from_millis(1_100));
+    }
+
+    #[test]
+    fn so_many_ends_within_a_time_are_enough_however_long_it_served_between() {
+        let (mut restarts, mut rng) = (Restarts::default(), Rng::new(1));
+        let patience = Patience {
+            at_once: 2,
+            enough: Enough::Within(5, Duration::from_secs(300)),
+            ..Patience::default()
+        };
+        let mut ended =
+            |secs: u64| restarts.ended(at(secs * S), self::secs(70), &patience, &mut rng);
+        assert_eq!(ended(0), Plan::AtOnce(1));
+        for secs in [80, 160, 240, 320] {
+            assert_eq!(ended(secs), Plan::AtOnce(1), "the first is 320 s ago");
+        }
+        assert_eq!(ended(321), Plan::GiveUp { ends: 5 });
+        assert_eq!(ended(900), Plan::StillDown);
+    }
+
+    #[test]
+    fn a_patience_without_end_never_gives_up() {
+        let (mut restarts, mut rng) = (Restarts::default(), Rng::new(1));
+        let patience = Patience {
+            delay: Duration::from_secs(2),
+            longest_delay: Duration::from_secs(5),
+            enough: Enough::Never,
+            ..Patience::default()
+        };
+        let mut last = Duration::ZERO;
+        for _ in 0..100 {
+            let Plan::Later(delay) = restarts.ended(at(0), None, &patience, &mut rng) else {
+                panic!("gave up");
+            };
+            last = delay;
+        }
+        assert!(last >= Duration::from_millis(4_500) && last <= Duration::from_millis(5_500));
     }
 }

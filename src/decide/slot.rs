@@ -8,8 +8,8 @@ use super::{
     event::{Event, Kind, Level},
     life::{Life, State},
     observation::StartFailure,
-    policy::RestartWhen,
-    restart::{Plan, QUICK, RETRY},
+    policy::{Enough, RestartWhen},
+    restart::Plan,
     say::{millis, words},
     step::Step,
 };
@@ -17,6 +17,8 @@ use crate::{
     explain::code::Code,
     words::{Exit, Generation},
 };
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What else was seen when a worker ended.
 #[derive(Clone, Copy, Debug, Default)]
@@ -265,11 +267,20 @@ impl Engine {
             };
             return format!("it is not restarted {why}");
         }
-        let plan = self.restarts.ended(self.now, served, &mut self.rng);
+        let patience = self.policy.restart.patience;
+        let retry = patience.retry;
+        let plan = (self.restarts).ended(self.now, served, &patience, &mut self.rng);
         let (delay, words) = match plan {
             Plan::AtOnce(nth) => {
-                let text = format!("restarting at once ({nth} of {QUICK} this minute)");
-                (Duration::ZERO, text)
+                let most = patience.at_once;
+                let within = match patience.window {
+                    MINUTE => "this minute".to_owned(),
+                    window => format!("in {}", words(window)),
+                };
+                (
+                    Duration::ZERO,
+                    format!("restarting at once ({nth} of {most} {within})"),
+                )
             }
             Plan::Later(delay) => (delay, format!("next start in {}", words(delay))),
             Plan::GiveUp { .. } if self.gives_up_all() => {
@@ -278,16 +289,28 @@ impl Engine {
             }
             Plan::GiveUp { ends } => {
                 let text = format!(
-                    "giving up after {ends} ends in a row; next try in {}",
-                    words(RETRY)
+                    "giving up after {ends} ends {}; next try in {}",
+                    self.of_ends(),
+                    words(retry)
                 );
                 self.given_up = Some(ends);
-                (RETRY, text)
+                (retry, text)
             }
-            Plan::StillDown => (RETRY, format!("next try in {}", words(RETRY))),
+            Plan::StillDown => (retry, format!("next try in {}", words(retry))),
         };
         self.pending_start = Some(self.now + delay);
         words
+    }
+
+    /// Which ends are counted.
+    fn of_ends(&self) -> String {
+        let patience = &self.policy.restart.patience;
+        match patience.enough {
+            Enough::Within(_, window) => format!("in {}", words(window)),
+            Enough::Never | Enough::InARow(_) => {
+                format!("in a row without {} of service", words(patience.service))
+            }
+        }
     }
 
     /// Says it after the end that was the last straw.
@@ -295,20 +318,21 @@ impl Engine {
         let Some(ends) = self.given_up.take() else {
             return;
         };
+        let retry = self.policy.restart.patience.retry;
         let text = format!(
-            "the worker does not stay up: {ends} ends in a row without a minute of service; {} \
-             and trying again every {}",
+            "the worker does not stay up: {ends} ends {}; {} and trying again every {}",
+            self.of_ends(),
             match self.peers.serving {
                 0 => "answering 503",
                 _ => "going on with the others",
             },
-            words(RETRY)
+            words(retry)
         );
         let event = Event::new(Kind::GaveUp, Level::Error, text).of(self.story);
         self.say(
             event
                 .number("ends", u64::from(ends))
-                .number("retry_ms", millis(RETRY)),
+                .number("retry_ms", millis(retry)),
         );
     }
 }

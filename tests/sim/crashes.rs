@@ -4,7 +4,7 @@ use autoheal::{
     decide::{
         event::Kind,
         observation::{Observation, StartFailure, Word},
-        policy::{GiveUp, RestartWhen},
+        policy::{Enough, GiveUp, RestartWhen},
         step::{Door, Step},
     },
     explain::code::Code,
@@ -328,4 +328,26 @@ fn an_old_worker_that_ends_while_it_drains_is_not_told_to_stop() {
     assert!(rig.acts().is_empty());
     rig.gone(1);
     assert_eq!(rig.engine.next_deadline(), None);
+}
+
+#[test]
+fn rapid_failures_within_a_time_are_enough_as_in_iis() {
+    let mut given = policy();
+    given.restart.patience.enough = Enough::Within(5, secs(300));
+    given.restart.patience.retry = secs(600);
+    let mut rig = Rig::ready(given);
+    for generation in 1..=5 {
+        rig.pass(20_000);
+        rig.dies(generation);
+        rig.pass(1_500);
+        rig.ready_now(generation + 1);
+    }
+    let said = rig.said(Kind::GaveUp);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("5 ends in 5min; answering 503"),
+        "{said:?}"
+    );
+    assert!(rig.acts().contains(&"refuse WorkerGaveUp".to_owned()));
+    assert_eq!(rig.until_act(), 598_500);
 }

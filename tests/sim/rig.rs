@@ -8,8 +8,8 @@ use autoheal::{
         event::{Event, Kind},
         observation::{MemorySample, Observation, RuleCount, Tally, Word},
         policy::{
-            Action, Budget, GiveUp, Health, Instances, Policy, Recycle, Restart, RestartWhen, Rule,
-            Shutdown, Strategy, Verdict,
+            Action, Budget, GiveUp, Health, Instances, Patience, Policy, Recycle, Restart,
+            RestartWhen, Rule, Shutdown, Strategy, Verdict,
         },
         step::{Door, Step},
         trigger::{Filter, MemoryLimit, Trigger},
@@ -39,6 +39,7 @@ pub(crate) fn policy() -> Policy {
         restart: Restart {
             when: RestartWhen::Always,
             give_up: GiveUp::Serve503,
+            patience: Patience::default(),
         },
         health: None,
         parking_wait: secs(60),

@@ -9,6 +9,7 @@ use super::{keys, shipped};
 
 mod access_shapes;
 mod agreement;
+mod crash_shapes;
 mod dependency_shapes;
 mod instance_shapes;
 mod rule_shapes;

@@ -30,18 +30,13 @@ pub(super) fn warn(launcher: &Element<'_, '_>, report: &mut Report) {
     };
     let remove = |name: &str| format!("remove {name}, or leave it for IIS");
     let present = |name: &str| launcher.attribute(name).map(|written| written.span);
-    for name in ["rapidFailsPerMinute", "startupRetryCount"] {
-        if let Some(span) = present(name) {
-            report.warning(
-                span,
-                format!(
-                    "{name} has no meaning here: crashes have autoheal's own limits (3 restarts at \
-                     once a minute, then after 1 s doubling to 60 s; after ten in a row 503, and a \
-                     try every 5 min)"
-                ),
-                remove(name),
-            );
-        }
+    if let Some(span) = present("startupRetryCount") {
+        report.warning(
+            span,
+            "startupRetryCount has no meaning here: a worker that does not start is tried again \
+             after 1 s doubling to 60 s; after ten in a row 503, and a try every 5 min",
+            "remove startupRetryCount, or add [crashes] give_up = 3 to an autoheal.toml beside",
+        );
     }
     if let Some(span) = is("hostingModel", "inprocess") {
         report.warning(

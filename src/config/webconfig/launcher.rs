@@ -11,7 +11,7 @@ use super::{
             program, timespan,
         },
         diagnostic::{Report, Span},
-        document::{Node, Table},
+        document::{Node, Table, Value},
         resolve::window,
     },
     file_change, iis_only, variables,
@@ -180,6 +180,7 @@ fn limits(launcher: &Element<'_, '_>, table: &mut Table, report: &mut Report) {
     set("recycle", "start_timeout", start);
     let stop = seconds(launcher, "shutdownTimeLimit", 0..=600, report);
     set("recycle", "stop_timeout", stop);
+    set("crashes", "at_once", rapid_fails(launcher, report));
     let Some(written) = launcher.attribute("requestTimeout") else {
         return;
     };
@@ -195,6 +196,29 @@ fn limits(launcher: &Element<'_, '_>, table: &mut Table, report: &mut Report) {
             set("timeouts", "response", Some(node.named("requestTimeout")));
         }
         Err((what, cure)) => report.error(written.span, what, cure),
+    }
+}
+
+/// Restarts in a minute, after which IIS waits for the next one.
+fn rapid_fails(launcher: &Element<'_, '_>, report: &mut Report) -> Option<Node> {
+    const NAME: &str = "rapidFailsPerMinute";
+    let written = launcher.attribute(NAME)?;
+    match written.text.trim().parse::<u8>() {
+        Ok(most @ 0..=100) => {
+            let node = Node::new(Value::Integer(most.into()), written.span);
+            Some(node.named(NAME))
+        }
+        _ => {
+            report.error(
+                written.span,
+                format!(
+                    "{NAME} wants a number from 0 to 100, not \"{}\"",
+                    written.text.trim()
+                ),
+                format!("write {NAME}=\"10\""),
+            );
+            None
+        }
     }
 }
 

@@ -187,7 +187,7 @@ const fn say(
 const OFF: &[&str] = &["0", "00:00:00"];
 
 /// Each with the nearest thing that autoheal has.
-pub(super) const SAY: [Say; 12] = [
+pub(super) const SAY: [Say; 9] = [
     say(
         "",
         &["autoStart"],
@@ -232,25 +232,6 @@ pub(super) const SAY: [Say; 12] = [
     ),
     say(
         "failure",
-        &[
-            "rapidFailProtectionMaxCrashes",
-            "rapidFailProtectionInterval",
-        ],
-        &[],
-        "crashes have autoheal's own limits: 3 restarts at once a minute, then after 1 s doubling \
-         to 60 s; after ten in a row 503, and a try every 5 min",
-        "remove it, or leave it for IIS; [worker] on_give_up = \"exit\" in an autoheal.toml ends \
-         autoheal instead of answering 503",
-    ),
-    say(
-        "failure",
-        &["rapidFailProtection"],
-        &["true"],
-        "a worker that crashes again and again is given up here, too, and tried every 5 min",
-        "remove rapidFailProtection, or leave it for IIS",
-    ),
-    say(
-        "failure",
         &["loadBalancerCapabilities"],
         &["HttpLevel"],
         "connections are not reset when the worker is down: the answer is 503",
@@ -270,12 +251,5 @@ pub(super) const SAY: [Say; 12] = [
         &[],
         "nothing runs when the worker is given up",
         "watch autoheal events -f, or remove it",
-    ),
-    say(
-        "cpu",
-        &["limit"],
-        OFF,
-        "CPU is not watched by this version of autoheal",
-        "limit it where autoheal runs: CPUQuota= in systemd, cpus in a container",
     ),
 ];

@@ -134,6 +134,7 @@ impl<'a, 'i> Pool<'a, 'i> {
             let recycle = table.at(&["recycle"], span);
             recycle.set("strategy", Node::text("in-place", span));
         }
+        self.rapid_fails(table, report);
         for (node, section, key) in [
             (
                 self.time("processModel", "startupTimeLimit", report),
@@ -154,6 +155,60 @@ impl<'a, 'i> Pool<'a, 'i> {
         ] {
             if let Some(node) = node {
                 table.at(&[section], node.span).set(key, node);
+            }
+        }
+    }
+
+    /// Rapid-fail protection: so many crashes within this time are enough.
+    fn rapid_fails(&self, table: &mut Table, report: &mut Report) {
+        const FAILURE: &str = "failure";
+        if let Some(span) = self.is(FAILURE, "rapidFailProtection", "false") {
+            let node = Node::new(Value::Integer(0), span).named("rapidFailProtection");
+            table.at(&["crashes"], span).set("give_up", node);
+            return;
+        }
+        let crashes = self.number(FAILURE, "rapidFailProtectionMaxCrashes", report);
+        let interval = self.time(FAILURE, "rapidFailProtectionInterval", report);
+        let Some(span) = crashes.as_ref().or(interval.as_ref()).map(|node| node.span) else {
+            return;
+        };
+        // What is not said is IIS's own default.
+        let crashes = crashes.unwrap_or_else(|| Node::new(Value::Integer(5), span));
+        let interval = interval.unwrap_or_else(|| Node::text("5min", span));
+        let to = table.at(&["crashes"], span);
+        to.set("give_up", crashes);
+        to.set("within", interval);
+    }
+
+    /// A limit on CPU, in thousandths of a percent of all of it.
+    fn cpu(&self, table: &mut Table, report: &mut Report) {
+        const CPU: &str = "cpu";
+        let Some(limit) = self.number(CPU, "limit", report) else {
+            return;
+        };
+        let span = limit.span;
+        let Value::Integer(thousandths) = limit.value else {
+            return;
+        };
+        let share = format!("{}.{:02}%", thousandths / 1000, thousandths % 1000 / 10);
+        let interval = self.time(CPU, "resetInterval", report);
+        let mut rule = Table::default();
+        rule.set("name", Node::text("cpu limit", span));
+        let when = rule.at(&["when", "cpu"], span);
+        when.set("share", Node::text(share, span).named("limit"));
+        let usual = || Node::text("5min", span);
+        when.set("for", interval.unwrap_or_else(usual));
+        let kills = self.is(CPU, "action", "KillW3wp").is_some();
+        let deed = if kills { "recycle" } else { "log" };
+        rule.set("do", Node::list(vec![Node::text(deed, span)], span));
+        table.append("rule", Node::new(Value::Table(rule), span));
+        for word in ["Throttle", "ThrottleUnderLoad"] {
+            if let Some(span) = self.is(CPU, "action", word) {
+                report.warning(
+                    span,
+                    "a worker that is over its CPU limit is not slowed down, only told of",
+                    "limit it where autoheal runs: CPUQuota= in systemd, cpus in a container",
+                );
             }
         }
     }
@@ -186,6 +241,7 @@ impl<'a, 'i> Pool<'a, 'i> {
             "private_bytes",
             memory,
         );
+        self.cpu(table, report);
     }
 
     /// The times of day of the first layer that has a schedule.

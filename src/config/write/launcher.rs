@@ -9,13 +9,16 @@ use super::{
     value::{Inline, key, program, quoted},
     xml::{Xml, can_hold},
 };
-use crate::config::{
-    app_service::{
-        arguments::{join, split},
-        expand::Variables,
+use crate::{
+    config::{
+        app_service::{
+            arguments::{join, split},
+            expand::Variables,
+        },
+        model::{Settings, Worker},
+        reader::hms,
     },
-    model::{Settings, Worker},
-    reader::hms,
+    decide::policy::Patience,
 };
 
 /// What the reader of `<aspNetCore>` gives every worker.
@@ -102,6 +105,13 @@ fn limits(settings: &Settings, asp: bool, left: &mut Vec<Section>) -> Vec<(&'sta
         && take(left, "recycle", "stop_timeout")
     {
         limits.push(("shutdownTimeLimit", secs.to_string()));
+    }
+    let patience = &settings.policy.restart.patience;
+    if patience.at_once <= 100
+        && patience.window == Patience::default().window
+        && take(left, "crashes", "at_once")
+    {
+        limits.push(("rapidFailsPerMinute", patience.at_once.to_string()));
     }
     // IIS has another default here, so ours is always said.
     let response = settings.timeouts.response;

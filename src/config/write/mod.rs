@@ -8,6 +8,7 @@ mod access_log;
 mod app_service;
 mod arm;
 mod condition;
+mod crashes;
 mod deed;
 mod dependencies;
 mod instances;

@@ -10,7 +10,7 @@ use super::{
             Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
         },
     },
-    access_log,
+    access_log, crashes,
     dependencies::dependency,
     instances,
     routes::route,
@@ -56,6 +56,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
     let mut all = vec![
         front(settings, &default, home),
         started,
+        crashes::section(&policy.restart.patience),
         replaced,
         of_timeouts(timeouts, &default.timeouts),
         of_limits(limits, &default.limits),
@@ -231,7 +232,11 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
             StopTo::Leader => "leader",
         })
     });
-    let Restart { when, give_up } = restart;
+    let Restart {
+        when,
+        give_up,
+        patience: _,
+    } = restart;
     to.put("restart", when, &default.policy.restart.when, |when| {
         quoted(match when {
             RestartWhen::Always => "always",

@@ -95,6 +95,7 @@ fn whole(table: &str, key: &str, value: &str) -> String {
         "worker.tls" if key == "key" => vec![("certificate", "\"a\"")],
         "worker" => vec![("command", "[\"serve\"]")],
         "worker.count" => vec![("max", "64")],
+        "crashes" => vec![("delay", "\"100ms\""), ("longest_delay", "\"1h\"")],
         "limits" => vec![("target", "\"1KiB\""), ("head", "\"1MiB\"")],
         "health" => vec![("path", "\"/up\"")],
         "shutdown" => vec![("delay", "\"0s\""), ("timeout", "\"1h\"")],

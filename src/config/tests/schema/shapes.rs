@@ -113,6 +113,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
         .chain(super::dependency_shapes::SHAPES)
         .chain(super::instance_shapes::SHAPES)
         .chain(super::tls_shapes::SHAPES)
+        .chain(super::crash_shapes::SHAPES)
 }
 
 /// Everything but the rules' tables.

@@ -22,8 +22,8 @@ use crate::{
         },
     },
     decide::policy::{
-        self, Budget, Dependency, DependencyAddress, GiveUp, Policy, Restart, RestartWhen,
-        Shutdown, Strategy as Order, Verdict,
+        self, Budget, Dependency, DependencyAddress, Enough, GiveUp, Patience, Policy, Restart,
+        RestartWhen, Shutdown, Strategy as Order, Verdict,
     },
     units::Share,
     words::{AccessField, Mode},
@@ -291,8 +291,39 @@ fn access_log() -> BoxedStrategy<AccessLog> {
 
 fn restart() -> BoxedStrategy<Restart> {
     let when = select(vec![RestartWhen::Always, RestartWhen::OnFailure]);
-    (when, select(vec![GiveUp::Serve503, GiveUp::Exit]))
-        .prop_map(|(when, give_up)| Restart { when, give_up })
+    let enough = prop_oneof![
+        Just(Enough::Never),
+        (1u32..=10_000).prop_map(Enough::InARow),
+        (1u32..=10_000, time(1000, DAY)).prop_map(|(ends, window)| Enough::Within(ends, window)),
+    ];
+    let (window, delay) = (|| time(1000, DAY), || time(100, HOUR));
+    let parts = (
+        0u32..=1000,
+        window(),
+        (delay(), delay()),
+        window(),
+        enough,
+        window(),
+    );
+    let patience =
+        parts.prop_map(
+            |(at_once, window, (one, other), service, enough, retry)| Patience {
+                at_once,
+                window,
+                delay: one.min(other),
+                longest_delay: one.max(other),
+                service,
+                enough,
+                retry,
+            },
+        );
+    let patience = prop_oneof![Just(Patience::default()), patience];
+    (when, select(vec![GiveUp::Serve503, GiveUp::Exit]), patience)
+        .prop_map(|(when, give_up, patience)| Restart {
+            when,
+            give_up,
+            patience,
+        })
         .boxed()
 }
 
