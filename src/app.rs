@@ -35,7 +35,11 @@ use crate::{
     journal::{self, Journal},
     os::{cgroup::Cgroup, cpus, procfs::Proc},
     proxy::panics::in_request,
-    sense::{files::Files, memory::Sampler},
+    sense::{
+        files::Files,
+        maintenance::{self, Page, Watching},
+        memory::Sampler,
+    },
     telemetry::log,
     time::{self, MonoTime},
     tls::back::Back,
@@ -48,6 +52,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const SIGNALS: usize = 16;
 /// Memory samples that may wait for the control thread.
 const SAMPLES: usize = 64;
+/// Maintenance pages that may wait for the control thread.
+const PAGES: usize = 2;
 /// Changes of files that may wait for the control thread.
 const CHANGES: usize = 16;
 
@@ -176,9 +182,8 @@ async fn heal(
         tokio::task::spawn_local(crate::admin::serve(admin.listener()?, orders));
     }
     orphans::adopt()?;
+    let (maintenance, page, pages) = watch_page(first.maintenance.clone())?;
     first.warnings = sentences(&start.loaded.warnings);
-    let threads = plane.ledgers.len();
-    let hands = first.hands.clone();
     let about = about(ground, start.names, &first);
     let (occupancy, dealer) = (plane.occupancy, plane.dealer);
     let outlets = Outlets {
@@ -195,20 +200,22 @@ async fn heal(
         pass: ground.pass.clone(),
         open_files: ground.open_files,
     })?;
-    let waiting = occupancy.clone();
     let parts = Parts {
         hands: Hands::new(
-            hands,
-            threads,
+            first.hands.clone(),
+            plane.ledgers.len(),
             plane.roster,
             plane.mailboxes,
-            waiting,
+            occupancy.clone(),
             observe,
         ),
         log: log::say,
         journal: std::mem::replace(&mut ground.journal, Journal::in_memory()),
         sampler: Sampler::start(Proc::default(), sample, level)?,
         files: Files::start(change)?,
+        maintenance,
+        page,
+        pages,
         registry: plane.registry,
         ledgers: plane.ledgers,
         waiting: Box::new(move || [occupancy.parked(), occupancy.queued(), occupancy.bytes()]),
@@ -228,6 +235,14 @@ async fn heal(
         ask_reload,
     };
     Ok(Control::new(parts, first, fastrand::u64(..)).run().await)
+}
+
+/// The maintenance page that is there now, and what becomes of it.
+fn watch_page(path: Option<PathBuf>) -> io::Result<(Watching, Page, mpsc::Receiver<Page>)> {
+    let (sender, pages) = mpsc::channel(PAGES);
+    let page = path.as_deref().and_then(maintenance::read);
+    let watching = Watching::start(path, page.clone(), sender)?;
+    Ok((watching, page, pages))
 }
 
 fn listen_on_all(

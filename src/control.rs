@@ -45,6 +45,7 @@ use crate::{
     },
     sense::{
         files::{Changed, Files},
+        maintenance::{Page, Watching},
         memory::{Sampler, Thresholds},
     },
     time::{self, MonoTime, WallTime},
@@ -76,6 +77,8 @@ pub struct Reloaded {
     pub recycle: Option<String>,
     /// What it changes, in one line.
     pub changes: String,
+    /// The file that is a maintenance page while it is there.
+    pub maintenance: Option<PathBuf>,
     /// The parking limits, requests and bytes.
     pub parking: order::ParkingStatus,
     /// The queue's limits, and how many places there are.
@@ -125,6 +128,10 @@ pub struct Parts {
     pub sampler: Sampler,
     /// Watches files.
     pub files: Files,
+    /// Watches for a maintenance page.
+    pub maintenance: Watching,
+    /// The page that is there at the start.
+    pub page: Page,
     /// What the data threads count.
     pub registry: Arc<Registry>,
     /// The ledgers of the data threads.
@@ -145,6 +152,8 @@ pub struct Parts {
     pub levels: mpsc::Receiver<Levels>,
     /// Files that changed.
     pub changes: mpsc::Receiver<Changed>,
+    /// The maintenance page, when it changed.
+    pub pages: mpsc::Receiver<Page>,
     /// What others have to tell operators.
     pub notices: mpsc::Receiver<Event>,
     /// The certificates in force, now.
@@ -199,18 +208,24 @@ pub struct Control {
 impl Control {
     /// A control thread that starts the first worker when it runs.
     #[must_use]
-    pub fn new(parts: Parts, first: Reloaded, seed: u64) -> Self {
+    pub fn new(mut parts: Parts, first: Reloaded, seed: u64) -> Self {
         let incident = parts.journal.last_incident() + 1;
         let names = rule_names(&first.policy);
         let thresholds = tallying::thresholds(&first.policy);
         parts.files.watch(watched_files(&first.policy));
+        let page = parts.page.take();
+        let begin = match page {
+            Some(_) => Group::offline,
+            None => Group::new,
+        };
+        parts.hands.page(page);
         Self {
             tallying: Tallying::new(parts.registry.clone(), first.rules),
             probing: Probing::new(first.health),
             depending: Depending::new(&first.policy),
             scheduling: Scheduling::new(&first.policy, time::wall()),
             quiet: QuietTimes::new(&first.policy),
-            engine: Group::new(first.policy, seed, incident, time::now()),
+            engine: begin(first.policy, seed, incident, time::now()),
             parts,
             waiters: HashMap::new(),
             thresholds,
@@ -246,6 +261,12 @@ impl Control {
                 }
                 Some(Changed { path, since }) = self.parts.changes.recv() => {
                     Woken::Seen(Observation::FileChanged { path, since })
+                }
+                Some(page) = self.parts.pages.recv() => {
+                    let on = page.is_some();
+                    // The page first: nobody is to meet the door without it.
+                    self.parts.hands.page(page);
+                    Woken::Seen(Observation::Maintenance { on })
                 }
                 Some(order) = self.parts.orders.recv() => Woken::Order(order),
                 Some(event) = self.parts.notices.recv() => Woken::Notice(event),

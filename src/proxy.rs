@@ -73,6 +73,10 @@ pub async fn serve(
     if many && let Some(upload) = &upload {
         noted.bytes += upload.window();
     }
+    if view.page.is_some() {
+        let code = Code::Maintenance;
+        return Ok(account.refuse(&head.headers, &view, code, None, upload.is_some()));
+    }
     let mut plan = Plan::new(head, upload, noted);
     let mut once = !plan.is_idempotent();
     let mut avoid = None;
@@ -378,5 +382,8 @@ fn own_answer(
         retry_after: retry_at.map(|at| at.since(now)),
         close: close || view.closing,
     };
-    answer.response()
+    match &view.page {
+        Some(page) if code == Code::Maintenance => answer.page(page.clone()),
+        _ => answer.response(),
+    }
 }

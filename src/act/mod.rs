@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
     sync::{mpsc, watch},
     task::AbortHandle,
@@ -256,6 +257,11 @@ impl Hands {
         if let Observation::StartFailed { generation, .. } = seen {
             self.forget(*generation);
         }
+    }
+
+    /// Answers every request with this page from now on, or none any more.
+    pub fn page(&mut self, page: Option<Bytes>) {
+        self.stage.page(page);
     }
 
     /// Looks at what is in flight, once a tick.

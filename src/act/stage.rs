@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -134,6 +135,11 @@ impl Stage {
 
     pub(super) fn unready(&mut self, unready: bool) {
         self.now.unready = unready;
+        self.publish();
+    }
+
+    pub(super) fn page(&mut self, page: Option<Bytes>) {
+        self.now.page = page;
         self.publish();
     }
 

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::overload::Places;
@@ -242,6 +243,8 @@ pub struct Roster {
     pub hold: bool,
     /// Answer load balancers' probes that we are not ready.
     pub unready: bool,
+    /// The maintenance page, while that is the answer to every request.
+    pub page: Option<Bytes>,
     /// Tell each client to close its connection: autoheal itself is stopping.
     pub closing: bool,
 }

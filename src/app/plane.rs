@@ -105,6 +105,7 @@ fn nobody() -> Roster {
         door,
         hold: false,
         unready: false,
+        page: None,
         closing: false,
     }
 }

@@ -75,6 +75,7 @@ pub(super) fn all(
         health: (settings.health.as_ref()).map(|probe| health(probe, &settings.worker)),
         recycle: None,
         changes: String::new(),
+        maintenance: settings.maintenance.clone(),
         parking: parking(settings),
         queue: QueueStatus {
             requests_max: u64::from(settings.queue.requests),

@@ -214,7 +214,8 @@ mod tests {
         let (first, rest) = out.split_once('\n').unwrap();
         assert!(first.starts_with("# From site/web.config, by"), "{first}");
         let command = r#"["./serve", "--data", "/home/site/data", "-p", "{port}"]"#;
-        assert_eq!(rest, format!("\n[worker]\ncommand = {command}\n"));
+        let page = "maintenance = \"app_offline.htm\"";
+        assert_eq!(rest, format!("\n{page}\n\n[worker]\ncommand = {command}\n"));
         assert!(
             err.contains("warning: %HOME% is written as the value"),
             "{err}"

@@ -29,6 +29,8 @@ pub(super) const SPREAD: Duration = secs(60);
 pub(super) const PATIENCE: Duration = secs(1);
 /// A custom action may take this long.
 pub(super) const COMMAND_TIMEOUT: Duration = secs(60);
+/// The page that IIS shows while it is there.
+pub(super) const OFFLINE: &str = "app_offline.htm";
 /// The port when neither the configuration nor `PORT` names one.
 pub(super) const LISTEN_PORT: u16 = 8080;
 
@@ -53,6 +55,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
         trust: Networks::private(),
         forwarded: false,
         watch: true,
+        maintenance: None,
         worker: worker(dir),
         recycle: Recycle {
             strategy: StrategyChoice::Auto,

@@ -15,6 +15,7 @@ pub(super) const KEYS: [(&str, &[&str]); 30] = [
             "forwarded",
             "proactive",
             "watch",
+            "maintenance",
             "worker",
             "crashes",
             "recycle",

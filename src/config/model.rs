@@ -27,6 +27,8 @@ pub struct Settings {
     pub forwarded: bool,
     /// Whether the configuration's files are read again when they change.
     pub watch: bool,
+    /// While this file is there it is the answer to every request, and no worker runs; absolute.
+    pub maintenance: Option<PathBuf>,
     /// The process that serves the app.
     pub worker: Worker,
     /// How a worker is replaced, as far as the policy does not say.

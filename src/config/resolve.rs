@@ -98,6 +98,11 @@ fn front(
     top.read(report, "trust", &mut settings.trust, address::trust);
     top.read(report, "forwarded", &mut settings.forwarded, flag);
     top.read(report, "watch", &mut settings.watch, flag);
+    let page = |report: &mut Report, name: &str, node: &Node| match node.as_text() {
+        Some("off") => Some(None),
+        _ => path(report, name, node).map(Some),
+    };
+    top.read(report, "maintenance", &mut settings.maintenance, page);
 }
 
 fn threads(report: &mut Report, name: &str, node: &Node) -> Option<Threads> {

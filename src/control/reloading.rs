@@ -122,6 +122,7 @@ impl Control {
         self.scheduling.set(&new.policy, time::wall());
         self.quiet = QuietTimes::new(&new.policy);
         self.parts.files.watch(watched_files(&new.policy));
+        self.parts.maintenance.watch(new.maintenance);
         self.parts.about.parking = new.parking;
         self.parts.about.queue = new.queue;
         for one in self.parts.hands.seen() {

@@ -260,6 +260,9 @@ impl Engine {
         if self.ending.is_some() {
             return refuse(Code::ShuttingDown, None);
         }
+        if self.offline {
+            return refuse(Code::Maintenance, None);
+        }
         let under_way = self.starting().map(|life| life.started_at);
         match self.want {
             Want::Stopped => refuse(Code::WorkerStoppedByOperator, None),

@@ -86,6 +86,8 @@ pub struct Engine {
     pub(super) dependencies: Dependencies,
     pub(super) hold_until: Option<MonoTime>,
     pub(super) ending: Option<Ending>,
+    /// The maintenance page is there: nothing starts.
+    pub(super) offline: bool,
     /// Load balancers were told that we are not ready.
     pub(super) unready: bool,
     pub(super) last_incident: Option<IncidentView>,
@@ -111,6 +113,15 @@ impl Engine {
     #[must_use]
     pub fn new(policy: Policy, seed: u64, first_incident: u64, now: MonoTime) -> Self {
         let mut engine = Self::of(0, policy, seed, first_incident, now);
+        engine.settle();
+        engine
+    }
+
+    /// One that begins while the maintenance page is there, and starts nothing before it has gone.
+    #[must_use]
+    pub fn offline(policy: Policy, seed: u64, first_incident: u64, now: MonoTime) -> Self {
+        let mut engine = Self::of(0, policy, seed, first_incident, now);
+        engine.maintenance(true);
         engine.settle();
         engine
     }
@@ -157,6 +168,7 @@ impl Engine {
             dependencies,
             hold_until: None,
             ending: None,
+            offline: false,
             unready: false,
             last_incident: None,
             next_incident: first_incident,
@@ -229,6 +241,7 @@ impl Engine {
             Observation::Captured { incident, what } => self.captured(incident, &what),
             Observation::Notified { incident, result } => self.notified(incident, &result),
             Observation::ScheduleDue { condition } => self.schedule_due(condition),
+            Observation::Maintenance { on } => self.maintenance(on),
             Observation::QuietTime { rule, left } => self.quiet_time(rule, left),
             Observation::FileChanged { path, since } => self.file_changed(&path, since),
             Observation::Stalled(time) => self.stalled(time),
@@ -312,7 +325,7 @@ impl Engine {
 
     /// Whether nothing stands in the way of a start that is due.
     fn may_start(&self) -> bool {
-        if self.lives.iter().any(|life| life.blocks_start) {
+        if self.offline || self.lives.iter().any(|life| life.blocks_start) {
             return false;
         }
         let overlaps = self.recycle.as_ref().is_some_and(Recycle::overlaps);

@@ -80,6 +80,8 @@ pub enum Kind {
     NoHelp,
     /// A custom action ended.
     CommandEnded,
+    /// The maintenance page came, or went.
+    Maintenance,
     /// What was known of a worker was kept.
     Captured,
     /// Someone was told by a webhook, or could not be.
@@ -133,6 +135,7 @@ impl Kind {
             Self::Verdict => "verdict",
             Self::NoHelp => "recycling-does-not-help",
             Self::CommandEnded => "command-ended",
+            Self::Maintenance => "maintenance",
             Self::Captured => "captured",
             Self::Notified => "notified",
             Self::Readiness => "readiness",

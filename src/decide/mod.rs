@@ -8,7 +8,8 @@
 //! `condition`, `window`, `guard`); the replacement of a worker (`recycle`, `recycling`,
 //! `replacing`, `handover`, `growth`); whether that helped (`verdict`, `efficacy`); the probe
 //! (`health`); what the app depends on (`dependency`, `depending`); what operators say
-//! (`operator`, `shutdown`); and who looks on ([`snapshot`]). All of that is one worker slot;
+//! (`operator`, `shutdown`); the page of `maintenance`; and who looks on ([`snapshot`]). All of
+//! that is one worker slot;
 //! [`group`] has as many of them as there are instances, and `peers` is what each knows of the
 //! others.
 
@@ -33,6 +34,7 @@ mod handover;
 mod healing;
 mod health;
 mod life;
+mod maintenance;
 mod operator;
 mod peers;
 mod readiness;

@@ -125,6 +125,11 @@ pub enum Observation {
         /// The place of the schedule among the conditions of the policy's rules.
         condition: usize,
     },
+    /// The maintenance page came, or went.
+    Maintenance {
+        /// It is there.
+        on: bool,
+    },
     /// By the wall clock, the quiet time of a rule began or ended. Told at each change, and after
     /// [`Word::Reload`] for every rule that is in it.
     QuietTime {
@@ -176,6 +181,7 @@ impl Observation {
             | Self::Captured { .. }
             | Self::Notified { .. }
             | Self::Dependency { .. }
+            | Self::Maintenance { .. }
             | Self::QuietTime { .. }
             | Self::ScheduleDue { .. }
             | Self::FileChanged { .. }

@@ -55,6 +55,9 @@ impl Engine {
     fn operator_start(&mut self) {
         let text = if self.ending.is_some() {
             "not started: autoheal is stopping"
+        } else if self.offline {
+            self.want = Want::Up;
+            "an operator asked for a start; it comes when the maintenance page is gone"
         } else if self.serving.is_some() || self.starting().is_some() {
             "an operator asked for a start; the worker is up or on its way already"
         } else if self.recycle.is_some() {
@@ -197,7 +200,7 @@ impl Engine {
     }
 
     pub(super) fn recycle_for_reload(&mut self, why: String) -> Option<u64> {
-        if self.want == Want::Stopped || self.ending.is_some() {
+        if self.want == Want::Stopped || self.offline || self.ending.is_some() {
             return None;
         }
         let incident = self.request_recycle(Wish::new(why, Cause::Healthy));

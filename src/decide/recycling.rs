@@ -40,6 +40,8 @@ impl Engine {
         let incident = wish.incident.unwrap_or_else(|| self.new_incident());
         let refusal = if self.ending.is_some() {
             Some("autoheal is stopping")
+        } else if self.offline {
+            Some("the maintenance page is there: remove it")
         } else if self.want == Want::Stopped && !wish.forced {
             Some("an operator stopped the worker: start it instead")
         } else {

@@ -12,7 +12,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// `starting`, `ready`, `draining`, `stopping`, `down`, `waiting` (for the next start), `gave
-    /// up`, `stopped` (by an operator) or `shutting down`.
+    /// up`, `stopped` (by an operator), `maintenance` or `shutting down`.
     pub phase: &'static str,
     /// What is done with what is decided.
     pub mode: Mode,

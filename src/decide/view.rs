@@ -62,6 +62,7 @@ impl Engine {
             return "ready";
         }
         match self.want {
+            _ if self.offline => "maintenance",
             Want::Stopped if self.lives.is_empty() => "stopped",
             Want::LeftDown if self.lives.is_empty() => "down",
             _ if self.starting().is_some() => "starting",

@@ -162,6 +162,8 @@ codes! {
     QueuedTooLong = 503_112, connection_limit_reached;
     /// By the rate at which the worker answers, the request would not have been served in time.
     Overloaded = 503_113, connection_limit_reached;
+    /// The maintenance page is there, and is the answer to every request.
+    Maintenance = 503_114, destination_unavailable;
     /// The worker's command could not be run. Names an incident, is never sent.
     StartCommandFailed = 503_201, destination_unavailable;
     /// The worker's fixed port is held by another process. Names an incident, is never sent.

@@ -124,6 +124,18 @@ impl Answer {
         response
     }
 
+    /// The response with a body that an operator wrote, where it may have one.
+    #[must_use]
+    pub fn page(&self, page: Bytes) -> Response<Download> {
+        let mut response = self.response();
+        if self.form != Form::Grpc {
+            *response.body_mut() = Download::Own(Some(page));
+            let kind = HeaderValue::from_static("text/html");
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+        }
+        response
+    }
+
     fn with_body(&self, status: StatusCode) -> Response<Download> {
         let (kind, body) = self.body(status);
         let mut response = Response::new(Download::Own(Some(Bytes::from(body))));
@@ -245,6 +257,18 @@ mod tests {
         assert!(message.starts_with("503103 WorkerDown: "), "{message}");
         assert!(response.headers().contains_key(PROXY_STATUS));
         assert!(matches!(response.into_body(), Download::Own(None)));
+    }
+
+    #[test]
+    fn a_page_of_the_operator_is_the_body_whatever_is_asked_for_but_not_of_a_call() {
+        let page = Bytes::from_static(b"<h1>back soon</h1>");
+        let response = answer(Code::Maintenance).page(page.clone());
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/html");
+        assert!(matches!(response.into_body(), Download::Own(Some(body)) if body == page));
+        let mut call = answer(Code::Maintenance);
+        call.form = Form::Grpc;
+        assert!(matches!(call.page(page).into_body(), Download::Own(None)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use tokio::sync::Notify;
 
@@ -123,6 +124,8 @@ pub struct View {
     pub hold: bool,
     /// Answer load balancers' probes that we are not ready.
     pub unready: bool,
+    /// The maintenance page, while that is the answer to every request.
+    pub page: Option<Bytes>,
     /// autoheal is stopping.
     pub closing: bool,
     many: bool,
@@ -141,6 +144,7 @@ impl View {
             door,
             hold: false,
             unready: false,
+            page: None,
             closing: false,
             turns: Turns::default(),
         }

@@ -68,6 +68,7 @@ impl Inputs {
         let mut view = View::new(seats.collect(), settings, rules, roster.door);
         (view.hold, view.closing) = (roster.hold, roster.closing);
         view.unready = roster.unready;
+        view.page = roster.page.clone();
         view
     }
 

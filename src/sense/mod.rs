@@ -4,6 +4,7 @@
 pub mod dependency;
 pub mod files;
 mod levels;
+pub mod maintenance;
 pub mod memory;
 mod pace;
 pub mod probe;

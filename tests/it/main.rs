@@ -20,6 +20,7 @@ mod journal;
 mod ladder;
 mod levels;
 mod listening;
+mod maintenance;
 mod operate;
 mod recycle;
 mod rules;

@@ -185,6 +185,11 @@ impl World {
         if self.rng.f64() >= knobs.words_a_tick {
             return;
         }
+        if self.rng.u8(0..8) == 0 {
+            let on = self.rng.bool();
+            self.page(on);
+            return;
+        }
         let word = match self.rng.u8(0..12) {
             0..4 => Word::Recycle {
                 reason: "because".to_owned(),

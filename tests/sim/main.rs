@@ -14,6 +14,7 @@ mod instances;
 mod ladder;
 mod levels;
 mod memory;
+mod offline;
 mod operators;
 mod quiet;
 mod recycles;

@@ -88,6 +88,10 @@ fn live(seed: u64, record: bool) -> World {
         ..Knobs::default()
     };
     world.workers.values_mut().for_each(Worker::heal);
+    if world.paged && world.exit.is_none() {
+        world.page(false);
+        world.operator(Word::Start);
+    }
     if world.stopped || world.engine.snapshot(world.now).phase == "down" {
         world.operator(Word::Start);
     }

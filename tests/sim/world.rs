@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) done: Vec<String>,
     pub(crate) unanswered: BTreeSet<u64>,
     pub(crate) stopped: bool,
+    /// The maintenance page has ever come or gone.
+    pub(crate) paged: bool,
     pub(crate) shutting_down: bool,
     pub(crate) events: BTreeMap<(MonoTime, u64), Observation>,
     pub(crate) serial: u64,
@@ -77,6 +79,7 @@ impl World {
             done: Vec::new(),
             unanswered: BTreeSet::new(),
             stopped: false,
+            paged: false,
             shutting_down: false,
             events: BTreeMap::new(),
             serial: 0,
@@ -205,6 +208,13 @@ impl World {
         }
         self.asked.push_back(self.now);
         self.tell(Observation::Operator(word));
+    }
+
+    /// The maintenance page comes, or goes.
+    pub(crate) fn page(&mut self, on: bool) {
+        self.paged = true;
+        self.asked.push_back(self.now);
+        self.tell(Observation::Maintenance { on });
     }
 
     fn perform(&mut self) {

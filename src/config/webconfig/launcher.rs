@@ -10,6 +10,7 @@ use super::{
             expand::{Expanded, Variables, unknown_variable},
             program, timespan,
         },
+        defaults::OFFLINE,
         diagnostic::{Report, Span},
         document::{Node, Table, Value},
         resolve::window,
@@ -85,15 +86,17 @@ pub(super) fn read(
         env: context.around.env,
     };
     let span = launcher.span();
-    let offline = context.root.join("app_offline.htm");
+    let offline = context.root.join(OFFLINE);
     if (context.around.is_file)(&offline) {
         report.warning(
             span,
-            "app_offline.htm stands beside this file: IIS would answer 503 with it, autoheal runs \
-             the app",
-            "remove it; while the app is replaced, autoheal hold parks the requests",
+            "app_offline.htm stands beside this file: every request is answered 503 with it, and \
+             the app does not run",
+            "remove it when the app may run",
         );
     }
+    let page = Node::text(OFFLINE, span);
+    table.set("maintenance", page);
     match command(launcher, &variables, context, report) {
         Some(command) => table.at(&["worker"], span).set("command", command),
         None => report.partial = true,

@@ -15,6 +15,7 @@ use crate::{
             arguments::{join, split},
             expand::Variables,
         },
+        defaults::OFFLINE,
         model::{Settings, Worker},
         reader::hms,
     },
@@ -48,6 +49,14 @@ pub(super) fn write(settings: &Settings, home: &Path, left: &mut Vec<Section>, x
         return;
     };
     take(left, "worker", "command");
+    match &settings.maintenance {
+        Some(page) if *page == home.join(OFFLINE) => {
+            take(left, "", "maintenance");
+        }
+        Some(_) => {}
+        // The reader of a launcher obeys IIS's page.
+        None => keep(left, "", "maintenance", quoted("off")),
+    }
     let is_said = |name: &String| {
         let in_asp = asp && ASP.iter().any(|(asp, _)| name == asp);
         in_asp || plain.iter().any(|(plain, _)| plain == name)

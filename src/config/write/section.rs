@@ -76,9 +76,14 @@ pub(super) fn take(left: &mut Vec<Section>, name: &str, key: &str) -> bool {
 pub(super) fn keep(left: &mut Vec<Section>, name: &'static str, key: &'static str, value: String) {
     match left.iter_mut().find(|section| section.name == name) {
         Some(section) => section.lines.push((key, value)),
-        None => left.push(Section {
-            lines: vec![(key, value)],
-            ..Section::new(name)
-        }),
+        None => {
+            let section = Section {
+                lines: vec![(key, value)],
+                ..Section::new(name)
+            };
+            // What has no table stands before all that do.
+            let place = if name.is_empty() { 0 } else { left.len() };
+            left.insert(place, section);
+        }
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         trust: _,
         forwarded: _,
         watch: _,
+        maintenance: _,
         worker,
         recycle,
         timeouts,
@@ -166,6 +167,15 @@ fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
     let proactive = has_proactive_rules(&settings.policy);
     to.put("proactive", &proactive, &true, bool::to_string);
     to.put("watch", &settings.watch, &default.watch, bool::to_string);
+    to.put(
+        "maintenance",
+        &settings.maintenance,
+        &default.maintenance,
+        |page| match page {
+            Some(page) => quoted(&path(page, home)),
+            None => quoted("off"),
+        },
+    );
     to
 }
 

@@ -5,6 +5,7 @@
 //! budget, the turn to be replaced, the door, the operators' words, the end. A group of one does
 //! exactly what its engine does (`tests/sim`).
 
+mod door;
 mod roll;
 mod scale;
 mod view;
@@ -41,6 +42,8 @@ pub struct Group {
     door: Option<Door>,
     /// Load balancers were told that we are not ready.
     unready: bool,
+    /// The maintenance page is there.
+    offline: bool,
     /// Everything is to end.
     ending: bool,
     ended: bool,
@@ -64,13 +67,32 @@ impl Group {
     /// the number of the first incident.
     #[must_use]
     pub fn new(policy: Policy, seed: u64, first_incident: u64, now: MonoTime) -> Self {
-        let first = policy.instances.bounds().0.max(1);
+        Self::empty(policy, seed, first_incident, now).filled()
+    }
+
+    /// One that begins while the maintenance page is there; see [`Engine::offline`].
+    #[must_use]
+    pub fn offline(policy: Policy, seed: u64, first_incident: u64, now: MonoTime) -> Self {
+        let mut group = Self::empty(policy, seed, first_incident, now);
+        group.offline = true;
+        group.filled()
+    }
+
+    /// With as many instances as there are at first.
+    fn filled(mut self) -> Self {
+        for _ in 0..self.policy.instances.bounds().0.max(1) {
+            self.add();
+        }
+        self
+    }
+
+    fn empty(policy: Policy, seed: u64, first_incident: u64, now: MonoTime) -> Self {
         let mut common = Common {
             next_incident: first_incident,
             ..Common::default()
         };
         common.dependencies.set(policy.dependencies.clone(), now);
-        let mut group = Self {
+        Self {
             policy,
             seed,
             now,
@@ -80,15 +102,12 @@ impl Group {
             scaling: Scaling::default(),
             door: None,
             unready: false,
+            offline: false,
             ending: false,
             ended: false,
             said: Vec::new(),
             steps: VecDeque::new(),
-        };
-        for _ in 0..first {
-            group.add();
         }
-        group
     }
 
     /// Takes one fact; see [`Engine::handle`].
@@ -108,6 +127,10 @@ impl Group {
                 self.tell(at.unwrap_or(0), seen)
             }
             Observation::Captured { .. } | Observation::Notified { .. } => self.tell(0, seen),
+            Observation::Maintenance { on } => {
+                self.offline = on;
+                self.tell_all(&seen)
+            }
             Observation::Dependency { probe, result } => {
                 self.dependency(probe, result);
                 None
@@ -258,7 +281,15 @@ impl Group {
             door: None,
             exit: None,
         });
-        self.with(self.slots.len() - 1, Engine::settle);
+        let (last, offline) = (self.slots.len() - 1, self.offline);
+        self.with(last, |engine| {
+            match offline {
+                true if last == 0 => engine.maintenance(true),
+                // The first has said it.
+                offline => engine.offline = offline,
+            }
+            engine.settle();
+        });
     }
 
     /// The instance with the highest number goes for good.
@@ -293,36 +324,11 @@ impl Group {
         }
     }
 
-    /// Tells what a new request meets, if nothing serves and it is not what was told last. `told`:
-    /// that one has just said that nothing of it serves.
-    fn refresh_door(&mut self, told: Option<usize>) {
-        let serves = |(at, slot): (usize, &Slot)| told != Some(at) && slot.engine.serves();
-        if self.slots.iter().enumerate().any(serves) {
-            return;
-        }
-        let only = self.slots.len() == 1;
-        let doors = self.slots.iter().filter(|slot| only || !slot.leaves);
-        let door = doors.filter_map(|slot| slot.door).reduce(kinder);
-        if let Some(door) = door
-            && self.door != Some(door)
-        {
-            self.door = Some(door);
-            self.steps.push_back(Step::Door(door));
-        }
-    }
-
-    /// All are not ready as long as a rule says so of one.
-    fn refresh_readiness(&mut self) {
-        let unready = self.slots.iter().any(|slot| slot.engine.unready);
-        if std::mem::replace(&mut self.unready, unready) != unready {
-            self.steps.push_back(Step::Unready(unready));
-        }
-    }
-
     fn hear(&mut self, at: usize, mut event: Event) {
         let to_all = matches!(
             event.kind,
             Kind::Armed
+                | Kind::Maintenance
                 | Kind::Operator
                 | Kind::Reloaded
                 | Kind::ShuttingDown
@@ -389,40 +395,5 @@ impl Group {
             self.ended = true;
             self.steps.push_back(Step::Exit(code));
         }
-    }
-}
-
-/// What a request meets when two instances would have it meet these: it is parked if either has
-/// hope, from the moment when the last one left until the first one comes.
-fn kinder(one: Door, other: Door) -> Door {
-    match (one, other) {
-        (
-            Door::Park {
-                down_since,
-                next_start,
-            },
-            Door::Park {
-                down_since: since,
-                next_start: next,
-            },
-        ) => Door::Park {
-            down_since: down_since.max(since),
-            next_start: next_start.min(next),
-        },
-        (Door::Refuse { .. }, Door::Park { .. }) => other,
-        (Door::Park { .. }, Door::Refuse { .. }) => one,
-        (
-            Door::Refuse { code, retry_at },
-            Door::Refuse {
-                code: _,
-                retry_at: other,
-            },
-        ) => Door::Refuse {
-            code,
-            retry_at: match (retry_at, other) {
-                (Some(one), Some(other)) => Some(one.min(other)),
-                (one, other) => one.or(other),
-            },
-        },
     }
 }

@@ -7,13 +7,14 @@ use crate::{
 };
 
 /// What people are told first of several; the more hopeful, the earlier.
-const PHASES: [&str; 9] = [
+const PHASES: [&str; 10] = [
     "shutting down",
     "ready",
     "starting",
     "waiting",
     "draining",
     "stopping",
+    "maintenance",
     "gave up",
     "down",
     "stopped",

@@ -205,6 +205,10 @@ pub(super) fn of(code: Code) -> Cures {
             "`autoheal status` names the rule and its numbers; it ends when the rule has not held \
              for as long as it looks back, or when another worker serves",
         )],
+        Code::Maintenance => &[(
+            "the file that `maintenance` names is there: app_offline.htm beside a web.config",
+            "remove it, and the worker starts; a deployment may have left it behind",
+        )],
         Code::LocalExhaustion => &[
             (
                 "too many connections to the worker are open or in TIME_WAIT",

@@ -134,6 +134,7 @@ const SHAPES: &[Entry] = &[
         "",
     ),
     ("", "state_dir", WORDS, ""),
+    ("", "maintenance", WORDS, ""),
     ("", "mode", Words(&["heal", "observe", "relay"]), ""),
     ("", "threads", Any(&[Words(&["auto"]), Count(1, 4)]), ""),
     (

@@ -136,7 +136,7 @@ fn a_path_with_arguments_in_it_is_told_apart() {
 }
 
 #[test]
-fn an_app_that_is_offline_is_said_to_run() {
+fn an_app_that_is_offline_is_said_not_to_run() {
     let source = Source {
         name: "web.config".to_owned(),
         dir: PathBuf::from("/site"),
@@ -157,6 +157,8 @@ fn an_app_that_is_offline_is_said_to_run() {
             .what
             .starts_with("app_offline.htm stands beside")
     );
+    let page = loaded.settings.maintenance.unwrap();
+    assert_eq!(page, Path::new("/site/app_offline.htm"));
 }
 
 #[test]

@@ -32,7 +32,7 @@ use crate::{
 type Front = (
     Vec<Listen>,
     Admin,
-    Option<PathBuf>,
+    (Option<PathBuf>, Option<PathBuf>),
     Threads,
     crate::units::Networks,
     Mode,
@@ -46,8 +46,21 @@ fn front() -> BoxedStrategy<Front> {
     ];
     let threads = prop_oneof![Just(Threads::Auto), (1u8..=4).prop_map(Threads::Count)];
     let folder = prop_oneof![Just(PathBuf::from(HOME)), absolute()];
+    let page = prop_oneof![
+        absolute(),
+        Just(PathBuf::from(HOME).join("app_offline.htm"))
+    ];
+    let page = option::of(page);
     let modes = select(vec![Mode::Heal, Mode::Observe, Mode::Relay]);
-    (listen(), admin, option::of(folder), threads, trust(), modes).boxed()
+    (
+        listen(),
+        admin,
+        (option::of(folder), page),
+        threads,
+        trust(),
+        modes,
+    )
+        .boxed()
 }
 
 fn ready() -> BoxedStrategy<Ready> {
@@ -392,7 +405,7 @@ fn put_together(
 ) -> Settings {
     let (front, (recycle, order), (timeouts, limits, routes), guards, records, ends) = parts;
     let (restart, instances) = ends;
-    let (listen, admin, state_dir, threads, trust, mode) = front;
+    let (listen, admin, (state_dir, maintenance), threads, trust, mode) = front;
     let (health, (parking, queue), (budget, verdict), shutdown, dependencies) = guards;
     let (journal, log, access_log) = records;
     let mut whole = Settings {
@@ -403,6 +416,7 @@ fn put_together(
         forwarded: trust == crate::units::Networks::none(),
         trust,
         watch: !said[0],
+        maintenance,
         worker,
         recycle,
         timeouts,
@@ -434,6 +448,7 @@ fn put_together(
     let [front, clients, parking, guards, records] = said;
     if !front {
         (whole.listen, whole.admin, whole.state_dir) = (usual.listen, usual.admin, None);
+        whole.maintenance = None;
         (whole.threads, whole.trust) = (usual.threads, usual.trust);
         whole.forwarded = usual.forwarded;
     }

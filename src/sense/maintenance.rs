@@ -1,0 +1,192 @@
+//! Watches for a maintenance page: a file that is there, or not, and what it says.
+//!
+//! Invariant: only its own thread touches the file, which may block for long; but for the first
+//! look, which is taken before anything is served. A page that is gone for a moment, as editors and
+//! deployments do it, has not gone.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::sync::mpsc::{Sender, error::TrySendError};
+
+/// From one look to the next.
+const LOOK: Duration = Duration::from_millis(250);
+/// So many looks in a row must miss a page for it to be gone.
+const MISSED: u32 = 2;
+/// So much of a page is sent, in bytes.
+const PAGE_MOST: u64 = 1 << 20;
+
+/// A maintenance page as it is now; `None`: it is not there.
+pub type Page = Option<Bytes>;
+
+/// Watches a file on a thread of its own; dropping it ends the thread.
+#[derive(Debug)]
+pub struct Watching {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    wish: Mutex<Wish>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Wish {
+    path: Option<PathBuf>,
+    new: bool,
+    ended: bool,
+}
+
+impl Watching {
+    /// Starts the thread. What it finds other than `first` is sent to `pages`, and each change
+    /// after that.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(path: Option<PathBuf>, first: Page, pages: Sender<Page>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        shared.lock().path = path;
+        let own = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("maintenance".into())
+            .spawn(move || run(&own, first, &pages))?;
+        Ok(Self { shared })
+    }
+
+    /// Watches this file from now on, or none.
+    pub fn watch(&self, path: Option<PathBuf>) {
+        self.wish(|wish| wish.path = path);
+    }
+
+    fn wish(&self, change: impl FnOnce(&mut Wish)) {
+        let mut wish = self.shared.lock();
+        change(&mut wish);
+        wish.new = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.wish(|wish| wish.ended = true);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Wish> {
+        self.wish.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the next look is due. `None`: it is over.
+    fn wait(&self, watching: bool) -> Option<Option<PathBuf>> {
+        let time = if watching { LOOK } else { Duration::MAX };
+        let waited = self
+            .changed
+            .wait_timeout_while(self.lock(), time, |wish| !wish.new);
+        let (mut wish, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        wish.new = false;
+        (!wish.ended).then(|| wish.path.clone())
+    }
+}
+
+fn run(shared: &Shared, first: Page, pages: &Sender<Page>) {
+    let (mut told, mut missed, mut stamp) = (first, 0, None);
+    let mut path = shared.lock().path.clone();
+    loop {
+        let seen = path.as_deref().and_then(stamp_of);
+        missed = if seen.is_some() { 0 } else { missed + 1 };
+        let is_gone = path.is_none() || missed >= MISSED;
+        let new = match (seen, &path) {
+            (Some(now), Some(path)) if stamp != Some(now) => read(path),
+            (None, _) if is_gone => None,
+            _ => told.clone(),
+        };
+        if new == told {
+            stamp = seen.or(stamp);
+        } else {
+            match pages.try_send(new.clone()) {
+                Ok(()) => (told, stamp) = (new, seen),
+                Err(TrySendError::Full(_)) => {}
+                Err(TrySendError::Closed(_)) => return,
+            }
+        }
+        let watching = path.is_some() || told.is_some();
+        match shared.wait(watching) {
+            Some(wanted) => path = wanted,
+            None => return,
+        }
+    }
+}
+
+/// What the system changes with each change of a file.
+fn stamp_of(path: &Path) -> Option<[u64; 3]> {
+    let seen = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let changed = seen.ctime().wrapping_mul(1_000_000_000);
+    let changed = changed.wrapping_add(seen.ctime_nsec());
+    Some([seen.ino(), seen.size(), changed.cast_unsigned()])
+}
+
+/// The page that is there now. One that can't be read is there all the same, and empty.
+#[must_use]
+pub fn read(path: &Path) -> Page {
+    stamp_of(path)?;
+    let mut page = Vec::new();
+    let whole = File::open(path).and_then(|file| file.take(PAGE_MOST).read_to_end(&mut page));
+    if whole.is_err() {
+        page.clear();
+    }
+    Some(Bytes::from(page))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_page_comes_changes_and_goes_and_nothing_is_told_twice() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("app_offline.htm");
+        let (sender, mut pages) = mpsc::channel(4);
+        let watching = Watching::start(Some(path.clone()), None, sender).unwrap();
+        fs::write(&path, "back soon").unwrap();
+        let page = loop {
+            // It may be seen before it is written.
+            let page = pages.blocking_recv().unwrap().unwrap();
+            if !page.is_empty() {
+                break page;
+            }
+        };
+        assert_eq!(page, "back soon");
+        fs::write(home.path().join("new"), "back later").unwrap();
+        fs::rename(home.path().join("new"), &path).unwrap();
+        assert_eq!(pages.blocking_recv().unwrap().unwrap(), "back later");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(pages.blocking_recv().unwrap(), None);
+        fs::write(&path, "once more").unwrap();
+        assert!(pages.blocking_recv().unwrap().is_some());
+        watching.watch(None);
+        while pages.blocking_recv().unwrap().is_some() {}
+        drop(watching);
+        assert_eq!(pages.blocking_recv(), None, "the thread ends");
+    }
+
+    #[test]
+    fn a_page_is_cut_at_its_limit_and_a_folder_is_none() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("page");
+        fs::write(&path, vec![b'x'; 2 << 20]).unwrap();
+        assert_eq!(read(&path).unwrap().len(), 1 << 20);
+        assert_eq!(read(home.path()), None);
+    }
+}
