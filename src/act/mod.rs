@@ -49,6 +49,7 @@ use crate::{
         port::{FreshPorts, SocketFolder},
         ready::Test,
         spec::{Listen, StopTo},
+        warmup::Warmup,
     },
 };
 
@@ -95,6 +96,8 @@ pub struct Settings {
     pub sockets: PathBuf,
     /// How workers are spoken to.
     pub manner: Manner,
+    /// What a worker that answers is asked for before it serves.
+    pub warmup: Warmup,
     /// Where captures are kept; `None`: nowhere.
     pub captures: Option<PathBuf>,
 }

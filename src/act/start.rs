@@ -5,7 +5,7 @@ use std::{cell::OnceCell, net::Ipv4Addr, rc::Rc, sync::Arc};
 use super::{Hands, Port, Printed, Running, report};
 use crate::{
     admit::roster::Endpoint,
-    decide::observation::{Observation, StartFailure},
+    decide::observation::{Observation, StartFailure, WarmUp},
     os::procfs::Proc,
     sense::probe::{Address, Failure},
     time,
@@ -135,6 +135,7 @@ impl Hands {
         };
         let (test, tree) = (self.settings.ready.clone(), child.tree());
         let manner = self.settings.manner.clone();
+        let (warmup, started) = (self.settings.warmup.clone(), time::now());
         let observations = self.observations.clone();
         let task = tokio::task::spawn_local(async move {
             let elsewhere = |found| {
@@ -160,8 +161,18 @@ impl Hands {
                     drop(observations.try_send(seen));
                 }
             };
-            let at = (address, manner);
+            let at = (address, manner.clone());
             let ready = until_ready(at, test, tree, elsewhere, failed).await;
+            if !warmup.paths.is_empty() {
+                let warmed = warmup.of(&ready.at, &manner, started).await;
+                let seen = Observation::WarmedUp(WarmUp {
+                    generation,
+                    asked: warmed.asked,
+                    failed: warmed.failed,
+                    took: warmed.took,
+                });
+                report(&observations, seen).await;
+            }
             endpoint.get_or_init(|| match ready.at {
                 Address::Tcp(address) => Endpoint::Tcp(address),
                 Address::Unix(path) => Endpoint::Unix(Arc::from(path)),

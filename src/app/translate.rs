@@ -34,7 +34,9 @@ use crate::{
     },
     units::StatusSet,
     words::Mode,
-    worker::{lines::Patterns, output::Passing, pass::Pass, ready::Test, spec::StopTo},
+    worker::{
+        lines::Patterns, output::Passing, pass::Pass, ready::Test, spec::StopTo, warmup::Warmup,
+    },
 };
 
 /// Longest wait for the worker to accept a connection: it is on this machine.
@@ -242,6 +244,11 @@ fn hands(
         },
         lines: Patterns::new(epoch, lines),
         slow_start: settings.policy.recycle.slow_start,
+        warmup: Warmup {
+            host: host(worker),
+            paths: worker.warmup.clone(),
+            timeout: worker.warmup_timeout,
+        },
         captures: settings.state_dir.as_ref().map(|at| at.join("captures")),
         open_files,
         sockets: super::socket_folder(settings),

@@ -120,6 +120,8 @@ fn worker(dir: PathBuf) -> Worker {
         output: Output::Auto,
         protocol: Protocol::Http,
         tls: None,
+        warmup: Vec::new(),
+        warmup_timeout: secs(30),
         keep_alive: secs(3),
         connections: None,
         concurrency: None,

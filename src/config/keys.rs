@@ -53,6 +53,8 @@ pub(super) const KEYS: [(&str, &[&str]); 30] = [
             "output",
             "protocol",
             "tls",
+            "warmup",
+            "warmup_timeout",
             "keep_alive",
             "connections",
             "concurrency",

@@ -159,6 +159,10 @@ pub struct Worker {
     pub protocol: Protocol,
     /// How TLS is agreed on with it, if that was said.
     pub tls: Option<Behind>,
+    /// What it is asked for once it answers, before clients are sent to it; with queries.
+    pub warmup: Vec<String>,
+    /// All of that together may take this long.
+    pub warmup_timeout: Duration,
     /// How long an idle connection to it is kept.
     pub keep_alive: Duration,
     /// The most idle connections to it that are kept; `None`: 256.

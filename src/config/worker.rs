@@ -9,8 +9,8 @@ use super::{
     document::{Node, Value},
     keys,
     model::{Address, Listen, Output, Port, Settings, StopTo, Worker},
-    reader::{Fields, count, duration, text, unwanted, word},
-    resolve::path,
+    reader::{Fields, count, duration, one_or_more, text, unwanted, word},
+    resolve::{path, target},
     tls,
 };
 use crate::{
@@ -57,6 +57,9 @@ pub(super) fn read(
     ];
     fields.read(report, "output", &mut to.output, word(outputs));
     spoken(&fields, to, around, report);
+    fields.read(report, "warmup", &mut to.warmup, one_or_more(target));
+    let most = duration(secs(1)..=secs(3600));
+    fields.read(report, "warmup_timeout", &mut to.warmup_timeout, most);
     let keep_alive = duration(Duration::ZERO..=secs(3600));
     fields.read(report, "keep_alive", &mut to.keep_alive, keep_alive);
     let connections = fields.find(report, "connections", count(1..=100_000));

@@ -203,6 +203,7 @@ impl Engine {
             Observation::Levels(seen) => self.levels(&seen),
             Observation::Started { generation, pid } => self.started(generation, pid),
             Observation::Ready { generation } => self.ready(generation),
+            Observation::WarmedUp(seen) => self.warmed_up(&seen),
             Observation::StartFailed { generation, why } => self.not_started(generation, &why),
             Observation::ListensElsewhere {
                 generation,

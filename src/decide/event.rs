@@ -50,6 +50,8 @@ pub enum Field {
 pub enum Kind {
     /// A worker is being started.
     WorkerStarting,
+    /// A worker was asked for what makes it warm.
+    WarmedUp,
     /// A worker gave its first complete answer.
     WorkerReady,
     /// A worker ended without being asked to.
@@ -120,6 +122,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::WorkerStarting => "worker-starting",
+            Self::WarmedUp => "warmed-up",
             Self::WorkerReady => "worker-ready",
             Self::WorkerExited => "worker-exited",
             Self::StartFailed => "start-failed",

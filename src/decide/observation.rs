@@ -31,6 +31,8 @@ pub enum Observation {
         /// Its process id.
         pid: u32,
     },
+    /// While starting: it answered, and was then asked for what makes it warm; `Ready` follows.
+    WarmedUp(WarmUp),
     /// A complete HTTP answer was seen.
     Ready {
         /// Whose.
@@ -165,6 +167,7 @@ impl Observation {
     pub fn generation(&self) -> Option<Generation> {
         match self {
             Self::Tally(tally) => Some(tally.generation),
+            Self::WarmedUp(seen) => Some(seen.generation),
             Self::Memory(sample) => Some(sample.generation),
             Self::Levels(levels) => Some(levels.generation),
             Self::Started { generation, .. }
@@ -205,6 +208,19 @@ pub struct Tally {
     pub answered: u64,
     /// Requests in flight now.
     pub in_flight: u64,
+}
+
+/// What came of a worker's warm-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WarmUp {
+    /// Whose.
+    pub generation: Generation,
+    /// How many paths were asked for.
+    pub asked: usize,
+    /// Those without a good answer, and why.
+    pub failed: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// One condition's part of a [`Tally`].

@@ -7,7 +7,7 @@ use super::{
     engine::{Engine, Want},
     event::{Event, Kind, Level},
     life::{Life, State},
-    observation::StartFailure,
+    observation::{StartFailure, WarmUp},
     policy::{Enough, RestartWhen},
     restart::Plan,
     say::{millis, words},
@@ -76,6 +76,31 @@ impl Engine {
             self.admit(generation, None);
         }
         self.story = None;
+    }
+
+    pub(super) fn warmed_up(&mut self, seen: &WarmUp) {
+        let WarmUp {
+            generation,
+            asked,
+            ref failed,
+            took,
+        } = *seen;
+        let Some(life) = self.life(generation) else {
+            return;
+        };
+        let good = asked - failed.len().min(asked);
+        let mut text = format!("{} warmed up in {}", life.name(), words(took));
+        let level = match &failed[..] {
+            [] => Level::Info,
+            failed => {
+                let failed = failed.join("; ");
+                text.push_str(&format!(", but only {good} of {asked} paths: {failed}"));
+                Level::Warn
+            }
+        };
+        let event = Event::new(Kind::WarmedUp, level, text).about(generation);
+        let event = event.of(self.story).number("took_ms", millis(took));
+        self.say(event.number("failed", failed.len() as u64));
     }
 
     pub(super) fn admit(&mut self, generation: Generation, beside: Option<Generation>) {

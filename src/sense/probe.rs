@@ -51,7 +51,7 @@ impl fmt::Display for Address {
 }
 
 /// What to ask, and what answer is a good one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
     /// Under which name it is asked.
     pub host: String,

@@ -15,3 +15,4 @@ pub mod ready;
 pub mod ring;
 pub mod spec;
 pub mod user;
+pub mod warmup;

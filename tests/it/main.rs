@@ -28,5 +28,6 @@ mod support;
 mod tls;
 mod triggers;
 mod verdict;
+mod warmup;
 mod watch;
 mod worker_faults;

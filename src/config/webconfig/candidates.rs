@@ -32,8 +32,7 @@ pub(super) fn choose<'a, 'i>(
         .filter(|(_, module)| is_used(module))
         .collect();
     let [(chosen, _)] = used[..] else {
-        let of_launchers = |section: &&Element<'_, '_>| section.name() != "monitoring";
-        let second = sections.iter().filter(of_launchers).nth(1).copied();
+        let second = sections.iter().filter(|it| is_launcher(it)).nth(1).copied();
         if let Some(second) = second {
             report.error(
                 second.span(),
@@ -46,7 +45,7 @@ pub(super) fn choose<'a, 'i>(
         return;
     };
     sections.retain(|section| {
-        let keep = section.name() == "monitoring" || section.name() == *chosen;
+        let keep = !is_launcher(section) || section.name() == *chosen;
         if !keep {
             report.warning(
                 section.span(),
@@ -59,6 +58,10 @@ pub(super) fn choose<'a, 'i>(
         }
         keep
     });
+}
+
+fn is_launcher(section: &Element<'_, '_>) -> bool {
+    MODULES.iter().any(|(name, _)| *name == section.name())
 }
 
 /// Says what stands in a comment where nothing of its kind stands outside of one.

@@ -6,6 +6,7 @@
 mod candidates;
 mod file_change;
 mod iis_only;
+mod initialization;
 mod launcher;
 mod malformed;
 mod pool_shapes;
@@ -26,7 +27,8 @@ use super::{
 };
 
 /// Our sections of `system.webServer`.
-const OURS: [&str; 3] = ["monitoring", "httpPlatform", "aspNetCore"];
+const OURS: [&str; 4] = ["monitoring", "httpPlatform", "aspNetCore", INITIALIZATION];
+const INITIALIZATION: &str = "applicationInitialization";
 /// Elements of an application pool, which people put into a web.config.
 const OF_POOLS: [&str; 4] = [
     "applicationPools",
@@ -179,6 +181,8 @@ fn sections_into(
             );
         } else if name == "monitoring" {
             triggers::read(section, table, context, report);
+        } else if name == INITIALIZATION {
+            initialization::read(section, table, report);
         } else {
             launcher::read(section, table, context, report);
         }

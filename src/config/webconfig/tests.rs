@@ -188,7 +188,6 @@ fn a_rule_without_a_minimum_uptime_acts_at_once_and_says_so() {
 fn sections_that_are_not_ours_are_passed_over() {
     let sections: String = [
         "asp",
-        "applicationInitialization",
         "caching",
         "cgi",
         "defaultDocument",

@@ -215,6 +215,8 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
         output,
         protocol,
         tls,
+        warmup,
+        warmup_timeout,
         keep_alive,
         connections,
         concurrency,
@@ -269,6 +271,11 @@ fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path
     });
     to.put("protocol", protocol, &usual.protocol, display);
     to.maybe("tls", tls.as_ref().map(|tls| behind(tls, home)));
+    to.put("warmup", warmup, &usual.warmup, |paths| {
+        one_or_list(paths.iter().map(|path| quoted(path)).collect())
+    });
+    let usual_time = &usual.warmup_timeout;
+    to.put("warmup_timeout", warmup_timeout, usual_time, duration);
     to.put("keep_alive", keep_alive, &usual.keep_alive, duration);
     to.maybe("connections", connections.as_ref().map(number));
     to.maybe("concurrency", concurrency.as_ref().map(number));

@@ -300,6 +300,8 @@ const SHAPES: &[Entry] = &[
     ("worker", "restart", Words(&["always", "on-failure"]), ""),
     ("worker", "on_give_up", Words(&["serve-503", "exit"]), ""),
     ("worker", "output", Words(&["auto", "raw", "marked"]), ""),
+    ("worker", "warmup", OneOrMore(&TARGET), ""),
+    ("worker", "warmup_timeout", Time(SEC, HOUR), ""),
     ("worker", "keep_alive", Time(0, HOUR), ""),
     ("worker", "connections", Count(1, 100_000), ""),
     ("worker", "concurrency", Count(1, 100_000), ""),

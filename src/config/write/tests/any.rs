@@ -164,13 +164,14 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
         user,
         ends,
         (output, protocol),
-        time(0, HOUR),
+        (time(0, HOUR), vec(target(), 0..3), time(1000, HOUR)),
         counts,
     )
         .prop_map(|all| {
-            let (command, port, env, dir, user, ends, spoken, keep_alive, counts) = all;
+            let (command, port, env, dir, user, ends, spoken, times, counts) = all;
             let (stop_to, stop_signal) = ends;
             let (output, (protocol, tls)) = spoken;
+            let (keep_alive, warmup, warmup_timeout) = times;
             let (connections, concurrency) = counts;
             let mut worker = Worker {
                 command: command.iter().map(|word| plain(word)).collect(),
@@ -183,6 +184,8 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
                 output,
                 protocol,
                 tls,
+                warmup,
+                warmup_timeout,
                 keep_alive,
                 connections,
                 concurrency,
