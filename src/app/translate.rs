@@ -32,7 +32,6 @@ use crate::{
         back::{Back, Manner},
         spec::LOCAL_NAME,
     },
-    units::StatusSet,
     words::Mode,
     worker::{
         lines::Patterns, output::Passing, pass::Pass, ready::Test, spec::StopTo, warmup::Warmup,
@@ -45,8 +44,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READY_PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections to the worker that are kept, unless configured.
 const IDLE_CONNECTIONS: u32 = 256;
-/// What a health probe takes for healthy.
-const HEALTHY: &str = "200-399";
 
 /// What each part is told.
 pub(super) struct Translated {
@@ -228,6 +225,7 @@ fn hands(
                 path: path.clone(),
                 status: status.clone(),
                 timeout: READY_PROBE_TIMEOUT,
+                ..Question::default()
             })),
         },
         stop: (
@@ -248,6 +246,7 @@ fn hands(
             host: host(worker),
             paths: worker.warmup.clone(),
             timeout: worker.warmup_timeout,
+            start_timeout: settings.policy.recycle.start_timeout,
         },
         captures: settings.state_dir.as_ref().map(|at| at.join("captures")),
         open_files,
@@ -273,7 +272,9 @@ fn health(health: &config::Health, worker: &config::Worker) -> Health {
     let question = Question {
         host: host(worker),
         path: health.path.clone(),
-        status: HEALTHY.parse::<StatusSet>().ok(),
+        status: Some(health.statuses.clone()),
+        body: health.body.clone(),
+        grpc: health.grpc.clone(),
         timeout: health.timeout,
     };
     Health {

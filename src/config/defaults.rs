@@ -15,7 +15,7 @@ use crate::{
         },
         trigger::{Filter, MemoryLimit, Trigger},
     },
-    units::{ByteSize, Networks, Share},
+    units::{ByteSize, Networks, Share, StatusItem, StatusSet},
     words::{Mode, Protocol},
 };
 
@@ -132,9 +132,13 @@ fn worker(dir: PathBuf) -> Worker {
 pub(super) fn health() -> Health {
     Health {
         path: String::new(),
+        grpc: None,
+        statuses: StatusSet::new(vec![StatusItem::Range(200, 299)]),
+        body: None,
         interval: secs(10),
         timeout: secs(2),
         failures: 3,
+        successes: 1,
     }
 }
 

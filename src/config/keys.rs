@@ -118,7 +118,19 @@ pub(super) const KEYS: [(&str, &[&str]); 30] = [
             "connections_per_client",
         ],
     ),
-    ("health", &["path", "interval", "timeout", "failures"]),
+    (
+        "health",
+        &[
+            "path",
+            "grpc",
+            "statuses",
+            "body",
+            "interval",
+            "timeout",
+            "failures",
+            "successes",
+        ],
+    ),
     (
         "parking",
         &["requests", "bytes", "per_client", "wait", "probe"],

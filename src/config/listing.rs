@@ -85,7 +85,7 @@ pub(super) fn list(settings: &Settings, merged: &Table, report: &Report) -> Vec<
                 ("worker", "env") => all.extend(listing.env(settings)),
                 ("", "tls") => all.push(listing.tls(settings)),
                 // Nothing is probed, so nothing of it is in force.
-                ("health", "interval" | "timeout" | "failures") if settings.health.is_none() => {}
+                ("health", _) if *key != "path" && settings.health.is_none() => {}
                 _ => all.push(listing.setting(table, key, &written)),
             }
         }
@@ -306,6 +306,9 @@ mod tests {
                 "worker.tls",
                 "worker.connections",
                 "worker.concurrency",
+                "crashes.within",
+                "health.grpc",
+                "health.body",
                 "parking.probe",
                 "access_log.path"
             ]

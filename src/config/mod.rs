@@ -19,6 +19,7 @@ mod diagnostic;
 mod document;
 mod encoding;
 mod foreign;
+mod health;
 mod instances;
 mod json;
 mod judge;

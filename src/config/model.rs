@@ -310,14 +310,22 @@ pub struct Limits {
 /// The probe of a ready worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// What is asked for, with its query; 200 to 399 is healthy.
+    /// What is asked for, with its query; empty: nothing, as gRPC's own protocol is.
     pub path: String,
+    /// The service that is asked for by gRPC's health protocol; empty: the server as a whole.
+    pub grpc: Option<String>,
+    /// Which answers are healthy.
+    pub statuses: StatusSet,
+    /// What the first 64 KiB of a healthy answer have in them.
+    pub body: Option<String>,
     /// From one probe to the next.
     pub interval: Duration,
     /// How long an answer may take.
     pub timeout: Duration,
     /// So many failures in a row are one too many.
     pub failures: u32,
+    /// So many good answers in a row make good for failures before them.
+    pub successes: u32,
 }
 
 /// Where requests wait while no worker is ready.

@@ -8,14 +8,14 @@ use super::{
     dependencies,
     diagnostic::Report,
     document::{Node, Table, Value},
-    instances,
+    health, instances,
     judge::judge,
     model::{Listen, LogFormat, LogLevel, Port, Ready, Settings, StrategyChoice, Threads},
     reader::{Fields, count, duration, flag, one_or_more, size, text, unit, unwanted, word},
     routes, rules, tls, worker,
 };
 use crate::{
-    decide::policy::{self, Strategy},
+    decide::policy::Strategy,
     units::{ByteSize, StatusSet},
     words::Mode,
 };
@@ -34,7 +34,7 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
     crashes::read(&top, &mut settings, report);
     recycle(&top, &mut settings, report);
     clients(&top, &mut settings, report);
-    health(&top, &mut settings, report);
+    health::read(&top, &mut settings, report);
     waiting(&top, &mut settings, report);
     guards(&top, &mut settings, report);
     records(&top, &mut settings, report);
@@ -279,46 +279,6 @@ fn clients(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
             );
         }
     }
-}
-
-fn health(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
-    let Some(fields) = top.section("health", report) else {
-        return;
-    };
-    let mut health = defaults::health();
-    let bounds = duration(secs(1)..=HOUR);
-    fields.read(report, "path", &mut health.path, target);
-    fields.read(report, "interval", &mut health.interval, bounds);
-    let bounds = duration(Duration::from_millis(100)..=secs(60));
-    fields.read(report, "timeout", &mut health.timeout, bounds);
-    fields.read(report, "failures", &mut health.failures, count(1..=1000));
-    if fields.get("path").is_none() {
-        report.warning(
-            fields.span,
-            "[health] has no path, so nothing is probed",
-            "add path = \"/healthz\", or remove [health]",
-        );
-        return;
-    }
-    if let Some(node) = fields
-        .get("path")
-        .filter(|n| n.alias == Some("healthCheckPath"))
-    {
-        report.warning(
-            node.span,
-            format!(
-                "App Service takes an unhealthy instance from its load balancer; autoheal recycles \
-                 the worker after {} failures, one a minute",
-                health.failures
-            ),
-            "write [health] with path, interval and failures in an autoheal.toml given after this \
-             file to have it otherwise",
-        );
-    }
-    settings.policy.health = Some(policy::Health {
-        failures: health.failures,
-    });
-    settings.health = Some(health);
 }
 
 /// Where requests wait.

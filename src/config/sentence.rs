@@ -40,7 +40,10 @@ pub fn describe(settings: &Settings) -> Vec<String> {
     if let Some(health) = &settings.health {
         lines.push(format!(
             "Its health is asked of {} every {}; {} failures in a row recycle it.",
-            health.path,
+            match &health.grpc {
+                None => health.path.clone(),
+                Some(service) => format!("gRPC's health protocol ({service:?})"),
+            },
             format_duration(health.interval),
             health.failures
         ));

@@ -85,7 +85,9 @@ impl Probing {
         let answers = self.answers.0.clone();
         let task = tokio::task::spawn_local(async move {
             loop {
-                tokio::time::sleep(health.interval).await;
+                // A tenth of jitter: replicas must not ask what they share all at once.
+                let jitter = 0.9 + 0.2 * fastrand::f64();
+                tokio::time::sleep(health.interval.mul_f64(jitter)).await;
                 let result = ask(&address, &manner, &health.question).await;
                 let result = result.map(drop).map_err(|failure| failure.to_string());
                 if answers

@@ -13,8 +13,10 @@ use crate::{time::MonoTime, words::Generation};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Health {
-    /// Failed probes in a row of the worker that serves.
+    /// Failed probes of the worker that serves, without enough good ones in a row between them.
     failures: u32,
+    /// Good ones in a row.
+    successes: u32,
     /// The last recycle for ill health.
     recycled: bool,
     delay: Backoff,
@@ -33,6 +35,7 @@ impl Health {
     /// Another worker serves, or what was seen says nothing.
     pub(super) fn renew(&mut self) {
         self.failures = 0;
+        self.successes = 0;
         self.wait_said = false;
         self.blamed = None;
         self.turn_said = false;
@@ -46,9 +49,14 @@ impl Engine {
             return;
         }
         let Err(why) = result else {
-            self.health.renew();
+            self.health.successes = self.health.successes.saturating_add(1);
+            let enough = self.policy.health.map_or(1, |health| health.successes);
+            if self.health.successes >= enough {
+                self.health.renew();
+            }
             return;
         };
+        self.health.successes = 0;
         self.health.failures = self.health.failures.saturating_add(1);
         self.health.why = why;
         self.check_health();

@@ -287,6 +287,8 @@ pub enum GiveUp {
 pub struct Health {
     /// After this many failed probes in a row.
     pub failures: u32,
+    /// So many good ones in a row make good for failures before them.
+    pub successes: u32,
 }
 
 /// How many recycles rules may cause, over all rules.

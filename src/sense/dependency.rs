@@ -105,6 +105,7 @@ impl Dependency {
             path: path.clone(),
             status: HEALTHY.parse().ok(),
             timeout: self.timeout,
+            ..Question::default()
         };
         ask(address, &Manner::default(), &question).await.map(drop)
     }

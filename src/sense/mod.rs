@@ -8,3 +8,4 @@ pub mod maintenance;
 pub mod memory;
 mod pace;
 pub mod probe;
+mod serving;

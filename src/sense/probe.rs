@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
@@ -23,12 +23,13 @@ use tokio::{
     time::timeout,
 };
 
+use super::serving::{call, grpc_status, healthy};
 use crate::{
     tls::{
         back::{Back, Manner, Secured, Unmade},
         fault::Failed,
     },
-    units::{StatusSet, format_duration},
+    units::{GrpcStatus, StatusSet, format_duration},
     words::{Outcome, Protocol},
 };
 
@@ -51,7 +52,7 @@ impl fmt::Display for Address {
 }
 
 /// What to ask, and what answer is a good one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Under which name it is asked.
     pub host: String,
@@ -59,8 +60,26 @@ pub struct Question {
     pub path: String,
     /// Good statuses; `None`: any.
     pub status: Option<StatusSet>,
+    /// What the beginning of a good answer's body has in it; `None`: anything.
+    pub body: Option<String>,
+    /// Ask this gRPC service for its health instead; empty: the server as a whole. HTTP/2 alone.
+    pub grpc: Option<String>,
     /// From connecting to the end of the answer.
     pub timeout: Duration,
+}
+
+impl Default for Question {
+    /// GET / under the name localhost; any complete answer within ten seconds will do.
+    fn default() -> Self {
+        Self {
+            host: "localhost".to_owned(),
+            path: "/".to_owned(),
+            status: None,
+            body: None,
+            grpc: None,
+            timeout: Duration::from_secs(10),
+        }
+    }
 }
 
 /// Why a probe counts as failed.
@@ -80,6 +99,14 @@ pub enum Failure {
     TimedOut(Duration),
     /// The status is none of the good ones.
     Status(u16),
+    /// The body has not in it what it should.
+    Body,
+    /// By gRPC's health protocol it does not serve.
+    NotServing,
+    /// By gRPC's health protocol there is no such service.
+    UnknownService,
+    /// It did not answer by gRPC's health protocol; with this status of gRPC, if it gave one.
+    NoHealth(Option<GrpcStatus>),
     /// The path can't be asked for.
     BadPath,
 }
@@ -96,6 +123,13 @@ impl fmt::Display for Failure {
                 write!(f, "no complete answer within {}", format_duration(*after))
             }
             Self::Status(status) => write!(f, "it answered {status}"),
+            Self::Body => f.write_str("its answer has not in it what health.body wants"),
+            Self::NotServing => f.write_str("its gRPC health is NOT_SERVING"),
+            Self::UnknownService => f.write_str("its gRPC health does not know the service"),
+            Self::NoHealth(None) => f.write_str("it gave no answer of gRPC's health protocol"),
+            Self::NoHealth(Some(status)) => {
+                write!(f, "gRPC's health protocol answered {}", status.name())
+            }
             Self::BadPath => f.write_str("the path to ask for is not a path"),
         }
     }
@@ -193,8 +227,12 @@ async fn exchange(
     let request = request
         .header(header::USER_AGENT, "autoheal-probe")
         .header(header::ACCEPT, "*/*")
-        .body(Empty::<Bytes>::new())
+        .body(Full::<Bytes>::default())
         .map_err(|_| Failure::BadPath)?;
+    let request = match &question.grpc {
+        Some(service) => call(service)?,
+        None => request,
+    };
     let stream = TokioIo::new(stream);
     if protocol.is_http2() {
         let shaken = http2::handshake(LocalTasks, stream).await;
@@ -228,15 +266,35 @@ where
 
 async fn complete(mut response: Response<Incoming>, question: &Question) -> Result<u16, Failure> {
     let status = response.status();
-    let mut read = 0;
+    let mut ended = grpc_status(response.headers());
+    let (mut read, mut body) = (0, Vec::new());
     while let Some(frame) = response.frame().await {
         let frame = frame.map_err(judge)?;
-        read += frame.data_ref().map_or(0, Bytes::len);
+        if let Some(data) = frame.data_ref() {
+            read += data.len();
+            if question.body.is_some() || question.grpc.is_some() {
+                body.extend_from_slice(data);
+            }
+        }
+        if let Some(trailers) = frame.trailers_ref() {
+            ended = grpc_status(trailers).or(ended);
+        }
         if read > MAX_BODY_BYTES {
             break;
         }
     }
-    good(status, question.status.as_ref())
+    if question.grpc.is_some() {
+        return healthy(status, ended, &body);
+    }
+    let status = good(status, question.status.as_ref())?;
+    match &question.body {
+        Some(wanted) if !has(&body, wanted.as_bytes()) => Err(Failure::Body),
+        _ => Ok(status),
+    }
+}
+
+fn has(body: &[u8], wanted: &[u8]) -> bool {
+    wanted.is_empty() || body.windows(wanted.len()).any(|part| part == wanted)
 }
 
 /// Waits for the answer while its connection is driven.

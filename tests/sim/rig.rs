@@ -116,7 +116,10 @@ pub(crate) fn memory(mib: u64, hold: Duration) -> Trigger {
 }
 
 pub(crate) fn health(failures: u32) -> Option<Health> {
-    Some(Health { failures })
+    Some(Health {
+        failures,
+        successes: 1,
+    })
 }
 
 pub(crate) struct Rig {

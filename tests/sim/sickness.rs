@@ -223,3 +223,22 @@ fn in_place_a_hung_worker_is_cut_and_killed_at_once() {
     rig.drained(1);
     assert_eq!(rig.acts(), ["kill 1"]);
 }
+
+#[test]
+fn failures_are_made_good_by_as_many_good_answers_as_are_asked_for() {
+    let mut given = policy();
+    given.health = Some(autoheal::decide::policy::Health {
+        failures: 3,
+        successes: 2,
+    });
+    let mut rig = Rig::ready(given.clone());
+    for ok in [false, false, true, true, false, false] {
+        probe(&mut rig, 1, ok);
+    }
+    assert!(rig.acts().is_empty());
+    let mut rig = Rig::ready(given);
+    for ok in [false, true, false, true, false] {
+        probe(&mut rig, 1, ok);
+    }
+    assert_eq!(rig.acts(), ["start 2"], "it flaps");
+}

@@ -28,6 +28,7 @@ fn question() -> Test {
         path: "/".into(),
         status: None,
         timeout: Duration::from_millis(200),
+        ..Question::default()
     }))
 }
 

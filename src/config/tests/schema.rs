@@ -12,6 +12,7 @@ mod agreement;
 mod crash_shapes;
 mod dependency_shapes;
 mod instance_shapes;
+mod health_shapes;
 mod rule_shapes;
 mod shapes;
 mod tls_shapes;

@@ -25,6 +25,7 @@ mod toml;
 mod value;
 mod waiting;
 mod webconfig;
+mod worker;
 mod xml;
 
 use std::path::{Path, PathBuf};

@@ -6,8 +6,8 @@ use super::{
     super::{
         defaults,
         model::{
-            Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, Output, Port, Ready,
-            Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
+            Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, Ready, Recycle,
+            Settings, StrategyChoice, Threads, Timeouts,
         },
     },
     access_log, crashes,
@@ -15,14 +15,13 @@ use super::{
     instances,
     routes::route,
     section::Section,
-    tls::{behind, tls},
-    value::{Inline, command, key, list, one_or_list, path, quoted},
-    waiting,
+    tls::tls,
+    value::{Inline, list, one_or_list, path, quoted},
+    waiting, worker,
 };
 use crate::{
-    decide::policy::{self, Budget, GiveUp, Policy, Restart, RestartWhen, Shutdown, Verdict},
+    decide::policy::{self, Budget, Policy, Shutdown, Verdict},
     units::{Networks, format_duration},
-    words::signal_name,
 };
 
 /// The tables that there are, in the order of config/autoheal.toml. `home` is the folder of
@@ -51,7 +50,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         access_log,
         policy,
     } = settings;
-    let mut started = of_worker(worker, &policy.restart, &default, home);
+    let mut started = worker::section(worker, &policy.restart, &default, home);
     let mut replaced = of_recycle(recycle, &policy.recycle, &default);
     instances::put(&mut started, &mut replaced, &policy.instances);
     let mut all = vec![
@@ -203,85 +202,6 @@ fn path_or_dot(dir: &Path, home: &Path) -> String {
     }
 }
 
-fn of_worker(worker: &Worker, restart: &Restart, default: &Settings, home: &Path) -> Section {
-    let Worker {
-        command: argv,
-        port,
-        env,
-        dir,
-        user,
-        stop_signal,
-        stop_to,
-        output,
-        protocol,
-        tls,
-        warmup,
-        warmup_timeout,
-        keep_alive,
-        connections,
-        concurrency,
-    } = worker;
-    let (usual, mut to) = (&default.worker, Section::new("worker"));
-    to.put("command", argv, &usual.command, |argv| command(argv, dir));
-    to.put("port", port, &usual.port, |port| match port {
-        Port::Auto | Port::Unix => display(port),
-        Port::Fixed(port) => number(port),
-    });
-    to.put("env", env, &usual.env, |env| {
-        let inline = env.iter().fold(Inline::default(), |inline, (name, value)| {
-            inline.with(&key(name), quoted(value))
-        });
-        inline.written()
-    });
-    to.put("dir", dir, &usual.dir, |dir| quoted(&path(dir, home)));
-    to.maybe("user", user.as_deref().map(quoted));
-    to.put("stop_signal", stop_signal, &usual.stop_signal, |signal| {
-        quoted(signal_name(*signal).unwrap_or("TERM"))
-    });
-    to.put("stop_to", stop_to, &usual.stop_to, |stop_to| {
-        quoted(match stop_to {
-            StopTo::Group => "group",
-            StopTo::Leader => "leader",
-        })
-    });
-    let Restart {
-        when,
-        give_up,
-        patience: _,
-    } = restart;
-    to.put("restart", when, &default.policy.restart.when, |when| {
-        quoted(match when {
-            RestartWhen::Always => "always",
-            RestartWhen::OnFailure => "on-failure",
-        })
-    });
-    let usual_end = &default.policy.restart.give_up;
-    to.put("on_give_up", give_up, usual_end, |give_up| {
-        quoted(match give_up {
-            GiveUp::Serve503 => "serve-503",
-            GiveUp::Exit => "exit",
-        })
-    });
-    to.put("output", output, &usual.output, |output| {
-        quoted(match output {
-            Output::Auto => "auto",
-            Output::Raw => "raw",
-            Output::Marked => "marked",
-        })
-    });
-    to.put("protocol", protocol, &usual.protocol, display);
-    to.maybe("tls", tls.as_ref().map(|tls| behind(tls, home)));
-    to.put("warmup", warmup, &usual.warmup, |paths| {
-        one_or_list(paths.iter().map(|path| quoted(path)).collect())
-    });
-    let usual_time = &usual.warmup_timeout;
-    to.put("warmup_timeout", warmup_timeout, usual_time, duration);
-    to.put("keep_alive", keep_alive, &usual.keep_alive, duration);
-    to.maybe("connections", connections.as_ref().map(number));
-    to.maybe("concurrency", concurrency.as_ref().map(number));
-    to
-}
-
 fn of_recycle(recycle: &Recycle, policy: &policy::Recycle, default: &Settings) -> Section {
     let Recycle {
         strategy,
@@ -375,15 +295,27 @@ fn of_limits(limits: &Limits, usual: &Limits) -> Section {
 fn of_health(health: &Health) -> Section {
     let Health {
         path,
+        grpc,
+        statuses,
+        body,
         interval,
         timeout,
         failures,
+        successes,
     } = health;
     let (usual, mut to) = (defaults::health(), Section::new("health"));
     to.put("path", path, &usual.path, |path| quoted(path));
+    if let Some(service) = grpc {
+        to.lines.push(("grpc", quoted(service)));
+    }
+    to.put("statuses", statuses, &usual.statuses, display);
+    if let Some(body) = body {
+        to.lines.push(("body", quoted(body)));
+    }
     to.put("interval", interval, &usual.interval, duration);
     to.put("timeout", timeout, &usual.timeout, duration);
     to.put("failures", failures, &usual.failures, number);
+    to.put("successes", successes, &usual.successes, number);
     to
 }
 

@@ -12,6 +12,7 @@ use crate::config::{
 
 mod any;
 mod any_tls;
+mod crashes;
 mod project;
 mod whole;
 

@@ -18,6 +18,7 @@ fn question(status: Option<&str>) -> Question {
         path: "/healthz?deep=1".into(),
         status: status.map(|text| text.parse().unwrap()),
         timeout: Duration::from_secs(5),
+        ..Question::default()
     }
 }
 
@@ -158,4 +159,20 @@ async fn a_socket_that_is_not_there_yet_refuses_and_one_that_is_answers() {
     let question = question(None);
     let (result, _stream) = tokio::join!(ask(&address, &HTTP, &question), served);
     assert_eq!(result, Ok(200));
+}
+
+#[tokio::test]
+async fn a_good_answer_has_in_its_body_what_is_wanted() {
+    let wants = |body: &str| Question {
+        body: Some(body.to_owned()),
+        ..question(Some("200-299"))
+    };
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nall is ok";
+    assert_eq!(asked(answer, &wants("is ok")).await.0, Ok(200));
+    assert_eq!(asked(answer, &wants("is well")).await.0, Err(Failure::Body));
+    let moved = b"HTTP/1.1 302 Found\r\ncontent-length: 2\r\n\r\nok";
+    assert_eq!(
+        asked(moved, &wants("ok")).await.0,
+        Err(Failure::Status(302))
+    );
 }

@@ -124,3 +124,28 @@ fn go_on_through_a_recycle(sidecar: &Sidecar) {
         assert_eq!(round, before, "{}", sidecar.log());
     }
 }
+
+#[test]
+fn a_server_that_says_by_its_own_protocol_that_it_does_not_serve_is_unhealthy() {
+    if !has_grpc() {
+        return;
+    }
+    for (service, why) in [
+        ("sick", "its gRPC health is NOT_SERVING"),
+        ("nobody", "its gRPC health does not know the service"),
+    ] {
+        let server = script("server.py").display().to_string();
+        let command = ["python3", &server, "{port}"];
+        let sidecar = Setup {
+            toml: format!(
+                "recycle.ready = \"port\"\n[health]\ngrpc = \"{service}\"\ninterval = \
+                 \"1s\"\nfailures = 2\n[worker]\nprotocol = \"h2c\"\ncommand = {command:?}\n"
+            ),
+            ..Setup::default()
+        }
+        .launch();
+        let event = sidecar.wait_for_kind("unhealthy");
+        let text = event["text"].as_str().unwrap();
+        assert!(text.contains(why), "{text}");
+    }
+}

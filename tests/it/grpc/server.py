@@ -63,6 +63,14 @@ def sleeping(requests, context):
         yield padded({}, 1)
 
 
+def health(request, context):
+    """grpc.health.v1: a request is field 1, the name of a service; an answer field 1, its state."""
+    service = request[2:].decode()
+    if service not in ("", "well", "sick"):
+        context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+    return b"\x08\x02" if service == "sick" else b"\x08\x01"
+
+
 class Handler(grpc.GenericRpcHandler):
     def service(self, call):
         return {
@@ -73,6 +81,7 @@ class Handler(grpc.GenericRpcHandler):
                 streaming_output
             ),
             f"/{SERVICE}/FullDuplexCall": grpc.stream_stream_rpc_method_handler(full_duplex),
+            "/grpc.health.v1.Health/Check": grpc.unary_unary_rpc_method_handler(health),
             f"/{SERVICE}/SleepingCall": grpc.stream_stream_rpc_method_handler(sleeping),
         }.get(call.method)
 

@@ -97,6 +97,7 @@ fn whole(table: &str, key: &str, value: &str) -> String {
         "worker.count" => vec![("max", "64")],
         "crashes" => vec![("delay", "\"100ms\""), ("longest_delay", "\"1h\"")],
         "limits" => vec![("target", "\"1KiB\""), ("head", "\"1MiB\"")],
+        "health" if key == "grpc" => Vec::new(),
         "health" => vec![("path", "\"/up\"")],
         "shutdown" => vec![("delay", "\"0s\""), ("timeout", "\"1h\"")],
         "rule" if key == "zone" => vec![
@@ -159,6 +160,9 @@ fn pairs(table: &str, all: &[(&str, &str)]) -> String {
             "" => format!("{lines}\n{worker}"),
             "tls" => format!("tls = {inline}\n{worker}"),
             "listen" => format!("listen = {inline}\n{worker}"),
+            "health" => {
+                format!("[worker]\ncommand = [\"serve\"]\nprotocol = \"h2c\"\n[health]\n{lines}")
+            }
             "worker" => format!("[worker]\n{lines}"),
             "dependency" | "route" | "rule" => format!("{worker}[[{table}]]\n{lines}"),
             "do" => format!("{worker}{rule}when.requests.count = 1\ndo = [{inline}]"),

@@ -114,6 +114,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
         .chain(super::instance_shapes::SHAPES)
         .chain(super::tls_shapes::SHAPES)
         .chain(super::crash_shapes::SHAPES)
+        .chain(super::health_shapes::SHAPES)
 }
 
 /// Everything but the rules' tables.
@@ -353,20 +354,6 @@ const SHAPES: &[Entry] = &[
     ("limits", "fields", Count(10, 1000), ""),
     ("limits", "connections", Count(1, 1_000_000), ""),
     ("limits", "connections_per_client", Count(1, 1_000_000), ""),
-    ("health", "path", TARGET, ""),
-    (
-        "health",
-        "interval",
-        Time(SEC, HOUR),
-        "From one probe to the next.",
-    ),
-    (
-        "health",
-        "timeout",
-        Time(100, 60 * SEC),
-        "How long an answer may take.",
-    ),
-    ("health", "failures", Count(1, 1000), ""),
     ("parking", "requests", Count(0, 1_000_000), ""),
     ("parking", "bytes", Size(0, 64 * GIB), ""),
     ("parking", "per_client", Count(1, 1_000_000), ""),

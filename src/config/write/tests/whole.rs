@@ -8,9 +8,12 @@ use proptest::{
     sample::{select, subsequence},
 };
 
-use super::any::{
-    DAY, GIB, HOME, HOUR, absolute, is_readable, listen, routes, rules, size, statuses, target,
-    time, trust, worker,
+use super::{
+    any::{
+        DAY, GIB, HOME, HOUR, absolute, is_readable, listen, routes, rules, size, statuses, target,
+        time, trust, worker,
+    },
+    crashes::restart,
 };
 use crate::{
     config::{
@@ -22,8 +25,8 @@ use crate::{
         },
     },
     decide::policy::{
-        self, Budget, Dependency, DependencyAddress, Enough, GiveUp, Patience, Policy, Restart,
-        RestartWhen, Shutdown, Strategy as Order, Verdict,
+        self, Budget, Dependency, DependencyAddress, Policy, Restart, Shutdown, Strategy as Order,
+        Verdict,
     },
     units::Share,
     words::{AccessField, Mode},
@@ -192,12 +195,29 @@ type Guards = (
 );
 
 fn guards() -> BoxedStrategy<Guards> {
-    let health = (target(), time(1000, HOUR), time(100, 60_000), 1u32..=1000);
-    let health = health.prop_map(|(path, interval, timeout, failures)| Health {
-        path,
-        interval,
-        timeout,
-        failures,
+    let asked = prop_oneof![
+        (target(), statuses(), option::of("[a-z\"\\\\]{1,5}"))
+            .prop_map(|(path, statuses, body)| (path, None, statuses, body)),
+        "[a-z.]{0,5}".prop_map(|service| {
+            let usual = defaults::health().statuses;
+            (String::new(), Some(service), usual, None)
+        }),
+    ];
+    let times = (time(1000, HOUR), time(100, 60_000));
+    let counts = (1u32..=1000, 1u32..=1000);
+    let health = (asked, times, counts).prop_map(|(asked, (interval, timeout), counts)| {
+        let (path, grpc, statuses, body) = asked;
+        let (failures, successes) = counts;
+        Health {
+            path,
+            grpc,
+            statuses,
+            body,
+            interval,
+            timeout,
+            failures,
+            successes,
+        }
     });
     let parking = (
         0u32..=1_000_000,
@@ -302,44 +322,6 @@ fn access_log() -> BoxedStrategy<AccessLog> {
         .boxed()
 }
 
-fn restart() -> BoxedStrategy<Restart> {
-    let when = select(vec![RestartWhen::Always, RestartWhen::OnFailure]);
-    let enough = prop_oneof![
-        Just(Enough::Never),
-        (1u32..=10_000).prop_map(Enough::InARow),
-        (1u32..=10_000, time(1000, DAY)).prop_map(|(ends, window)| Enough::Within(ends, window)),
-    ];
-    let (window, delay) = (|| time(1000, DAY), || time(100, HOUR));
-    let parts = (
-        0u32..=1000,
-        window(),
-        (delay(), delay()),
-        window(),
-        enough,
-        window(),
-    );
-    let patience =
-        parts.prop_map(
-            |(at_once, window, (one, other), service, enough, retry)| Patience {
-                at_once,
-                window,
-                delay: one.min(other),
-                longest_delay: one.max(other),
-                service,
-                enough,
-                retry,
-            },
-        );
-    let patience = prop_oneof![Just(Patience::default()), patience];
-    (when, select(vec![GiveUp::Serve503, GiveUp::Exit]), patience)
-        .prop_map(|(when, give_up, patience)| Restart {
-            when,
-            give_up,
-            patience,
-        })
-        .boxed()
-}
-
 fn instances(port: Port) -> BoxedStrategy<policy::Instances> {
     let after = || time(100, HOUR);
     let follow = (1u32..=8, 8u32..=64, 1u32..=100_000, after(), after());
@@ -397,6 +379,15 @@ type Parts = (
     (Restart, policy::Instances),
 );
 
+/// gRPC's health protocol needs HTTP/2.
+fn without_calls_over_http_1(whole: &mut Settings) {
+    let health = whole.health.as_ref();
+    let calls = health.is_some_and(|health| health.grpc.is_some());
+    if calls && !whole.worker.protocol.is_http2() {
+        (whole.health, whole.policy.health) = (None, None);
+    }
+}
+
 fn put_together(
     worker: Worker,
     parts: Parts,
@@ -434,6 +425,7 @@ fn put_together(
             restart,
             health: health.as_ref().map(|health| policy::Health {
                 failures: health.failures,
+                successes: health.successes,
             }),
             parking_wait: parking.wait,
             budget,
@@ -444,6 +436,7 @@ fn put_together(
         },
         health,
     };
+    without_calls_over_http_1(&mut whole);
     let usual = defaults::settings(PathBuf::from(HOME));
     let [front, clients, parking, guards, records] = said;
     if !front {
