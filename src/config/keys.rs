@@ -1,7 +1,7 @@
 //! The keys that mean something, and what to say of one that does not.
 
 /// Every key, by the table it stands in. The empty name is the file's top level.
-pub(super) const KEYS: [(&str, &[&str]); 30] = [
+pub(super) const KEYS: &[(&str, &[&str])] = &[
     (
         "",
         &[

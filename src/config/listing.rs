@@ -75,7 +75,7 @@ pub(super) fn list(settings: &Settings, merged: &Table, report: &Report) -> Vec<
     let listing = Listing { merged, report };
     let mut all = Vec::new();
     let written = write::everything(settings);
-    for (table, keys) in keys::KEYS {
+    for &(table, keys) in keys::KEYS {
         if !is_section(table, &written) {
             continue;
         }
@@ -265,7 +265,7 @@ mod tests {
             let env = key == "worker.env";
             assert!(env || loaded.list.iter().any(|one| one.key == key), "{key}");
         }
-        for (table, keys) in keys::KEYS {
+        for &(table, keys) in keys::KEYS {
             let prefix = match table {
                 "" => String::new(),
                 table => format!("{table}."),

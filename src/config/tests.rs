@@ -111,7 +111,7 @@ fn the_shipped_file_names_every_key() {
         let key = line.trim_start_matches(['#', ' ']).split(['=', ' ']).next();
         named.push((section, key.unwrap_or_default().to_owned()));
     }
-    for (table, keys) in keys::KEYS {
+    for &(table, keys) in keys::KEYS {
         for key in keys {
             let here = match table.split_once('.') {
                 // Keys of inline tables stand behind others.

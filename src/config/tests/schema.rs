@@ -11,8 +11,8 @@ mod access_shapes;
 mod agreement;
 mod crash_shapes;
 mod dependency_shapes;
-mod instance_shapes;
 mod health_shapes;
+mod instance_shapes;
 mod rule_shapes;
 mod shapes;
 mod tls_shapes;
@@ -23,7 +23,7 @@ const FILE: &str = "config/autoheal.schema.json";
 
 /// Every table of the configuration and its keys.
 fn tables() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-    keys::KEYS.into_iter().chain(keys::RULE_KEYS)
+    keys::KEYS.iter().copied().chain(keys::RULE_KEYS)
 }
 
 fn shape(table: &str, key: &str) -> Option<(Shape, &'static str)> {

@@ -28,7 +28,9 @@ impl Deed {
         for action in rule.actions_at(1) {
             match (action, &deed) {
                 (Action::Recycle(_), _) => return Self::Recycle,
-                (Action::Run(command), Self::Log) => deed = Self::Run(command.clone()),
+                (Action::Run(command), Self::Log) if !is_nameless(command) => {
+                    deed = Self::Run(command.clone());
+                }
                 _ => {}
             }
         }
@@ -76,6 +78,11 @@ impl Deed {
                 (Action::Run(command), Self::Run(same)) if command == same => {
                     of_command(command, rule, home, losses);
                 }
+                (Action::Run(command), _) if is_nameless(command) => losses.rule(
+                    rule,
+                    "has a program of quotes alone, which is none there",
+                    "it is not run: rename it",
+                ),
                 (Action::Capture | Action::Unready | Action::Notify(_), _)
                     if rule.actions.len() == 1 =>
                 {
@@ -89,6 +96,12 @@ impl Deed {
             }
         }
     }
+}
+
+/// Whether nothing is left of the program's name once quotes around it are taken away.
+fn is_nameless(command: &Command) -> bool {
+    let program = command.argv.first().map_or("", String::as_str);
+    program.trim().trim_matches('"').is_empty()
 }
 
 fn of_command(command: &Command, rule: &Rule, home: &Path, losses: &mut Losses) {

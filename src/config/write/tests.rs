@@ -13,6 +13,7 @@ use crate::config::{
 mod any;
 mod any_tls;
 mod crashes;
+mod instances;
 mod project;
 mod whole;
 
@@ -170,4 +171,15 @@ fn a_person_would_write_it_like_this() {
             snapshot(&format!("{word}-from-{name}"), &all);
         }
     }
+}
+
+#[test]
+fn a_program_of_quotes_alone_is_told_and_not_written_to_a_web_config() {
+    let rule = "[worker]\ncommand = [\"serve\"]\n[[rule]]\nname = \"odd\"\n\
+                when.requests = { count = 100, window = \"1min\" }\ndo = [{ run = [\"\\\"\"] }]\n";
+    let settings = read("autoheal.toml", rule).unwrap().settings;
+    let Written { text, warnings } = write(&settings, Target::WebConfig, &home());
+    assert!(text.contains("LogEvent"), "{text}");
+    let told = |warning: &Diagnostic| warning.render(false).contains("quotes alone");
+    assert!(warnings.iter().any(told), "{warnings:?}");
 }

@@ -14,6 +14,7 @@ use super::{
         time, trust, worker,
     },
     crashes::restart,
+    instances::instances,
 };
 use crate::{
     config::{
@@ -319,34 +320,6 @@ fn access_log() -> BoxedStrategy<AccessLog> {
                 files,
             },
         )
-        .boxed()
-}
-
-fn instances(port: Port) -> BoxedStrategy<policy::Instances> {
-    let after = || time(100, HOUR);
-    let follow = (1u32..=8, 8u32..=64, 1u32..=100_000, after(), after());
-    let follow = follow.prop_map(|(min, max, in_flight, grow_after, shrink_after)| {
-        policy::Count::Follow(policy::Follow {
-            min,
-            max,
-            in_flight,
-            grow_after,
-            shrink_after,
-        })
-    });
-    let one = Just(policy::Count::Fixed(1)).boxed();
-    let count = match port {
-        Port::Fixed(_) => one,
-        Port::Auto | Port::Unix => {
-            let fixed = (1u32..=64).prop_map(policy::Count::Fixed);
-            proptest::prop_oneof![fixed, follow].boxed()
-        }
-    };
-    (count, 1u32..=64)
-        .prop_map(|(count, max_unavailable)| policy::Instances {
-            count,
-            max_unavailable,
-        })
         .boxed()
 }
 

@@ -1,0 +1,37 @@
+//! Any number of workers that a port can be found for.
+
+use proptest::prelude::*;
+
+use super::any::{HOUR, time};
+use crate::{
+    config::model::Port,
+    decide::policy::{Count, Follow, Instances},
+};
+
+pub(super) fn instances(port: Port) -> BoxedStrategy<Instances> {
+    let after = || time(100, HOUR);
+    let follow = (1u32..=8, 8u32..=64, 1u32..=100_000, after(), after());
+    let follow = follow.prop_map(|(min, max, in_flight, grow_after, shrink_after)| {
+        Count::Follow(Follow {
+            min,
+            max,
+            in_flight,
+            grow_after,
+            shrink_after,
+        })
+    });
+    let one = Just(Count::Fixed(1)).boxed();
+    let count = match port {
+        Port::Fixed(_) => one,
+        Port::Auto | Port::Unix => {
+            let fixed = (1u32..=64).prop_map(Count::Fixed);
+            prop_oneof![fixed, follow].boxed()
+        }
+    };
+    (count, 1u32..=64)
+        .prop_map(|(count, max_unavailable)| Instances {
+            count,
+            max_unavailable,
+        })
+        .boxed()
+}
