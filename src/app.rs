@@ -39,6 +39,7 @@ use crate::{
         files::Files,
         maintenance::{self, Page, Watching},
         memory::Sampler,
+        strain::{Scales, Watch},
     },
     telemetry::log,
     time::{self, MonoTime},
@@ -172,6 +173,9 @@ async fn heal(
     let (sample, samples) = mpsc::channel(SAMPLES);
     let (level, levels) = mpsc::channel(SAMPLES);
     let (change, changes) = mpsc::channel(CHANGES);
+    let (strain, strained) = mpsc::channel(1);
+    let scales = Scales::new(Proc::default());
+    let _cpu = Watch::start(scales.clone(), strain)?;
     let (orders, order_queue) = order::channel();
     let (to_control, signals) = mpsc::channel(SIGNALS);
     let (tell, notices) = mpsc::channel(certificates::NEWS_MAX);
@@ -225,6 +229,8 @@ async fn heal(
         observations,
         samples,
         levels,
+        strain: strained,
+        scales,
         changes,
         notices,
         certificates: Box::new(move || certificates.status()),

@@ -12,7 +12,7 @@ pub mod reloading;
 mod scheduling;
 mod tallying;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, mpsc, oneshot},
@@ -47,6 +47,7 @@ use crate::{
         files::{Changed, Files},
         maintenance::{Page, Watching},
         memory::{Sampler, Thresholds},
+        strain::{Scales, Strain},
     },
     time::{self, MonoTime, WallTime},
     worker::orphans::Orphans,
@@ -95,7 +96,7 @@ pub struct Health {
     /// What is asked, and which answers are good.
     pub question: crate::sense::probe::Question,
     /// From one probe to the next.
-    pub interval: std::time::Duration,
+    pub interval: Duration,
 }
 
 /// Tells the thread that reads the configuration to do so; the number comes back with the news.
@@ -150,6 +151,10 @@ pub struct Parts {
     pub samples: mpsc::Receiver<MemorySample>,
     /// What else it measures.
     pub levels: mpsc::Receiver<Levels>,
+    /// How much CPU is left, once a second...
+    pub strain: mpsc::Receiver<Strain>,
+    /// ...and what it is read from.
+    pub scales: Scales,
     /// Files that changed.
     pub changes: mpsc::Receiver<Changed>,
     /// The maintenance page, when it changed.
@@ -177,6 +182,7 @@ enum Woken {
     Order(Order),
     Notice(Event),
     News(News),
+    Strain(Strain),
     Bell,
     Tick,
     Deadline,
@@ -203,6 +209,8 @@ pub struct Control {
     ending: bool,
     orphans: Orphans,
     ticks: u32,
+    /// For how long our control group was ever stopped for want of quota, a second ago or less.
+    throttled: Duration,
 }
 
 impl Control {
@@ -235,6 +243,7 @@ impl Control {
             ending: false,
             orphans: Orphans::default(),
             ticks: 0,
+            throttled: Duration::MAX,
         }
     }
 
@@ -259,6 +268,7 @@ impl Control {
                 Some(levels) = self.parts.levels.recv() => {
                     Woken::Seen(Observation::Levels(levels))
                 }
+                Some(strain) = self.parts.strain.recv() => Woken::Strain(strain),
                 Some(Changed { path, since }) = self.parts.changes.recv() => {
                     Woken::Seen(Observation::FileChanged { path, since })
                 }
@@ -285,7 +295,9 @@ impl Control {
     /// be trusted.
     fn take(&mut self, woken: Woken) {
         let now = time::now();
-        if let Some(stall) = self.tallying.stalled(now) {
+        let (scales, last) = (&self.parts.scales, self.throttled);
+        let throttled = || scales.throttled().saturating_sub(last);
+        if let Some(stall) = self.tallying.stalled(now, throttled) {
             self.engine.handle(now, Observation::Stalled(stall));
         }
         match woken {
@@ -294,6 +306,10 @@ impl Control {
             Woken::Order(order) => self.order(order),
             Woken::Notice(event) => self.say(event),
             Woken::News(news) => self.news(news),
+            Woken::Strain(Strain { full, throttled }) => {
+                self.throttled = throttled;
+                self.see(Observation::Cpu { full });
+            }
             Woken::Bell => self.tally(),
             Woken::Tick => self.tick(),
             Woken::Deadline => self.engine.handle_timeout(now),
@@ -407,7 +423,7 @@ impl Control {
 
     fn close(self) {
         /// The disk may be slow, but not for ever.
-        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+        const PATIENCE: Duration = Duration::from_secs(1);
         self.parts.journal.close(PATIENCE);
     }
 }

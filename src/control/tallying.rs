@@ -17,6 +17,12 @@ use crate::{
 
 /// A tick that is late by more than this means that we, or the machine, stood still.
 const STALL: Duration = Duration::from_secs(2);
+/// One that is late by more than this, if it was for want of CPU quota...
+const THROTTLED: Duration = Duration::from_millis(500);
+/// ...but no more often than this...
+const THROTTLED_MOST: usize = 5;
+/// ...in this time.
+const MINUTE: Duration = Duration::from_secs(60);
 /// So long after a stall what data threads find slow is the stall's doing.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
@@ -27,6 +33,8 @@ pub(super) struct Tallying {
     rules: Arc<Rules>,
     last: HashMap<Generation, Totals>,
     woken: Option<MonoTime>,
+    /// Stalls of the last minute that the quota caused.
+    throttled: Vec<MonoTime>,
     /// Counts are dropped until then.
     void_until: MonoTime,
 }
@@ -38,6 +46,7 @@ impl Tallying {
             rules,
             last: HashMap::new(),
             woken: None,
+            throttled: Vec::new(),
             void_until: MonoTime::ZERO,
         }
     }
@@ -47,15 +56,36 @@ impl Tallying {
         self.last.clear();
     }
 
-    /// For how long nothing ran, if that is long. Ask before anything is told to the engine; the
-    /// loop wakes at least once a tick.
-    pub(super) fn stalled(&mut self, now: MonoTime) -> Option<Duration> {
+    /// For how long nothing ran, if that is long. `throttled`: for how long our control group was
+    /// stopped of late. Ask before anything is told to the engine; the loop wakes at least once a
+    /// tick.
+    pub(super) fn stalled(
+        &mut self,
+        now: MonoTime,
+        throttled: impl FnOnce() -> Duration,
+    ) -> Option<Duration> {
         let late = now.since(self.woken.replace(now)? + TICK);
-        if late < STALL {
+        if late < STALL && (late < THROTTLED || !self.by_throttling(now, late, throttled)) {
             return None;
         }
         self.void_until = now + AFTERMATH;
         Some(late)
+    }
+
+    /// Whether it is the quota of our control group that kept us from running. A group that is
+    /// stopped all the time does not stall any more: that is how it runs.
+    fn by_throttling(
+        &mut self,
+        now: MonoTime,
+        late: Duration,
+        throttled: impl FnOnce() -> Duration,
+    ) -> bool {
+        self.throttled.retain(|at| now.since(*at) < MINUTE);
+        let by_it = self.throttled.len() < THROTTLED_MOST && throttled() >= late / 2;
+        if by_it {
+            self.throttled.push(now);
+        }
+        by_it
     }
 
     /// What each worker did since the last call. `lines`: how many of a worker's lines had what a
@@ -168,6 +198,10 @@ mod tests {
         Vec::new()
     }
 
+    fn never() -> Duration {
+        Duration::ZERO
+    }
+
     fn at(ms: u64) -> MonoTime {
         MonoTime::from_millis(ms)
     }
@@ -189,11 +223,33 @@ mod tests {
     }
 
     #[test]
+    fn a_tick_that_is_late_for_want_of_quota_is_a_stall_but_not_all_the_time() {
+        let (mut tallying, _, _) = tallying();
+        let half = || Duration::from_millis(400);
+        assert_eq!(tallying.stalled(at(0), half), None);
+        assert_eq!(tallying.stalled(at(800), never), None, "merely late");
+        assert_eq!(tallying.stalled(at(1_300), half), None, "not late enough");
+        let mut now = 1_300;
+        let mut stalls = 0;
+        for _ in 0..20 {
+            now += 800;
+            stalls += usize::from(tallying.stalled(at(now), half).is_some());
+        }
+        assert_eq!(stalls, THROTTLED_MOST);
+        now += 60_000;
+        tallying.stalled(at(now), never);
+        assert!(tallying.stalled(at(now + 800), half).is_some());
+    }
+
+    #[test]
     fn what_is_counted_right_after_a_stall_is_void() {
         let (mut tallying, counters, rules) = tallying();
-        assert_eq!(tallying.stalled(at(0)), None);
-        assert_eq!(tallying.stalled(at(100)), None);
-        assert_eq!(tallying.stalled(at(30_200)), Some(Duration::from_secs(30)));
+        assert_eq!(tallying.stalled(at(0), never), None);
+        assert_eq!(tallying.stalled(at(100), never), None);
+        assert_eq!(
+            tallying.stalled(at(30_200), never),
+            Some(Duration::from_secs(30))
+        );
         counters.finished(&rules, 1, 0, Outcome::Status(200), Duration::ZERO);
         assert_eq!(
             tallying.take(at(30_300), &seen(), none)[0].rules[0].matching,

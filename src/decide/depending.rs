@@ -116,8 +116,10 @@ impl Engine {
 
     /// Why something is held, in words.
     pub(super) fn held_words(&self, held: Held, now: MonoTime) -> String {
-        let Held::Dependency { at, since, down } = held else {
-            return held.words(now);
+        let (at, since, down) = match held {
+            Held::Overloaded(_) => return self.overload.words(now),
+            Held::Dependency { at, since, down } => (at, since, down),
+            held => return held.words(now),
         };
         let Some(one) = self.dependencies.all().get(at) else {
             return held.words(now);

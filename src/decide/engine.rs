@@ -10,6 +10,7 @@ use super::{
     health::Health,
     life::{Life, State},
     observation::Observation,
+    overload::Overload,
     peers::{Common, Peers},
     policy::Policy,
     recycle::Recycle,
@@ -84,6 +85,7 @@ pub struct Engine {
     pub(super) spent_observing: Spent,
     pub(super) health: Health,
     pub(super) dependencies: Dependencies,
+    pub(super) overload: Overload,
     pub(super) hold_until: Option<MonoTime>,
     pub(super) ending: Option<Ending>,
     /// The maintenance page is there: nothing starts.
@@ -166,6 +168,7 @@ impl Engine {
             spent_observing: Spent::default(),
             health: Health::default(),
             dependencies,
+            overload: Overload::default(),
             hold_until: None,
             ending: None,
             offline: false,
@@ -238,6 +241,7 @@ impl Engine {
             Observation::Dependency { probe, result } => {
                 self.dependency(probe, result);
             }
+            Observation::Cpu { full } => self.overload.cpu(self.now, full),
             Observation::CommandEnded { incident, how } => self.command_ended(incident, &how),
             Observation::Captured { incident, what } => self.captured(incident, &what),
             Observation::Notified { incident, result } => self.notified(incident, &result),

@@ -22,6 +22,8 @@ pub(super) enum Held {
     Cooldown(MonoTime),
     /// The last replacement did not get ready.
     Backoff(MonoTime),
+    /// It has more to do than it can, since then.
+    Overloaded(MonoTime),
     /// What this dependency, by its place, has failed since then may be to blame.
     Dependency {
         at: usize,
@@ -44,7 +46,11 @@ impl Held {
             | Self::MinUptime(at)
             | Self::Cooldown(at)
             | Self::Backoff(at) => Some(at),
-            Self::Recycling(_) | Self::Dependency { .. } | Self::Turn | Self::Off(_) => None,
+            Self::Recycling(_)
+            | Self::Dependency { .. }
+            | Self::Overloaded(_)
+            | Self::Turn
+            | Self::Off(_) => None,
         }
     }
 
@@ -80,6 +86,7 @@ impl Held {
             }
             Self::Dependency { .. } => "a dependency does not answer".to_owned(),
             Self::Turn => "another worker is being replaced; it waits for its turn".to_owned(),
+            Self::Overloaded(_) => "the worker is overloaded rather than hung".to_owned(),
             Self::Off(why) => why.to_owned(),
         }
     }

@@ -23,6 +23,7 @@ impl Engine {
             return;
         };
         life.tally(now, tally);
+        self.overload.answered(now, tally.answered, tally.in_flight);
         self.end_hung(generation);
         if self.serving == Some(generation) {
             let conditions = self.rules.iter_mut().flat_map(|rule| &mut rule.conditions);
@@ -195,7 +196,8 @@ impl Engine {
         if self.recycle_not_before > now {
             return Some(Held::Backoff(self.recycle_not_before));
         }
-        if let Some(held) = self.held_by_dependency(at) {
+        let held = self.held_by_dependency(at);
+        if let Some(held) = held.or_else(|| self.held_by_overload(at)) {
             return Some(held);
         }
         let waits = !self.observes(at) && !self.has_turn(self.cause(at, generation));

@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`observation`] (in), [`step`] (out), [`engine`] (between them); the slot's
 //! life (`slot`, `drain`, `life`, `restart`); rules (`healing`, `firing`, `readiness`, `rule`,
-//! `condition`, `window`, `guard`); the replacement of a worker (`recycle`, `recycling`,
+//! `condition`, `window`, `guard`, `overload`); the replacement of a worker (`recycle`, `recycling`,
 //! `replacing`, `handover`, `growth`); whether that helped (`verdict`, `efficacy`); the probe
 //! (`health`); what the app depends on (`dependency`, `depending`); what operators say
 //! (`operator`, `shutdown`); the page of `maintenance`; and who looks on ([`snapshot`]). All of
@@ -36,6 +36,7 @@ mod health;
 mod life;
 mod maintenance;
 mod operator;
+mod overload;
 mod peers;
 mod readiness;
 mod recycle;

@@ -147,6 +147,12 @@ pub enum Observation {
         /// When that was first seen. A worker that was started later is not concerned.
         since: MonoTime,
     },
+    /// Whether the CPU that there is for the worker was used up in the last second; told once a
+    /// second.
+    Cpu {
+        /// All of it.
+        full: bool,
+    },
     /// Answer to [`super::step::Step::AskDependency`].
     Dependency {
         /// The number of the probe.

@@ -99,6 +99,7 @@ impl Engine {
                 let under_way = self.recycle.as_ref().map(|recycle| recycle.incident);
                 under_way == Some(*incident)
             }
+            Held::Overloaded(since) => self.overload.since(now) == Some(*since),
             Held::Dependency { .. } => self.dependency_at_fault() == Some(*held),
             held => held.until().is_some_and(|until| until > now),
         };

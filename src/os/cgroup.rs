@@ -1,9 +1,13 @@
 //! The limits and counters of a process's control group, version 1 or 2.
 
+mod throttle;
+
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+pub use throttle::Throttling;
 
 use super::procfs::{Proc, field};
 use crate::units::ByteSize;

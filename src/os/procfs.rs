@@ -4,6 +4,15 @@ use std::{fs, io, path::PathBuf};
 
 use crate::units::ByteSize;
 
+/// What all CPUs together did, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuTimes {
+    /// Nothing.
+    pub idle: u64,
+    /// Anything, nothing included.
+    pub all: u64,
+}
+
 /// The folder that shows processes.
 #[derive(Clone, Debug)]
 pub struct Proc {
@@ -33,6 +42,20 @@ impl Proc {
     pub fn memory_total(&self) -> Option<ByteSize> {
         let text = fs::read_to_string(self.root.join("meminfo")).ok()?;
         kib_field(&text, "MemTotal:")
+    }
+
+    /// What the machine's CPUs did since it was started; `None` if the kernel doesn't say.
+    #[must_use]
+    pub fn cpu_times(&self) -> Option<CpuTimes> {
+        let text = fs::read_to_string(self.root.join("stat")).ok()?;
+        let numbers = text.lines().next()?.strip_prefix("cpu ")?;
+        // user nice system idle iowait irq softirq steal; guests are counted in the first two.
+        let numbers = numbers.split_whitespace().take(8);
+        let numbers: Vec<u64> = numbers.map(str::parse).collect::<Result<_, _>>().ok()?;
+        Some(CpuTimes {
+            idle: numbers.get(3)?.saturating_add(*numbers.get(4)?),
+            all: numbers.iter().sum(),
+        })
     }
 
     /// The ids of all processes that can be seen.

@@ -1,5 +1,5 @@
-//! The control side of observing: one probe, the sampler of what a worker uses, and files
-//! whose content is watched.
+//! The control side of observing: probes of the worker and of what it depends on, the sampler of
+//! what a worker uses, the CPU that is left for it, and files whose content is watched.
 
 pub mod dependency;
 pub mod files;
@@ -9,3 +9,4 @@ pub mod memory;
 mod pace;
 pub mod probe;
 mod serving;
+pub mod strain;

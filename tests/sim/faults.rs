@@ -38,6 +38,8 @@ impl World {
                 room: None,
             };
             self.tell(Observation::Memory(sample(false)));
+            let full = self.rng.bool();
+            self.tell(Observation::Cpu { full });
             let levels = vec![(Measure::Cpu, self.rng.bool().then(|| self.level()))];
             self.tell(Observation::Levels(Levels {
                 generation: Generation(generation),

@@ -16,6 +16,7 @@ mod levels;
 mod memory;
 mod offline;
 mod operators;
+mod overload;
 mod quiet;
 mod recycles;
 mod rig;
