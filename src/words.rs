@@ -92,6 +92,8 @@ pub enum Exit {
     Code(i32),
     /// This signal killed it.
     Signal(i32),
+    /// This signal killed it, and the system wrote a core dump.
+    Core(i32),
 }
 
 impl Exit {
@@ -100,7 +102,7 @@ impl Exit {
     pub fn shell_code(self) -> i32 {
         match self {
             Self::Code(code) => code,
-            Self::Signal(signal) => 128 + signal,
+            Self::Signal(signal) | Self::Core(signal) => 128 + signal,
         }
     }
 }
@@ -109,6 +111,7 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Core(signal) => write!(f, "{} (core dumped)", Self::Signal(*signal)),
             Self::Signal(signal) => match signal_name(*signal) {
                 Some(name) => write!(f, "killed by SIG{name}"),
                 None => write!(f, "killed by signal {signal}"),
@@ -231,6 +234,10 @@ mod tests {
     fn an_exit_says_what_a_person_would() {
         assert_eq!(Exit::Signal(9).to_string(), "killed by SIGKILL");
         assert_eq!(Exit::Signal(40).to_string(), "killed by signal 40");
+        assert_eq!(
+            Exit::Core(11).to_string(),
+            "killed by SIGSEGV (core dumped)"
+        );
         assert_eq!(Exit::Code(3).to_string(), "exit code 3");
         assert_eq!(Exit::Signal(15).shell_code(), 143);
     }

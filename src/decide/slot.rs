@@ -364,14 +364,14 @@ impl Engine {
 
 /// How it ended, with what a person should know beside the bare status.
 fn ended(exit: Exit, signs: Signs) -> String {
-    let mut text = if signs.oom_killed {
-        "was killed by the OOM killer".to_owned()
-    } else {
-        match exit {
-            Exit::Code(code) => format!("exited with code {code}"),
-            Exit::Signal(_) => format!("was {exit}"),
-        }
+    let mut text = match exit {
+        Exit::Signal(9) if signs.oom_killed => "was killed by the OOM killer".to_owned(),
+        Exit::Code(code) => format!("exited with code {code}"),
+        Exit::Core(_) | Exit::Signal(_) => format!("was {exit}"),
     };
+    if signs.oom_killed && exit != Exit::Signal(9) {
+        text.push_str(" just after the OOM killer had been at work in its group");
+    }
     if signs.address_in_use {
         text.push_str(" (its address is in use)");
     }

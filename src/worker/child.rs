@@ -223,6 +223,42 @@ fn invalid(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
+/// Whether the OOM killer has been at work of late. The counter of a group says nothing of who was
+/// killed: one that went up long before a worker's end is not what ended it.
+struct OomKills {
+    cgroup: Cgroup,
+    /// What it was one look ago, and at the last look.
+    seen: [Option<u64>; 2],
+}
+
+impl OomKills {
+    const LOOK: Duration = Duration::from_secs(1);
+
+    fn new(cgroup: Cgroup) -> Self {
+        let now = cgroup.oom_kills();
+        let seen = [now; 2];
+        Self { cgroup, seen }
+    }
+
+    /// Waits for something, and looks at the counter meanwhile.
+    async fn watch<T>(&mut self, what: impl Future<Output = T>) -> T {
+        let mut what = std::pin::pin!(what);
+        loop {
+            match timeout(Self::LOOK, &mut what).await {
+                Ok(came) => return came,
+                Err(_) => self.seen = [self.seen[1], self.cgroup.oom_kills()],
+            }
+        }
+    }
+
+    /// Whether the counter went up since the last look but one.
+    fn lately(&self) -> bool {
+        let [before, _] = self.seen;
+        let now = self.cgroup.oom_kills();
+        now.zip(before).is_some_and(|(now, before)| now > before)
+    }
+}
+
 /// Hears a keeper.
 struct Ear {
     generation: String,
@@ -235,13 +271,9 @@ struct Ear {
 
 impl Ear {
     async fn listen(mut self, link: UnixStream) {
-        let oom_kills_before = self.cgroup.oom_kills();
-        let oom_killed = |now: Option<u64>| {
-            now.zip(oom_kills_before)
-                .is_some_and(|(now, before)| now > before)
-        };
+        let mut kills = OomKills::new(self.cgroup.clone());
         let mut received = Vec::new();
-        while let Some(report) = next_report(&link, &mut received).await {
+        while let Some(report) = kills.watch(next_report(&link, &mut received)).await {
             let (event, last) = match report {
                 Report::Started { pid } => {
                     self.main = Proc::default().identity(pid).ok();
@@ -253,8 +285,9 @@ impl Ear {
                     let exit = match end {
                         End::Code(code) => Exit::Code(code),
                         End::Signal(signal) => Exit::Signal(signal),
+                        End::Core(signal) => Exit::Core(signal),
                     };
-                    let killed = oom_killed(self.cgroup.oom_kills());
+                    let killed = kills.lately();
                     (self.exited(exit, killed, left_children).await, false)
                 }
                 Report::Gone => (Event::Gone, true),
@@ -265,7 +298,7 @@ impl Ear {
                 return;
             }
         }
-        let killed = oom_killed(self.cgroup.oom_kills());
+        let killed = kills.lately();
         self.stand_in(killed).await;
     }
 

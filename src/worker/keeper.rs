@@ -109,6 +109,8 @@ struct Keeper {
     met: Vec<Identity>,
 }
 
+/// The flag of wait(2)'s status beside the signal; what WCOREDUMP asks for.
+const CORE_DUMPED: i32 = 0x80;
 /// Between two rounds of killing: what forked away from the first round meets the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 /// A process in an uninterruptible wait can't be killed yet; it must not cost CPU meanwhile.
@@ -222,6 +224,7 @@ impl Keeper {
                 Ok(Some((pid, status))) if Some(pid) == self.main => {
                     self.main = None;
                     ended = Some(match status.terminating_signal() {
+                        Some(signal) if status.as_raw() & CORE_DUMPED != 0 => End::Core(signal),
                         Some(signal) => End::Signal(signal),
                         None => End::Code(status.exit_status().unwrap_or_default()),
                     });

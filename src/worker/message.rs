@@ -50,6 +50,8 @@ pub(super) enum Report {
 pub(super) enum End {
     Code(i32),
     Signal(i32),
+    /// With a core dump.
+    Core(i32),
 }
 
 /// The longest line that either side takes: argument lists may be long, but not endless.

@@ -211,9 +211,27 @@ fn a_relay_starts_once_and_never_restarts_or_parks() {
 
 #[test]
 fn an_oom_kill_and_a_daemon_are_called_by_their_names() {
-    for (oom_killed, left_children, words) in [
-        (true, false, "was killed by the OOM killer"),
+    for (exit, oom_killed, left_children, words) in [
         (
+            Exit::Signal(9),
+            true,
+            false,
+            "was killed by the OOM killer before it was ready",
+        ),
+        (
+            Exit::Code(1),
+            true,
+            false,
+            "exited with code 1 just after the OOM killer had been at work in its group",
+        ),
+        (
+            Exit::Core(11),
+            false,
+            false,
+            "was killed by SIGSEGV (core dumped)",
+        ),
+        (
+            Exit::Code(0),
             false,
             true,
             "it forked into the background: run it in the foreground",
@@ -222,7 +240,7 @@ fn an_oom_kill_and_a_daemon_are_called_by_their_names() {
         let mut rig = Rig::new(policy());
         rig.see(Observation::Exited {
             generation: G1,
-            exit: Exit::Code(0),
+            exit,
             oom_killed,
             address_in_use: false,
             left_children,

@@ -1,6 +1,6 @@
 //! Start, exit, stop, kill.
 
-use std::time::Duration;
+use std::{os::unix::process::ExitStatusExt, process::Command, time::Duration};
 
 use autoheal::{
     words::Exit,
@@ -29,9 +29,29 @@ async fn an_exit_code_is_reported_and_then_that_nothing_is_left() {
 
 #[tokio::test]
 async fn a_deadly_signal_is_reported_by_its_number() {
-    let mut worker = Worker::shell("kill -SEGV $$");
+    let mut worker = Worker::shell("ulimit -c 0; kill -SEGV $$");
     worker.started().await;
     assert_eq!(worker.next().await, Some(exited(Exit::Signal(11))));
+}
+
+#[tokio::test]
+async fn a_core_dump_is_reported_where_the_system_writes_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let argv = ["/bin/sh", "-c", "ulimit -c unlimited; kill -SEGV $$"];
+    let alone = Command::new(argv[0])
+        .args(&argv[1..])
+        .current_dir(folder.path())
+        .status()
+        .unwrap();
+    let expected = match alone.core_dumped() {
+        true => Exit::Core(11),
+        false => Exit::Signal(11),
+    };
+    let mut given = spec(&argv);
+    given.dir = folder.path().to_owned();
+    let mut worker = Worker::start(&given);
+    worker.started().await;
+    assert_eq!(worker.next().await, Some(exited(expected)));
 }
 
 #[tokio::test]
