@@ -173,9 +173,6 @@ async fn heal(
     let (sample, samples) = mpsc::channel(SAMPLES);
     let (level, levels) = mpsc::channel(SAMPLES);
     let (change, changes) = mpsc::channel(CHANGES);
-    let (strain, strained) = mpsc::channel(1);
-    let scales = Scales::new(Proc::default());
-    let _cpu = Watch::start(scales.clone(), strain)?;
     let (orders, order_queue) = order::channel();
     let (to_control, signals) = mpsc::channel(SIGNALS);
     let (tell, notices) = mpsc::channel(certificates::NEWS_MAX);
@@ -229,8 +226,7 @@ async fn heal(
         observations,
         samples,
         levels,
-        strain: strained,
-        scales,
+        cpu: Watch::start(Scales::new(Proc::default()))?,
         changes,
         notices,
         certificates: Box::new(move || certificates.status()),

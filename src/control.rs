@@ -47,7 +47,7 @@ use crate::{
         files::{Changed, Files},
         maintenance::{Page, Watching},
         memory::{Sampler, Thresholds},
-        strain::{Scales, Strain},
+        strain::{Strain, Watch},
     },
     time::{self, MonoTime, WallTime},
     worker::orphans::Orphans,
@@ -151,10 +151,8 @@ pub struct Parts {
     pub samples: mpsc::Receiver<MemorySample>,
     /// What else it measures.
     pub levels: mpsc::Receiver<Levels>,
-    /// How much CPU is left, once a second...
-    pub strain: mpsc::Receiver<Strain>,
-    /// ...and what it is read from.
-    pub scales: Scales,
+    /// Watches how much CPU is left.
+    pub cpu: Watch,
     /// Files that changed.
     pub changes: mpsc::Receiver<Changed>,
     /// The maintenance page, when it changed.
@@ -268,7 +266,7 @@ impl Control {
                 Some(levels) = self.parts.levels.recv() => {
                     Woken::Seen(Observation::Levels(levels))
                 }
-                Some(strain) = self.parts.strain.recv() => Woken::Strain(strain),
+                Some(strain) = self.parts.cpu.seen() => Woken::Strain(strain),
                 Some(Changed { path, since }) = self.parts.changes.recv() => {
                     Woken::Seen(Observation::FileChanged { path, since })
                 }
@@ -295,8 +293,8 @@ impl Control {
     /// be trusted.
     fn take(&mut self, woken: Woken) {
         let now = time::now();
-        let (scales, last) = (&self.parts.scales, self.throttled);
-        let throttled = || scales.throttled().saturating_sub(last);
+        let (cpu, last) = (&self.parts.cpu, self.throttled);
+        let throttled = || cpu.throttled().saturating_sub(last);
         if let Some(stall) = self.tallying.stalled(now, throttled) {
             self.engine.handle(now, Observation::Stalled(stall));
         }

@@ -195,6 +195,7 @@ impl Observation {
             | Self::ScheduleDue { .. }
             | Self::FileChanged { .. }
             | Self::Stalled(_)
+            | Self::Cpu { .. }
             | Self::Operator(_) => None,
         }
     }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc::{Sender, error::TrySendError};
+use tokio::sync::mpsc::{self, Receiver, error::TrySendError};
 
 use crate::os::{
     cgroup::{Cgroup, Throttling},
@@ -83,32 +83,48 @@ impl Scales {
 /// A thread that looks once a second; dropping it ends the thread.
 #[derive(Debug)]
 pub struct Watch {
+    scales: Scales,
+    seen: Receiver<Strain>,
     thread: Thread,
     ended: Arc<AtomicBool>,
 }
 
 impl Watch {
-    /// Starts it. What finds no room in `seen` is dropped: the next look tells it anew.
+    /// Starts it. What nobody takes in time is dropped: the next look tells it anew.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(mut scales: Scales, seen: Sender<Strain>) -> io::Result<Self> {
+    pub fn start(scales: Scales) -> io::Result<Self> {
+        let (sender, seen) = mpsc::channel(1);
         let ended = Arc::new(AtomicBool::new(false));
-        let end = ended.clone();
+        let (end, mut own) = (ended.clone(), scales.clone());
         let thread = thread::Builder::new()
             .name("cpu watch".into())
             .spawn(move || {
                 while !end.load(Ordering::Acquire) {
-                    if matches!(seen.try_send(scales.look()), Err(TrySendError::Closed(_))) {
+                    if matches!(sender.try_send(own.look()), Err(TrySendError::Closed(_))) {
                         return;
                     }
                     thread::park_timeout(LOOK);
                 }
             })?;
         Ok(Self {
+            scales,
+            seen,
             thread: thread.thread().clone(),
             ended,
         })
+    }
+
+    /// What is seen next.
+    pub async fn seen(&mut self) -> Option<Strain> {
+        self.seen.recv().await
+    }
+
+    /// For how long the group was ever stopped, now.
+    #[must_use]
+    pub fn throttled(&self) -> Duration {
+        self.scales.throttled()
     }
 }
 
@@ -190,12 +206,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_thread_tells_what_it_sees_until_nobody_wants_to_know() {
+    async fn the_thread_tells_what_it_sees() {
         let dir = tempfile::tempdir().unwrap();
-        let (sender, mut seen) = tokio::sync::mpsc::channel(1);
-        let watch = Watch::start(scales(dir.path()), sender).unwrap();
-        assert!(!seen.recv().await.unwrap().full);
-        drop(watch);
-        while seen.recv().await.is_some() {}
+        group(dir.path(), 100, 50);
+        let mut watch = Watch::start(scales(dir.path())).unwrap();
+        let seen = watch.seen().await.unwrap();
+        assert_eq!(
+            (seen.full, seen.throttled),
+            (false, Duration::from_millis(50))
+        );
+        assert_eq!(watch.throttled(), seen.throttled);
     }
 }
