@@ -31,7 +31,7 @@ use crate::{
     act::{Hands, OBSERVATIONS},
     admin::socket::{Bound, Folders, Place},
     config::{self, Diagnostic, Loaded, Settings, watch::Stamps},
-    control::{About, Control, Parts, Reloaded, order},
+    control::{About, Control, Parts, order, reloading::Reloaded},
     journal::{self, Journal},
     os::{cgroup::Cgroup, cpus, procfs::Proc},
     proxy::panics::in_request,

@@ -24,12 +24,12 @@ use self::{
     order::Order,
     probing::Probing,
     quiet::QuietTimes,
-    reloading::{News, Reloading},
+    reloading::{News, Reloaded, Reloading},
     scheduling::Scheduling,
     tallying::Tallying,
 };
 use crate::{
-    act::{self, Hands},
+    act::Hands,
     decide::{
         event::{Event, Field, Kind},
         group::Group,
@@ -39,10 +39,7 @@ use crate::{
         trigger::Trigger,
     },
     journal::Journal,
-    observe::{
-        ledger::Ledger,
-        tally::{Registry, Rules},
-    },
+    observe::{ledger::Ledger, tally::Registry},
     sense::{
         files::{Changed, Files},
         maintenance::{Page, Watching},
@@ -62,32 +59,6 @@ pub enum Signal {
     Reload,
     /// For the worker.
     Pass(i32),
-}
-
-/// A new configuration, ready to be put in force.
-pub struct Reloaded {
-    /// For the engine.
-    pub policy: Policy,
-    /// For the hands.
-    pub hands: act::Settings,
-    /// What the data threads count from now on.
-    pub rules: Arc<Rules>,
-    /// How health is probed.
-    pub health: Option<Health>,
-    /// Why the worker must be replaced, if it must.
-    pub recycle: Option<String>,
-    /// What it changes, in one line.
-    pub changes: String,
-    /// The file that is a maintenance page while it is there.
-    pub maintenance: Option<PathBuf>,
-    /// The parking limits, requests and bytes.
-    pub parking: order::ParkingStatus,
-    /// The queue's limits, and how many places there are.
-    pub queue: order::QueueStatus,
-    /// What an operator should know, a sentence each.
-    pub warnings: Vec<String>,
-    /// Gives it to the data threads.
-    pub publish: Box<dyn FnOnce() + Send>,
 }
 
 /// How health is probed.
@@ -387,6 +358,15 @@ impl Control {
         let lines = |generation, epoch| hands.lines(generation, epoch);
         for tally in self.tallying.take(now, &hands.seen(), lines) {
             self.engine.handle(now, Observation::Tally(tally));
+        }
+        for (generation, requests) in self.tallying.routes() {
+            self.engine.handle(
+                now,
+                Observation::Routes {
+                    generation,
+                    requests,
+                },
+            );
         }
     }
 

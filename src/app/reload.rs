@@ -26,8 +26,8 @@ use crate::{
         why_recycle,
     },
     control::{
-        AskReload, Reloaded,
-        reloading::{Found, News, Refused},
+        AskReload,
+        reloading::{Found, News, Refused, Reloaded},
     },
     time::{self, MonoTime},
     worker::pass::Pass,

@@ -16,8 +16,9 @@ use crate::{
     admit::{self, overload::Cap},
     config::{self, Settings},
     control::{
-        Health, Reloaded,
+        Health,
         order::{ParkingStatus, QueueStatus},
+        reloading::Reloaded,
     },
     decide::trigger::Trigger,
     forward::thread,

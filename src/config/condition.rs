@@ -1,10 +1,13 @@
 //! Reads a rule's `when`: one condition, with its bounds and what makes it senseless.
 
 mod due;
+mod leak;
 mod level;
 mod output;
 
-pub(super) use self::{due::parsed, output::WINDOW as OUTPUT_WINDOW};
+pub(super) use self::{
+    due::parsed, leak::HORIZON as LEAK_HORIZON, output::WINDOW as OUTPUT_WINDOW,
+};
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
@@ -82,6 +85,7 @@ fn one(node: &Node, outermost: bool, report: &mut Report) -> Option<Trigger> {
         "abandoned" => abandoned(node, report),
         "output" => output::output(node, report),
         "memory" => memory(node, report),
+        "leak" => leak::leak(node, report),
         "cpu" => level::cpu(node, report),
         "descriptors" => level::number("when.descriptors", Measure::Descriptors, node, report),
         "threads" => level::number("when.threads", Measure::Threads, node, report),

@@ -110,6 +110,7 @@ fn one_rule(
         Trigger::All(_)
         | Trigger::File { .. }
         | Trigger::Abandoned { .. }
+        | Trigger::Leak { .. }
         | Trigger::Level { .. }
         | Trigger::Output { .. }
         | Trigger::Requests { .. }

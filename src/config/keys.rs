@@ -185,6 +185,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
             "abandoned",
             "output",
             "memory",
+            "leak",
             "cpu",
             "descriptors",
             "threads",
@@ -223,7 +224,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
 ];
 
 /// The tables of a rule whose keys others have too, or that are too short a word to be guessed.
-pub(super) const RULE_KEYS: [(&str, &[&str]); 10] = [
+pub(super) const RULE_KEYS: [(&str, &[&str]); 11] = [
     (
         "when.abandoned",
         &[
@@ -232,6 +233,7 @@ pub(super) const RULE_KEYS: [(&str, &[&str]); 10] = [
     ),
     ("when.output", &["contains", "regex", "count", "window"]),
     ("when.memory", &["private_bytes", "share", "for"]),
+    ("when.leak", &["limit", "horizon"]),
     ("when.cpu", &["share", "of", "for"]),
     ("when.descriptors", &["count", "share", "for"]),
     ("when.threads", &["count", "for"]),
@@ -245,7 +247,7 @@ pub(super) const RULE_KEYS: [(&str, &[&str]); 10] = [
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 6] = [
+const LATER: [(&str, &str, &str); 5] = [
     ("", "probes", "remove it, and let probes ask the app itself"),
     (
         "",
@@ -257,11 +259,6 @@ const LATER: [(&str, &str, &str); 6] = [
         "",
         "proxy_protocol",
         "write listen = { address = \"0.0.0.0:8080\", proxy_protocol = true }",
-    ),
-    (
-        "when",
-        "leak",
-        "write when.memory = { private_bytes = \"800MiB\" }",
     ),
     (
         "do",

@@ -1,21 +1,52 @@
 //! A new configuration: read by a thread of its own, put in force here, whole or not at all.
 
+use std::{path::PathBuf, sync::Arc};
+
 use tokio::sync::oneshot;
 
 use super::{
-    Control, Reloaded,
+    Control, Health,
     answering::{self, WAITERS_MAX},
-    order::{Answer, Refusal},
+    order::{self, Answer, Refusal},
     quiet::QuietTimes,
     rule_names, tallying, watched_files,
 };
 use crate::{
+    act,
     decide::{
         event::{Event, Field, Kind, Level},
         observation::{Observation, Word},
+        policy::Policy,
     },
+    observe::tally::Rules,
     time,
 };
+
+/// A new configuration, ready to be put in force.
+pub struct Reloaded {
+    /// For the engine.
+    pub policy: Policy,
+    /// For the hands.
+    pub hands: act::Settings,
+    /// What the data threads count from now on.
+    pub rules: Arc<Rules>,
+    /// How health is probed.
+    pub health: Option<Health>,
+    /// Why the worker must be replaced, if it must.
+    pub recycle: Option<String>,
+    /// What it changes, in one line.
+    pub changes: String,
+    /// The file that is a maintenance page while it is there.
+    pub maintenance: Option<PathBuf>,
+    /// The parking limits, requests and bytes.
+    pub parking: order::ParkingStatus,
+    /// The queue's limits, and how many places there are.
+    pub queue: order::QueueStatus,
+    /// What an operator should know, a sentence each.
+    pub warnings: Vec<String>,
+    /// Gives it to the data threads.
+    pub publish: Box<dyn FnOnce() + Send>,
+}
 
 /// What the thread that reads the configuration has to say.
 pub struct News {

@@ -7,7 +7,7 @@ use crate::{
     decide::{
         observation::{RuleCount, Tally},
         policy::{Policy, TICK},
-        trigger::{MemoryLimit, Trigger},
+        trigger::{LEAK_SHARE, MemoryLimit, Trigger},
     },
     observe::tally::{Registry, Rules, Totals},
     sense::memory::Thresholds,
@@ -26,6 +26,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// So long after a stall what data threads find slow is the stall's doing.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
+/// Requests by route.
+type ByRoute = Vec<(Arc<str>, u64)>;
+
 /// Remembers what was counted before.
 #[derive(Debug)]
 pub(super) struct Tallying {
@@ -37,6 +40,8 @@ pub(super) struct Tallying {
     throttled: Vec<MonoTime>,
     /// Counts are dropped until then.
     void_until: MonoTime,
+    /// What routes requests were for, as of the last call.
+    routes: Vec<(Generation, ByRoute)>,
 }
 
 impl Tallying {
@@ -48,6 +53,7 @@ impl Tallying {
             woken: None,
             throttled: Vec::new(),
             void_until: MonoTime::ZERO,
+            routes: Vec::new(),
         }
     }
 
@@ -88,6 +94,11 @@ impl Tallying {
         by_it
     }
 
+    /// Takes what routes each worker's requests were for.
+    pub(super) fn routes(&mut self) -> Vec<(Generation, ByRoute)> {
+        std::mem::take(&mut self.routes)
+    }
+
     /// What each worker did since the last call. `lines`: how many of a worker's lines had what a
     /// condition of this configuration looks for, by its place.
     pub(super) fn take(
@@ -113,6 +124,10 @@ impl Tallying {
                 .last
                 .insert(one.generation, new.clone())
                 .unwrap_or_default();
+            let routes = by_route(&old, &new);
+            if !routes.is_empty() {
+                self.routes.push((one.generation, routes));
+            }
             let mut tally = difference(one.generation, &old, &new);
             tally.in_flight = one.in_flight;
             if void {
@@ -127,6 +142,15 @@ impl Tallying {
         }
         tallies
     }
+}
+
+/// What came since, by route; nothing where no rule asks.
+fn by_route(old: &Totals, new: &Totals) -> ByRoute {
+    let routes = new.routes.iter().map(|(route, count)| {
+        let before = old.routes.get(route).copied().unwrap_or(0);
+        (route.clone(), count.saturating_sub(before))
+    });
+    routes.filter(|(_, count)| *count > 0).collect()
 }
 
 fn difference(generation: Generation, old: &Totals, new: &Totals) -> Tally {
@@ -158,6 +182,11 @@ pub(super) fn thresholds(policy: &Policy) -> Thresholds {
             Trigger::Memory { limit, .. } => match limit {
                 MemoryLimit::PrivateBytes(bytes) => thresholds.bytes.push(*bytes),
                 MemoryLimit::Share(share) => thresholds.shares.push(*share),
+            },
+            // Sampled as often as a limit makes it.
+            Trigger::Leak { limit, .. } => match limit {
+                Some(bytes) => thresholds.bytes.push(*bytes),
+                None => thresholds.shares.push(LEAK_SHARE),
             },
             Trigger::Level { measure, .. } if !thresholds.measures.contains(measure) => {
                 thresholds.measures.push(*measure);

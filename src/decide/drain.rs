@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::{
-    engine::{Engine, Want},
+    engine::Engine,
     event::{Event, Kind, Level},
-    life::{End, Life, State},
+    life::{End, Life, State, Want},
     policy::Strategy,
     say::{millis, words},
     slot::Signs,

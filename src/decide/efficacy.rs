@@ -64,7 +64,10 @@ impl Symptom {
     pub(super) fn of(when: &Trigger) -> Self {
         match when {
             Trigger::Abandoned { .. } | Trigger::Slow { .. } | Trigger::Status { .. } => Self::Rate,
-            Trigger::Level { .. } | Trigger::Memory { .. } | Trigger::Output { .. } => Self::Level,
+            Trigger::Leak { .. }
+            | Trigger::Level { .. }
+            | Trigger::Memory { .. }
+            | Trigger::Output { .. } => Self::Level,
             Trigger::Age { .. }
             | Trigger::All(_)
             | Trigger::File { .. }

@@ -8,7 +8,7 @@ use super::{
     event::{Event, Kind, Level},
     guard::Spent,
     health::Health,
-    life::{Life, State},
+    life::{Life, State, Want},
     observation::Observation,
     overload::Overload,
     peers::{Common, Peers},
@@ -22,6 +22,7 @@ use super::{
     slot::Signs,
     snapshot::IncidentView,
     step::{Door, Step},
+    traffic::Traffic,
 };
 use crate::{
     time::MonoTime,
@@ -86,6 +87,7 @@ pub struct Engine {
     pub(super) health: Health,
     pub(super) dependencies: Dependencies,
     pub(super) overload: Overload,
+    pub(super) traffic: Traffic,
     pub(super) hold_until: Option<MonoTime>,
     pub(super) ending: Option<Ending>,
     /// The maintenance page is there: nothing starts.
@@ -97,16 +99,6 @@ pub struct Engine {
     door: Option<Door>,
     pub(super) probed: Option<Generation>,
     steps: VecDeque<Step>,
-}
-
-/// Whether the worker should be up, whatever it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Want {
-    Up,
-    /// An operator stopped it.
-    Stopped,
-    /// It ended and the policy does not start it again.
-    LeftDown,
 }
 
 impl Engine {
@@ -169,6 +161,7 @@ impl Engine {
             health: Health::default(),
             dependencies,
             overload: Overload::default(),
+            traffic: Traffic::default(),
             hold_until: None,
             ending: None,
             offline: false,
@@ -202,6 +195,10 @@ impl Engine {
         let mut incident = None;
         match seen {
             Observation::Tally(tally) => self.tally(&tally),
+            Observation::Routes {
+                generation,
+                requests,
+            } => self.routes(generation, &requests),
             Observation::Memory(sample) => self.memory(&sample),
             Observation::Levels(seen) => self.levels(&seen),
             Observation::Started { generation, pid } => self.started(generation, pid),
@@ -435,6 +432,7 @@ impl Engine {
             recycle.stalled(self.now);
         }
         self.health.renew();
+        self.traffic.void();
         let text = format!(
             "this process or its machine stood still for {}; what the rules had counted is void",
             words(time)

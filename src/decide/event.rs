@@ -70,6 +70,8 @@ pub enum Kind {
     DependencyDown,
     /// It answers again.
     DependencyUp,
+    /// What a rule expects of the time to come has changed.
+    Forecast,
     /// The health probe failed often enough.
     Unhealthy,
     /// A worker is being replaced.
@@ -132,6 +134,7 @@ impl Kind {
             Self::RuleHeld => "rule-held",
             Self::DependencyDown => "dependency-down",
             Self::DependencyUp => "dependency-up",
+            Self::Forecast => "forecast",
             Self::Unhealthy => "unhealthy",
             Self::RecycleBegun => "recycle-begun",
             Self::RecycleEnded => "recycle-ended",

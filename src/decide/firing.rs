@@ -143,6 +143,7 @@ impl Engine {
             Trigger::Age { .. }
             | Trigger::All(_)
             | Trigger::File { .. }
+            | Trigger::Leak { .. }
             | Trigger::Memory { .. }
             | Trigger::Requests { .. }
             | Trigger::Schedule { .. } => Cause::Healthy,

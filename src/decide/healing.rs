@@ -24,6 +24,9 @@ impl Engine {
         };
         life.tally(now, tally);
         self.overload.answered(now, tally.answered, tally.in_flight);
+        if self.serving.is_some() {
+            self.traffic.count(now, tally.answered);
+        }
         self.end_hung(generation);
         if self.serving == Some(generation) {
             let conditions = self.rules.iter_mut().flat_map(|rule| &mut rule.conditions);
@@ -34,6 +37,7 @@ impl Engine {
                     condition.count(now, *seen);
                 }
                 self.count_trials(tally);
+                self.look_ahead();
                 self.check_rules();
             }
         }

@@ -19,6 +19,16 @@ pub(super) enum State {
     Stopping,
 }
 
+/// Whether the worker should be up, whatever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    Up,
+    /// An operator stopped it.
+    Stopped,
+    /// It ended and the policy does not start it again.
+    LeftDown,
+}
+
 /// What follows a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {

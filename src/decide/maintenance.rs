@@ -1,8 +1,9 @@
 //! A maintenance page: while its file is there no worker runs, whoever wants one.
 
 use super::{
-    engine::{Engine, Want},
+    engine::Engine,
     event::{Event, Kind, Level},
+    life::Want,
 };
 
 impl Engine {

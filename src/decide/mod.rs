@@ -5,13 +5,13 @@
 //!
 //! In reading order: [`observation`] (in), [`step`] (out), [`engine`] (between them); the slot's
 //! life (`slot`, `drain`, `life`, `restart`); rules (`healing`, `firing`, `readiness`, `rule`,
-//! `condition`, `window`, `guard`, `overload`); the replacement of a worker (`recycle`, `recycling`,
-//! `replacing`, `handover`, `growth`); whether that helped (`verdict`, `efficacy`); the probe
-//! (`health`); what the app depends on (`dependency`, `depending`); what operators say
-//! (`operator`, `shutdown`); the page of `maintenance`; and who looks on ([`snapshot`]). All of
-//! that is one worker slot;
-//! [`group`] has as many of them as there are instances, and `peers` is what each knows of the
-//! others.
+//! `condition`, `window`, `guard`, `overload`); the replacement of a worker (`recycle`,
+//! `recycling`, `replacing`, `handover`, `growth`); whether that helped (`verdict`, `efficacy`);
+//! what is to come (`foresight`, `forecast`, `traffic`, `thinned`), and whose fault it is
+//! (`attribution`); the probe (`health`); what the app depends on (`dependency`, `depending`); what
+//! operators say (`operator`, `shutdown`); the page of `maintenance`; and who looks on
+//! ([`snapshot`]). All of that is one worker slot; [`group`] has as many of them as there are
+//! instances, and `peers` is what each knows of the others.
 
 pub mod engine;
 pub mod event;
@@ -22,12 +22,15 @@ pub mod snapshot;
 pub mod step;
 pub mod trigger;
 
+mod attribution;
 mod condition;
 mod dependency;
 mod depending;
 mod drain;
 mod efficacy;
 mod firing;
+mod forecast;
+mod foresight;
 mod growth;
 mod guard;
 mod handover;
@@ -48,6 +51,8 @@ mod rule;
 mod say;
 mod shutdown;
 mod slot;
+mod thinned;
+mod traffic;
 mod verdict;
 mod view;
 mod window;

@@ -2,7 +2,7 @@
 
 mod level;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use level::{Level, Levels, Measure, Resource, Waiting};
 
@@ -20,6 +20,14 @@ pub enum Observation {
     /// What one generation did since the last tally. Given for each live generation at every
     /// tick, and at once when a request became slow.
     Tally(Tally),
+    /// What routes one generation's requests were for, since the last time. Told where a rule asks
+    /// which of them makes memory grow.
+    Routes {
+        /// Whose.
+        generation: Generation,
+        /// How many requests each route had; those of no name are the rest.
+        requests: Vec<(Arc<str>, u64)>,
+    },
     /// The private memory of one generation's tree.
     Memory(MemorySample),
     /// What else one generation's tree uses.
@@ -176,7 +184,8 @@ impl Observation {
             Self::WarmedUp(seen) => Some(seen.generation),
             Self::Memory(sample) => Some(sample.generation),
             Self::Levels(levels) => Some(levels.generation),
-            Self::Started { generation, .. }
+            Self::Routes { generation, .. }
+            | Self::Started { generation, .. }
             | Self::Ready { generation }
             | Self::StartFailed { generation, .. }
             | Self::ListensElsewhere { generation, .. }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    engine::{Engine, Want},
+    engine::Engine,
     event::{Event, Field, Kind, Level},
-    life::State,
+    life::{State, Want},
     observation::Word,
     policy::Policy,
     recycle::{Cause, Wish},

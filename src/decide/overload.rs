@@ -149,6 +149,7 @@ fn may_be_overload(when: &Trigger) -> bool {
         Trigger::All(parts) => parts.iter().any(may_be_overload),
         Trigger::Age { .. }
         | Trigger::File { .. }
+        | Trigger::Leak { .. }
         | Trigger::Memory { .. }
         | Trigger::Output { .. }
         | Trigger::Requests { .. }

@@ -4,9 +4,9 @@
 use super::{
     dependency::Dependencies,
     drain::SLACK,
-    engine::{Engine, Want},
+    engine::Engine,
     guard::{Held, Spent},
-    life::{Life, State},
+    life::{Life, State, Want},
     policy::{GiveUp, Strategy},
     recycle::Cause,
 };

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    engine::{Engine, Want},
+    engine::Engine,
     event::{Event, Kind, Level},
     life::End,
+    life::Want,
     policy::{Strategy, TICK},
     recycle::{Cause, Phase, Recycle, Wish, strategy_word},
     step::Step,

@@ -136,10 +136,11 @@ impl Watched {
         first.map_or_else(Reading::default, |condition| condition.reading(now))
     }
 
-    /// The limit that the worker's memory is over, if the rule looks at that.
+    /// The limit that the worker's memory is over, or nears, if the rule looks at that.
     pub(super) fn memory_limit(&self, now: MonoTime) -> Option<u64> {
         let mut conditions = self.conditions.iter();
-        let memory = conditions.find(|c| matches!(c.when, Trigger::Memory { .. }))?;
+        let memory =
+            conditions.find(|c| matches!(c.when, Trigger::Leak { .. } | Trigger::Memory { .. }))?;
         Some(memory.reading(now).limit)
     }
 

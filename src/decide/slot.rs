@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{
     drain::SLACK,
-    engine::{Engine, Want},
+    engine::Engine,
     event::{Event, Kind, Level},
-    life::{Life, State},
+    life::{Life, State, Want},
     observation::{StartFailure, WarmUp},
     policy::{Enough, RestartWhen},
     restart::Plan,

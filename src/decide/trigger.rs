@@ -9,6 +9,9 @@ use crate::units::{ByteSize, Calendar, LinePattern, PathPattern, Share, StatusSe
 /// request's matches are one 64-bit word.
 pub const MAX_RULES: usize = 64;
 
+/// The limit of a leak where none is given, of the memory limit of the worker's cgroup.
+pub const LEAK_SHARE: Share = Share::percent(90);
+
 /// The condition of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {
@@ -75,6 +78,15 @@ pub enum Trigger {
         limit: MemoryLimit,
         /// For how long without a sample below it; zero: one confirmed sample is enough.
         hold: Duration,
+    },
+    /// The worker's private memory grows steadily towards a limit.
+    Leak {
+        /// The limit; `None`: 90% of the memory limit of the worker's cgroup. Where that can't be
+        /// read the rule is off.
+        limit: Option<ByteSize>,
+        /// Fires when the limit is going to be reached within this time: at the last quiet moment
+        /// before, or when no time is left.
+        horizon: Duration,
     },
     /// Something that is measured once a second has reached a limit and stayed there.
     Level {
@@ -168,6 +180,7 @@ impl Trigger {
             Self::Age { .. }
             | Self::All(_)
             | Self::File { .. }
+            | Self::Leak { .. }
             | Self::Level { .. }
             | Self::Memory { .. }
             | Self::Output { .. }
@@ -184,6 +197,7 @@ impl Trigger {
             Self::All(parts) => parts.iter().any(Self::may_be_a_dependency),
             Self::Age { .. }
             | Self::File { .. }
+            | Self::Leak { .. }
             | Self::Level { .. }
             | Self::Memory { .. }
             | Self::Output { .. }
@@ -211,6 +225,7 @@ impl Trigger {
             Self::Abandoned { .. } => "abandoned",
             Self::Output { .. } => "output",
             Self::Memory { .. } => "memory",
+            Self::Leak { .. } => "leak",
             Self::Level { measure, .. } => match measure {
                 Measure::Cpu | Measure::Core => "cpu",
                 Measure::Descriptors => "descriptors",

@@ -1,9 +1,9 @@
 //! Looks at the engine without changing it.
 
 use super::{
-    engine::{Engine, Want},
+    engine::Engine,
     guard::Held,
-    life::{Life, State},
+    life::{Life, State, Want},
     recycle::{Phase, Recycle, strategy_word},
     rule::Watched,
     snapshot::{BudgetView, GenerationView, RecycleView, RuleView, Snapshot, VerdictView},

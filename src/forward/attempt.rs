@@ -112,6 +112,7 @@ pub async fn attempt(
     if let Some(outcome) = outcome {
         seat.counters
             .finished(&view.rules, mask, slow, outcome, taken);
+        seat.counters.routed(plan.uri.path(), outcome);
     }
     let (answer, connection) = result?;
     seat.upstream.local.answered();

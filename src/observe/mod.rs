@@ -6,5 +6,6 @@
 pub mod access;
 pub mod in_flight;
 pub mod ledger;
+mod paths;
 pub mod route;
 pub mod tally;

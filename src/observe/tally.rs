@@ -1,6 +1,7 @@
 //! Counters of one generation on one data thread, rule by rule.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -8,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::route::{Look, Routes};
+use super::{
+    paths::Paths,
+    route::{Look, Routes},
+};
 use crate::{
     decide::trigger::{Filter, Trigger},
     units::{GrpcStatus, StatusSet},
@@ -30,6 +34,8 @@ pub struct Rules {
     slow: u64,
     /// The rules that look at abandoned requests.
     abandoned: u64,
+    /// Whether a rule asks what routes requests are for.
+    by_route: bool,
     /// What holds for some requests alone.
     routes: Routes,
 }
@@ -61,6 +67,7 @@ impl Rules {
                 Trigger::Age { .. }
                 | Trigger::All(_)
                 | Trigger::File { .. }
+                | Trigger::Leak { .. }
                 | Trigger::Level { .. }
                 | Trigger::Memory { .. }
                 | Trigger::Output { .. }
@@ -70,6 +77,7 @@ impl Rules {
             let slow = u64::from(matches!(trigger, Trigger::Slow { .. })) << index;
             rules.slow |= slow | abandoned;
             rules.abandoned |= abandoned;
+            rules.by_route |= matches!(trigger, Trigger::Leak { .. });
             match trigger.filter() {
                 Some(filter) if filter.is_any() => rules.any |= 1 << index,
                 Some(filter) => rules.filtered.push((index, filter.clone())),
@@ -151,6 +159,7 @@ pub struct Counters {
     epoch: u64,
     answered: AtomicU64,
     rules: Box<[Cell]>,
+    paths: Option<Paths>,
 }
 
 #[derive(Debug, Default)]
@@ -172,6 +181,7 @@ impl Counters {
             epoch: rules.epoch,
             answered: AtomicU64::new(0),
             rules: cells,
+            paths: rules.by_route.then(Paths::default),
         }
     }
 
@@ -206,6 +216,13 @@ impl Counters {
                 bump(&cell.matching);
             }
         });
+    }
+
+    /// An attempt for this path ended like that.
+    pub fn routed(&self, path: &str, outcome: Outcome) {
+        if let Some(paths) = &self.paths {
+            paths.count(path, outcome);
+        }
     }
 
     /// A call of gRPC, whose head was counted as 200, ended with this status.
@@ -246,6 +263,9 @@ impl Counters {
     /// Adds what these counters show to a sum.
     fn add_to(&self, sum: &mut Totals) {
         sum.answered += self.answered.load(Relaxed);
+        if let Some(paths) = &self.paths {
+            paths.add_to(&mut sum.routes);
+        }
         sum.rules
             .resize(self.rules.len().max(sum.rules.len()), (0, 0));
         for (sum, cell) in sum.rules.iter_mut().zip(&self.rules) {
@@ -264,6 +284,8 @@ pub struct Totals {
     pub answered: u64,
     /// For each rule: matching, total.
     pub rules: Vec<(u64, u64)>,
+    /// Requests for each route, where a rule asks; those of no name are the rest.
+    pub routes: BTreeMap<Arc<str>, u64>,
 }
 
 /// Every data thread's counters, for the control thread to read. Data threads come here only when

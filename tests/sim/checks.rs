@@ -123,6 +123,7 @@ impl World {
                     | Trigger::Output { .. }
                     | Trigger::Status { .. }
                     | Trigger::Slow { .. }
+                    | Trigger::Leak { .. }
                     | Trigger::Memory { .. }
                     | Trigger::Level { .. }
             )

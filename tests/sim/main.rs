@@ -12,6 +12,7 @@ mod faults;
 mod guards;
 mod instances;
 mod ladder;
+mod leak;
 mod levels;
 mod memory;
 mod offline;

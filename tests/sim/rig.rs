@@ -150,12 +150,17 @@ impl Rig {
 
     /// The first worker serves since now.
     pub(crate) fn ready(policy: Policy) -> Self {
+        Self::ready_after(policy, Duration::from_millis(500))
+    }
+
+    /// The first worker serves since now, and took so long to get ready.
+    pub(crate) fn ready_after(policy: Policy, start: Duration) -> Self {
         let mut rig = Self::new(policy);
         rig.see(Observation::Started {
             generation: Generation(1),
             pid: 101,
         });
-        rig.pass(500);
+        rig.pass(start.as_millis().try_into().unwrap());
         rig.see(Observation::Ready {
             generation: Generation(1),
         });

@@ -15,6 +15,7 @@ use autoheal::{
 
 use crate::{
     due::{age, file, schedule},
+    leak::leak,
     levels::level,
     quiet::{abandoned, output},
     rig::{health, memory, policy, rule, secs, slow, status},
@@ -49,6 +50,7 @@ fn drawn_policy(rng: &mut fastrand::Rng) -> Policy {
         status(20, secs(30)),
         slow(secs(1), 5),
         memory(200, Duration::ZERO),
+        leak(Some(200), secs(60)),
         level(Measure::Cpu, "50%", secs(3)),
         age(secs(30)),
         schedule(secs(rng.u64(0..5))),

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::{
     decide::{
         observation::{Measure, Waiting},
-        trigger::{Filter, LevelLimit, MemoryLimit, Trigger},
+        trigger::{Filter, LEAK_SHARE, LevelLimit, MemoryLimit, Trigger},
     },
-    units::{LinePattern, Share, format_duration},
+    units::{ByteSize, LinePattern, Share, format_duration},
 };
 
 /// What must hold, as a clause. `ready`: of which worker.
@@ -63,6 +63,7 @@ pub(super) fn condition(when: &Trigger, ready: &str) -> String {
             };
             format!("the private memory of {ready} is over {limit}{time}")
         }
+        Trigger::Leak { limit, horizon } => leak(*limit, *horizon, ready),
         Trigger::Level {
             measure,
             limit,
@@ -173,6 +174,18 @@ fn due(when: &Trigger, ready: &str) -> String {
         }
         _ => String::new(),
     }
+}
+
+fn leak(limit: Option<ByteSize>, horizon: Duration, ready: &str) -> String {
+    let limit = match limit {
+        Some(bytes) => bytes.human(),
+        None => format!("{LEAK_SHARE} of its memory limit"),
+    };
+    let horizon = format_duration(horizon);
+    format!(
+        "the private memory of {ready} grows so that it reaches {limit} within {horizon}, at the \
+         last quiet moment before"
+    )
 }
 
 fn plural(count: u32, noun: &str) -> (String, &'static str) {

@@ -209,6 +209,7 @@ fn whens(rule: &Rule, losses: &mut Losses) -> Vec<When> {
         | Trigger::Age { .. }
         | Trigger::All(_)
         | Trigger::File { .. }
+        | Trigger::Leak { .. }
         | Trigger::Level { .. }
         | Trigger::Output { .. }
         | Trigger::Schedule { .. } => {

@@ -3,7 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    super::{condition::OUTPUT_WINDOW, defaults},
+    super::{
+        condition::{LEAK_HORIZON, OUTPUT_WINDOW},
+        defaults,
+    },
     value::{Inline, duration, one_or_list, path, quoted},
 };
 use crate::{
@@ -62,6 +65,12 @@ pub(super) fn condition(trigger: &Trigger, home: &Path) -> Inline {
             };
             inline.maybe("for", (!hold.is_zero()).then(|| duration(*hold)))
         }
+        Trigger::Leak { limit, horizon } => Inline::default()
+            .maybe("limit", limit.map(|bytes| quoted(&bytes.to_string())))
+            .maybe(
+                "horizon",
+                (*horizon != LEAK_HORIZON || limit.is_none()).then(|| duration(*horizon)),
+            ),
         Trigger::Abandoned { .. } | Trigger::Output { .. } => noticed(trigger),
         Trigger::Level {
             measure,

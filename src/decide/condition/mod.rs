@@ -3,19 +3,23 @@
 
 mod age;
 mod file;
+mod leak;
 mod level;
 mod memory;
 mod rate;
 mod schedule;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use self::{age::Age, file::Changes, level::Sustained, memory::Over, rate::Rate, schedule::Due};
+use self::{
+    age::Age, file::Changes, leak::Leak, level::Sustained, memory::Over, rate::Rate, schedule::Due,
+};
 use super::{
     event::Event,
     observation::{Levels, MemorySample, RuleCount},
     rng::Rng,
     say::millis,
+    traffic::Traffic,
     trigger::Trigger,
 };
 use crate::time::MonoTime;
@@ -31,6 +35,7 @@ pub(super) struct Condition {
 enum Seen {
     Age(Age),
     File(Changes),
+    Leak(Box<Leak>),
     Level(Sustained),
     Memory(Over),
     Rate(Rate),
@@ -61,6 +66,7 @@ impl Condition {
             // A condition is made of each part; one of no kind never holds.
             Trigger::Age { .. } | Trigger::All(_) => Seen::Age(Age::default()),
             Trigger::File { .. } => Seen::File(Changes::default()),
+            Trigger::Leak { horizon, .. } => Seen::Leak(Box::new(Leak::new(*horizon))),
             Trigger::Level { .. } => Seen::Level(Sustained::default()),
             Trigger::Memory { .. } => Seen::Memory(Over::default()),
             Trigger::Abandoned { .. }
@@ -82,6 +88,7 @@ impl Condition {
         match (&mut self.seen, &self.when) {
             (Seen::Age(age), Trigger::Age { limit, .. }) => *age = Age::new(born, *limit, rng),
             (Seen::File(changes), _) if recycles => changes.known_to(born),
+            (Seen::Leak(leak), Trigger::Leak { horizon, .. }) => **leak = Leak::new(*horizon),
             (Seen::Level(level), _) => *level = Sustained::default(),
             (Seen::Memory(over), _) => *over = Over::default(),
             (Seen::Rate(rate), when) => rate.renew(when, rng),
@@ -93,6 +100,7 @@ impl Condition {
     /// What it has seen in time can't be trusted.
     pub(super) fn void(&mut self) {
         match &mut self.seen {
+            Seen::Leak(leak) => leak.void(),
             Seen::Level(level) => *level = Sustained::default(),
             Seen::Memory(over) => *over = Over::default(),
             Seen::Rate(rate) => rate.void(),
@@ -113,6 +121,7 @@ impl Condition {
                 *age = Age::new(born, *limit, rng);
             }
             (Seen::File(changes), _) => *changes = Changes::default(),
+            (Seen::Leak(leak), Trigger::Leak { horizon, .. }) => **leak = Leak::new(*horizon),
             (Seen::Rate(rate), _) => rate.clear(),
             (Seen::Schedule(due), _) => *due = Due::default(),
             _ => self.void(),
@@ -131,6 +140,9 @@ impl Condition {
             (Seen::Memory(over), Trigger::Memory { limit, .. }) => {
                 over.sample(now, sample, *limit, held)
             }
+            (Seen::Leak(leak), Trigger::Leak { limit, .. }) => {
+                leak.sample(now, sample, *limit, held)
+            }
             _ => false,
         }
     }
@@ -141,6 +153,29 @@ impl Condition {
             (&mut self.seen, &self.when)
         {
             level.read(now, seen, *measure, *limit);
+        }
+    }
+
+    /// Takes what routes the requests of the worker that serves now were for.
+    pub(super) fn routes(&mut self, requests: &[(Arc<str>, u64)]) {
+        if let Seen::Leak(leak) = &mut self.seen {
+            leak.routes(requests);
+        }
+    }
+
+    /// Looks at the traffic for the right moment, where it waits for one. `start_took`: how long a
+    /// worker takes to get ready.
+    pub(super) fn look(&mut self, now: MonoTime, traffic: &Traffic, start_took: Duration) {
+        if let Seen::Leak(leak) = &mut self.seen {
+            leak.look(now, traffic, start_took);
+        }
+    }
+
+    /// Whether what it expects is to be said, although it does not hold.
+    pub(super) fn has_news(&mut self, now: MonoTime) -> bool {
+        match &mut self.seen {
+            Seen::Leak(leak) => leak.has_news(now),
+            _ => false,
         }
     }
 
@@ -167,6 +202,7 @@ impl Condition {
         match (&mut self.seen, &self.when) {
             (Seen::Age(age), _) => age.holds(now),
             (Seen::File(changes), _) => changes.hold(),
+            (Seen::Leak(leak), _) => leak.holds(now),
             (Seen::Level(level), Trigger::Level { hold, .. }) => level.holds(now, *hold),
             (Seen::Memory(over), Trigger::Memory { hold, .. }) => over.holds(now, *hold),
             (Seen::Rate(rate), when) => rate.holds(now, when),
@@ -180,7 +216,9 @@ impl Condition {
         match &self.seen {
             Seen::Age(age) => age.due(),
             Seen::Schedule(due) => due.at(),
-            Seen::File(_) | Seen::Level(_) | Seen::Memory(_) | Seen::Rate(_) => None,
+            Seen::File(_) | Seen::Leak(_) | Seen::Level(_) | Seen::Memory(_) | Seen::Rate(_) => {
+                None
+            }
         }
     }
 
@@ -189,6 +227,7 @@ impl Condition {
         match (&self.seen, &self.when) {
             (Seen::Age(age), _) => age.reading(now),
             (Seen::File(changes), _) => changes.reading(),
+            (Seen::Leak(leak), _) => leak.reading(),
             (Seen::Level(level), Trigger::Level { limit, .. }) => level.reading(now, *limit),
             (Seen::Level(_), _) => Reading::default(),
             (Seen::Memory(over), _) => over.reading(now),
@@ -200,6 +239,7 @@ impl Condition {
     /// Why the rule is off, if what it looks at can't be read.
     pub(super) fn off(&self) -> Option<&'static str> {
         match (&self.seen, &self.when) {
+            (Seen::Leak(leak), _) => leak.off(),
             (Seen::Memory(over), _) => over.off(),
             (Seen::Level(level), Trigger::Level { measure, .. }) => {
                 level.unreadable().then(|| level::unreadable(*measure))
@@ -215,6 +255,7 @@ impl Condition {
         match (&self.seen, &self.when) {
             (Seen::Age(_), Trigger::Age { limit, .. }) => age::words(reading, *limit),
             (Seen::File(changes), Trigger::File { paths }) => changes.words(paths),
+            (Seen::Leak(leak), _) => leak.words(now),
             (Seen::Memory(_), Trigger::Memory { limit, hold }) => {
                 memory::words(reading, *limit, *hold)
             }
@@ -239,6 +280,7 @@ impl Condition {
                 .number("age_ms", reading.matching)
                 .number("limit_ms", reading.limit),
             Seen::File(changes) => event.text("changed", changes.first()),
+            Seen::Leak(leak) => leak.numbers(now, event),
             Seen::Level(_) => event
                 .number("level", reading.matching)
                 .number("limit", reading.limit)

@@ -128,6 +128,24 @@ pub(super) const SHAPES: &[Entry] = &[
     ),
     (
         "when",
+        "leak",
+        Table("when.leak"),
+        "The worker's private memory grows steadily towards a limit.",
+    ),
+    (
+        "when.leak",
+        "limit",
+        Size(MIB, 16 * 1024 * GIB),
+        "The limit of its private bytes; 90% of its cgroup's memory limit without it.",
+    ),
+    (
+        "when.leak",
+        "horizon",
+        Time(60 * SEC, 7 * DAY),
+        "Only if it gets there within this time; 1h without it.",
+    ),
+    (
+        "when",
         "age",
         Table("when.age"),
         "The worker has been ready for so long, give or take 10%.",

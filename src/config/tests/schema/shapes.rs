@@ -411,6 +411,7 @@ pub(super) const ONE_OF: &[(&str, &[&str])] = &[
             "abandoned",
             "output",
             "memory",
+            "leak",
             "cpu",
             "descriptors",
             "threads",

@@ -115,6 +115,11 @@ fn one_trigger() -> BoxedStrategy<Trigger> {
             window,
         }),
         (memory, time(0, DAY)).prop_map(|(limit, hold)| Trigger::Memory { limit, hold }),
+        (
+            option::of(size(1 << 20, 16 * 1024 * GIB)),
+            time(60_000, 7 * DAY)
+        )
+            .prop_map(|(limit, horizon)| Trigger::Leak { limit, horizon }),
         level(),
         time(1000, 300 * DAY).prop_map(|limit| Trigger::Age { limit }),
         (times(), zone(), time(0, DAY)).prop_map(|(times, zone, spread)| {
