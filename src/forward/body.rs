@@ -65,7 +65,16 @@ impl Exchange {
         thread.in_flight().leave(key);
         thread.ledger.ended(end);
         // An answer that came before its request's end leaves a connection that nobody can use.
-        let whole = upload.is_none_or(|upload| upload.is_finished());
+        let whole = upload.is_none_or(|upload| {
+            // On a connection of HTTP/2 the body goes on by itself.
+            let lacks_its_end =
+                upload.lacks_its_end() && !matches!(connection, Connection::Lane(_));
+            let whole = upload.is_finished() || lacks_its_end;
+            if end == End::Completed && lacks_its_end {
+                tokio::task::spawn_local(upload.ended());
+            }
+            whole
+        });
         if end == End::Completed && whole {
             let now = crate::time::now();
             upstream.give_back(connection, now, &view.settings);

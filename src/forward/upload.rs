@@ -3,10 +3,12 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -22,6 +24,9 @@ pub const KEPT_MAX: u64 = 64 * 1024;
 /// So many bytes of a request's body an HTTP/2 client may send before any of it is read.
 pub const STREAM_WINDOW: u32 = 64 * 1024;
 
+/// So long a stream whose body is whole may take to say that it has ended.
+const END_AWAITED: Duration = Duration::from_secs(5);
+
 /// A request body on its way to the worker. The exchange and the attempt share it, so that one that
 /// was never begun can go to another worker.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub struct Upload {
     incoming: RefCell<Incoming>,
     length: Option<u64>,
     begun: Cell<bool>,
+    /// So many bytes of it have come.
+    came: Cell<u64>,
     finished: Cell<bool>,
     failed: Cell<Option<Broken>>,
     kept: RefCell<Kept>,
@@ -93,6 +100,7 @@ impl Upload {
             incoming: RefCell::new(incoming),
             length,
             begun: Cell::new(false),
+            came: Cell::new(0),
             finished: Cell::new(false),
             failed: Cell::new(None),
             kept: RefCell::new(if keep {
@@ -123,6 +131,26 @@ impl Upload {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.finished.get()
+    }
+
+    /// Whether all of its bytes have come, although its stream has not ended: clients may say the
+    /// end in a frame of its own, for which nobody asks who knows the length.
+    #[must_use]
+    pub fn lacks_its_end(&self) -> bool {
+        !self.finished.get() && self.length == Some(self.came.get())
+    }
+
+    /// Waits a moment for the end of the stream. One that is dropped before, its answer whole, is
+    /// reset (RFC 9113 section 8.1), and some clients lose the answer over that.
+    pub async fn ended(self: Rc<Self>) {
+        *self.kept.borrow_mut() = Kept::Nothing;
+        let ended = poll_fn(|cx| {
+            let mut incoming = self.incoming.borrow_mut();
+            while let Some(Ok(_)) = ready!(Pin::new(&mut *incoming).poll_frame(cx)) {}
+            Poll::Ready(())
+        });
+        // A client that never says it gets its reset.
+        drop(tokio::time::timeout(END_AWAITED, ended).await);
     }
 
     /// How it broke, if it did.
@@ -186,7 +214,10 @@ impl Upload {
         poll
     }
 
+    /// Counts a piece, and keeps it where it may be needed again.
     fn keep(&self, frame: &Frame<Bytes>) {
+        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        self.came.set(self.came.get() + bytes);
         let mut kept = self.kept.borrow_mut();
         let Kept::Pieces(pieces) = &mut *kept else {
             if frame.is_trailers() {

@@ -1,12 +1,14 @@
 //! Many requests on one connection: each parked, timed and ended by itself.
 
-use std::time::Duration;
+use std::{future::poll_fn, time::Duration};
 
 use bytes::Bytes;
 use h2::Reason;
+use http::{HeaderValue, header::CONTENT_LENGTH};
 
 use super::client::{Client, post};
 use crate::http::{
+    origin::Origin,
     proxy::{pass, start, wait_until},
     wire::Wire,
 };
@@ -177,6 +179,46 @@ fn an_answer_before_the_end_of_its_request_is_passed_on() {
     worker.send("HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno");
     let answer = client.answer(answer);
     assert_eq!((answer.status(), &answer.body[..]), (413, &b"no"[..]));
+}
+
+/// A POST of one byte whose stream has not ended although its answer has; its worker's connection.
+fn answered_before_its_stream_ends(
+    client: &mut Client,
+    origin: &Origin,
+) -> (h2::SendStream<Bytes>, Wire) {
+    let mut request = post("/");
+    let length = HeaderValue::from_static("1");
+    request.headers_mut().insert(CONTENT_LENGTH, length);
+    let (answer, mut upload) = client.send(request, false);
+    upload.send_data(Bytes::from_static(b"x"), false).unwrap();
+    let mut worker = origin.accept();
+    worker.head();
+    assert_eq!(worker.bytes(1).unwrap(), b"x");
+    worker.send(OK);
+    assert_eq!(client.answer(answer).status(), 200);
+    (upload, worker)
+}
+
+#[test]
+fn a_stream_whose_body_is_whole_may_end_after_its_answer() {
+    let (proxy, origin) = start(&[]);
+    let mut client = Client::of(&proxy);
+    let (mut upload, mut worker) = answered_before_its_stream_ends(&mut client, &origin);
+    // On the same connection to the worker. A reset would have come before this answer.
+    let next = client.get("/next");
+    assert!(serve_one(&mut worker).starts_with("GET /next"));
+    assert_eq!(client.answer(next).status(), 200);
+    let ended = upload.send_data(Bytes::new(), true);
+    ended.expect("a stream that was not reset");
+}
+
+#[test]
+fn a_stream_that_never_ends_after_its_answer_is_reset_without_an_error() {
+    let (proxy, origin) = start(&[]);
+    let mut client = Client::of(&proxy);
+    let (mut upload, _worker) = answered_before_its_stream_ends(&mut client, &origin);
+    let reset = client.wait(poll_fn(|cx| upload.poll_reset(cx)));
+    assert_eq!(reset.unwrap(), Reason::NO_ERROR);
 }
 
 #[test]
