@@ -184,7 +184,7 @@ async fn heal(
     }
     orphans::adopt()?;
     let (maintenance, page, pages) = watch_page(first.maintenance.clone())?;
-    first.warnings = sentences(&start.loaded.warnings);
+    first.warnings = lines(&start.loaded.warnings);
     let about = about(ground, start.names, &first);
     let (occupancy, dealer) = (plane.occupancy, plane.dealer);
     let outlets = Outlets {
@@ -398,11 +398,9 @@ fn about(ground: &Ground, config: Vec<String>, first: &Reloaded) -> About {
     }
 }
 
-fn sentences(found: &[Diagnostic]) -> Vec<String> {
-    found
-        .iter()
-        .map(|diagnostic| diagnostic.render(false))
-        .collect()
+/// What was found, a line each.
+fn lines(found: &[Diagnostic]) -> Vec<String> {
+    found.iter().map(Diagnostic::line).collect()
 }
 
 /// Where workers' sockets are.

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::{
     certificates::Certificates,
-    sentences,
+    lines,
     translate::{self, Outlets},
 };
 use crate::{
@@ -199,7 +199,7 @@ impl Reader {
         let (pass, open_files) = (&self.pass, self.open_files);
         let made = translate::all(&loaded.settings, self.epoch, pass, open_files, back);
         let changes = config::changes(&self.loaded, &loaded);
-        let mut warnings = sentences(&loaded.warnings);
+        let mut warnings = lines(&loaded.warnings);
         warnings.extend(of_certificates);
         let since_start = config::changes(&self.started, &loaded);
         warnings.extend(needs_restart(&since_start));
@@ -217,7 +217,8 @@ impl Reader {
 
     /// What can't be used is told once, and to everyone who asks.
     fn broken(&mut self, asked: u64, wanted: bool, found: &[Diagnostic]) {
-        let whole = sentences(found).join("\n");
+        let whole = found.iter().map(|one| one.render(false));
+        let whole = whole.collect::<Vec<_>>().join("\n");
         let again = self.refused.as_ref() == Some(&whole);
         self.refused = Some(whole.clone());
         if again && !wanted {
