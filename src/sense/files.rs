@@ -12,13 +12,14 @@ use std::{
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
+use super::wish::Wish;
 use crate::time::{MonoTime, now};
 
 /// From one look to the next. A change is told when two looks in a row saw the same.
@@ -38,20 +39,7 @@ pub struct Changed {
 /// Watches files on a thread of its own; dropping it ends the thread.
 #[derive(Debug)]
 pub struct Files {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    wishes: Mutex<Wishes>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Wishes {
-    paths: Vec<PathBuf>,
-    new: bool,
-    ended: bool,
+    paths: Arc<Wish<Vec<PathBuf>>>,
 }
 
 impl Files {
@@ -60,54 +48,34 @@ impl Files {
     /// # Errors
     /// When no thread can be started.
     pub fn start(changes: Sender<Changed>) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let own = Arc::clone(&shared);
+        let paths: Arc<Wish<Vec<PathBuf>>> = Arc::default();
+        let own = Arc::clone(&paths);
         thread::Builder::new()
             .name("file watch".into())
             .spawn(move || run(&own, &changes))?;
-        Ok(Self { shared })
+        Ok(Self { paths })
     }
 
     /// Watches these files from now on and no others. What one of them holds now, or when it was
     /// first named here, is what it is compared with.
     pub fn watch(&self, paths: Vec<PathBuf>) {
-        self.wish(|wishes| wishes.paths = paths);
-    }
-
-    fn wish(&self, change: impl FnOnce(&mut Wishes)) {
-        let mut wishes = self.shared.lock();
-        change(&mut wishes);
-        wishes.new = true;
-        self.shared.changed.notify_one();
+        self.paths.tell(paths);
     }
 }
 
 impl Drop for Files {
     fn drop(&mut self) {
-        self.wish(|wishes| wishes.ended = true);
+        self.paths.end();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Wishes> {
-        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until the next look is due or something is wished for. `None`: it is over.
-    fn wait(&self, watching: bool) -> Option<Vec<PathBuf>> {
-        let time = if watching { LOOK } else { Duration::MAX };
-        let waited = self
-            .changed
-            .wait_timeout_while(self.lock(), time, |wishes| !wishes.new);
-        let (mut wishes, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        wishes.new = false;
-        (!wishes.ended).then(|| wishes.paths.clone())
-    }
-}
-
-fn run(shared: &Shared, changes: &Sender<Changed>) {
+fn run(wanted: &Wish<Vec<PathBuf>>, changes: &Sender<Changed>) {
     let mut watched: BTreeMap<PathBuf, Known> = BTreeMap::new();
-    while let Some(paths) = shared.wait(!watched.is_empty()) {
+    let pause = |watched: &BTreeMap<_, _>| match watched.is_empty() {
+        true => Duration::MAX,
+        false => LOOK,
+    };
+    while let Some(paths) = wanted.wait(pause(&watched)) {
         keep(&mut watched, paths);
         for (path, known) in &mut watched {
             let Some(since) = known.look(path, now()) else {

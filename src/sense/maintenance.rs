@@ -9,13 +9,15 @@ use std::{
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{Sender, error::TrySendError};
+
+use super::wish::Wish;
 
 /// From one look to the next.
 const LOOK: Duration = Duration::from_millis(250);
@@ -30,20 +32,7 @@ pub type Page = Option<Bytes>;
 /// Watches a file on a thread of its own; dropping it ends the thread.
 #[derive(Debug)]
 pub struct Watching {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    wish: Mutex<Wish>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Wish {
-    path: Option<PathBuf>,
-    new: bool,
-    ended: bool,
+    path: Arc<Wish<Option<PathBuf>>>,
 }
 
 impl Watching {
@@ -53,54 +42,29 @@ impl Watching {
     /// # Errors
     /// When no thread can be started.
     pub fn start(path: Option<PathBuf>, first: Page, pages: Sender<Page>) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        shared.lock().path = path;
-        let own = Arc::clone(&shared);
+        let path = Arc::new(Wish::of(path));
+        let own = Arc::clone(&path);
         thread::Builder::new()
             .name("maintenance".into())
             .spawn(move || run(&own, first, &pages))?;
-        Ok(Self { shared })
+        Ok(Self { path })
     }
 
     /// Watches this file from now on, or none.
     pub fn watch(&self, path: Option<PathBuf>) {
-        self.wish(|wish| wish.path = path);
-    }
-
-    fn wish(&self, change: impl FnOnce(&mut Wish)) {
-        let mut wish = self.shared.lock();
-        change(&mut wish);
-        wish.new = true;
-        self.shared.changed.notify_one();
+        self.path.tell(path);
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        self.wish(|wish| wish.ended = true);
+        self.path.end();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Wish> {
-        self.wish.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until the next look is due. `None`: it is over.
-    fn wait(&self, watching: bool) -> Option<Option<PathBuf>> {
-        let time = if watching { LOOK } else { Duration::MAX };
-        let waited = self
-            .changed
-            .wait_timeout_while(self.lock(), time, |wish| !wish.new);
-        let (mut wish, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        wish.new = false;
-        (!wish.ended).then(|| wish.path.clone())
-    }
-}
-
-fn run(shared: &Shared, first: Page, pages: &Sender<Page>) {
+fn run(wanted: &Wish<Option<PathBuf>>, first: Page, pages: &Sender<Page>) {
     let (mut told, mut missed, mut stamp) = (first, 0, None);
-    let mut path = shared.lock().path.clone();
+    let mut path = wanted.now();
     loop {
         let seen = path.as_deref().and_then(stamp_of);
         missed = if seen.is_some() { 0 } else { missed + 1 };
@@ -120,8 +84,8 @@ fn run(shared: &Shared, first: Page, pages: &Sender<Page>) {
             }
         }
         let watching = path.is_some() || told.is_some();
-        match shared.wait(watching) {
-            Some(wanted) => path = wanted,
+        match wanted.wait(if watching { LOOK } else { Duration::MAX }) {
+            Some(other) => path = other,
             None => return,
         }
     }

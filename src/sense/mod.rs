@@ -10,3 +10,4 @@ mod pace;
 pub mod probe;
 mod serving;
 pub mod strain;
+mod wish;
