@@ -9,6 +9,7 @@ use crate::{admit::gate::Permit, time::MonoTime, words::Generation};
 
 /// A fresh worker begins with this part of its share, in thousandths.
 const SHARE_FIRST: u64 = 100;
+const TENFOLD: u64 = 10;
 
 /// Takes turns.
 #[derive(Debug, Default)]
@@ -46,8 +47,9 @@ pub(super) fn best(
     let turn = turns.0.get().wrapping_add(1);
     turns.0.set(turn);
     let count = instances(seats).count();
+    let at_full = least_at_full(seats, now);
     let rank = |at: usize, seats: &[Seat]| Rank {
-        last_resort: last_resort(seats, turn, now, avoid),
+        last_resort: last_resort(seats, at_full, turn, now, avoid),
         load: load(seats),
         turn: (at + count - usize::try_from(turn).unwrap_or(0) % count) % count,
     };
@@ -72,7 +74,24 @@ fn load(seats: &[Seat]) -> u64 {
         .sum()
 }
 
-fn last_resort(seats: &[Seat], turn: u64, now: MonoTime, avoid: Option<Generation>) -> u8 {
+/// The least that an instance has which gets all of its share; `None`: all are fresh.
+fn least_at_full(seats: &[Seat], now: MonoTime) -> Option<u64> {
+    let at_full = instances(seats).filter(|seats| match seats {
+        [seat] => now >= seat.upstream.local.member.ramp.until && !seat.upstream.is_suspect(now),
+        _ => true,
+    });
+    at_full.map(load).min()
+}
+
+/// `at_full`: the least that an instance has which could take the share of a fresh one. One that
+/// has ten times as much as the fresh one answers nothing, and can't.
+fn last_resort(
+    seats: &[Seat],
+    at_full: Option<u64>,
+    turn: u64,
+    now: MonoTime,
+    avoid: Option<Generation>,
+) -> u8 {
     let failed = |seat: &Seat| Some(seat.upstream.local.member.generation) == avoid;
     if seats.iter().any(failed) {
         return 3;
@@ -82,7 +101,12 @@ fn last_resort(seats: &[Seat], turn: u64, now: MonoTime, avoid: Option<Generatio
     }
     match seats {
         // It relieves nobody, so that nothing but its share keeps it from all it can get.
-        [fresh] if !is_drawn(fresh, turn, now) => 1,
+        [fresh]
+            if at_full.is_some_and(|least| least < TENFOLD * (load(seats) + 1))
+                && !is_drawn(fresh, turn, now) =>
+        {
+            1
+        }
         _ => 0,
     }
 }
@@ -226,6 +250,22 @@ mod tests {
         assert!((50..150).contains(&first), "{first} of 1,000");
         assert!((350..650).contains(&half), "{half} of 1,000");
         assert!((990..1_010).contains(&whole), "{whole} of 1,000");
+    }
+
+    #[test]
+    fn one_that_answers_nothing_gets_no_more_though_all_or_the_others_are_fresh() {
+        for (own, most) in [(100_000, 1), (0, 10)] {
+            let workers = [(1, 0, own), (2, 1, 100_000), (3, 2, 100_000)];
+            let (seats, turns) = (seats(&workers), Turns::default());
+            let mut stuck = Vec::new();
+            for _ in 0..1_000 {
+                let permit = best(&seats, &turns, LATER, None).unwrap();
+                if permit.local().member.generation.0 == 1 {
+                    stuck.push(permit);
+                }
+            }
+            assert!(stuck.len() <= most, "{} of 1,000", stuck.len());
+        }
     }
 
     #[test]

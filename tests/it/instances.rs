@@ -49,7 +49,7 @@ fn one_of_three_is_killed_under_load_and_no_client_notices() {
 
 #[test]
 fn one_of_three_hangs_and_the_others_serve_what_it_had() {
-    let toml = format!("worker.count = 3\n{}", slow("\"1s\"", 3));
+    let toml = format!("worker.count = 3\n{}", slow("\"1s\"", 1));
     let sidecar = Sidecar::start(&toml, &[]);
     let three = ready(&sidecar, 3);
     let load = start(plan(&sidecar.url("/"), 5));
