@@ -97,7 +97,9 @@ fn a_worker_that_exits_at_start_is_tried_again_ever_later_and_its_code_is_said()
         text(failed).contains("exited with code 7 before it was ready"),
         "{failed}"
     );
-    assert!(sidecar.zombies().is_empty());
+    sidecar.wait("no zombie is left", || {
+        sidecar.zombies().is_empty().then_some(())
+    });
 }
 
 #[test]
