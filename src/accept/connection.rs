@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::time::Instant;
@@ -22,6 +22,7 @@ use super::{
     peer::peer,
     phased::Phased,
     proxy_protocol::{self, Source},
+    refusal::{self, last_words},
     rest::{self, REST},
     streams,
     tls::shake_hands,
@@ -226,7 +227,10 @@ where
             shared.reset();
             return Next::Close;
         }
-        Ended::Hyper(error) => refusal(&error, shared.refused.get()),
+        Ended::Hyper(error) => {
+            let said = serving.into_parts().read_buf;
+            refusal::of_head(&error, shared.refused.get(), &said)
+        }
         Ended::Done => None,
     };
     if let Some(code) = code {
@@ -359,34 +363,4 @@ fn due(shared: &Shared, progress: &Progress, deadlines: &Deadlines) -> Due {
         },
         _ => Due { at, tell },
     }
-}
-
-/// The code for a head that hyper could not read. `None`: there is nobody to tell.
-fn refusal(error: &hyper::Error, status: Option<u16>) -> Option<Code> {
-    let said = error.to_string();
-    Some(match status? {
-        414 => Code::TargetTooLong,
-        431 => Code::HeadTooLarge,
-        _ if said.contains("content-length") || said.contains("transfer-encoding") => {
-            Code::AmbiguousFraming
-        }
-        _ if said.contains("header") => Code::BadField,
-        _ if said.contains("URI") => Code::BadTarget,
-        _ => Code::NotHttp,
-    })
-}
-
-/// An answer to a client that hyper has none for.
-pub(super) fn last_words(code: Code) -> Vec<u8> {
-    let body = format!("{} {}\n{}\n", code.number(), code.name(), code.meaning());
-    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    format!(
-        "HTTP/1.1 {status}\r\nproxy-status: autoheal; error={}; details=\"{}\"\r\n\
-         content-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n\
-         {body}",
-        code.proxy_error(),
-        code.number(),
-        body.len(),
-    )
-    .into_bytes()
 }

@@ -8,6 +8,7 @@ pub mod listener;
 mod peer;
 mod phased;
 pub mod proxy_protocol;
+mod refusal;
 mod rest;
 mod streams;
 mod tls;

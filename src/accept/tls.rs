@@ -5,8 +5,8 @@ use std::{rc::Rc, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
-    connection::last_words,
     io::{HANDSHAKE, Shared, Socket},
+    refusal::last_words,
 };
 use crate::{explain::code::Code, proxy::Thread, time, tls::front::Front};
 

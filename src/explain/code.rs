@@ -58,7 +58,7 @@ codes! {
     AmbiguousFraming = 400_103, http_request_error;
     /// A field name or value that may not be sent on.
     BadField = 400_104, http_request_error;
-    /// The request line is not one of HTTP/1.1.
+    /// The request line is not one of HTTP.
     NotHttp = 400_105, http_request_error;
     /// The request's chunked body is malformed.
     BadBody = 400_106, http_request_error;
@@ -197,6 +197,9 @@ codes! {
     ConnectTimeout = 504_102, connection_timeout;
     /// The TLS handshake with the worker was not over in time.
     WorkerTlsTimeout = 504_103, connection_timeout;
+    /// The request line names a version of HTTP that is not spoken here: 1.1 and 1.0 are, and 2 by
+    /// its own preface.
+    VersionNotSpoken = 505_101, http_request_error;
     /// The request has been through this proxy before.
     Loop = 508_101, proxy_loop_detected;
 }
@@ -226,7 +229,7 @@ impl Code {
             _ if self == Self::GrpcNeedsHttp2 => GrpcStatus::UNIMPLEMENTED,
             408 | 499 => GrpcStatus::CANCELLED,
             414 | 431 => GrpcStatus::RESOURCE_EXHAUSTED,
-            405 | 501 => GrpcStatus::UNIMPLEMENTED,
+            405 | 501 | 505 => GrpcStatus::UNIMPLEMENTED,
             429 | 502..=504 => GrpcStatus::UNAVAILABLE,
             _ => GrpcStatus::INTERNAL,
         }

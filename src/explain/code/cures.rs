@@ -374,6 +374,11 @@ pub(super) fn of(code: Code) -> Cures {
                 "try `curl -v` at the address that `autoheal status` shows",
             ),
         ],
+        Code::VersionNotSpoken => &[(
+            "a script writes `HTTP/2.0` or `HTTP/3` into its request line; those versions have no \
+                 such line",
+            "write `HTTP/1.1`, or let an HTTP library speak to autoheal",
+        )],
         Code::Loop => &[
             (
                 "the worker sends its own requests to the public address, and they come back \
