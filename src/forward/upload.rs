@@ -140,6 +140,11 @@ impl Upload {
         !self.finished.get() && self.length == Some(self.came.get())
     }
 
+    /// Whether all of its bytes have come.
+    fn is_whole(&self) -> bool {
+        self.finished.get() || self.lacks_its_end()
+    }
+
     /// Waits a moment for the end of the stream. One that is dropped before, its answer whole, is
     /// reset (RFC 9113 section 8.1), and some clients lose the answer over that.
     pub async fn ended(self: Rc<Self>) {
@@ -166,7 +171,7 @@ impl Upload {
         if !self.begun.get() {
             return Some(Outgoing::Upload(self.clone()));
         }
-        if !self.finished.get() {
+        if !self.is_whole() {
             return None;
         }
         let kept = match &*self.kept.borrow() {
@@ -181,7 +186,7 @@ impl Upload {
     #[must_use]
     pub fn can_go_again(&self) -> bool {
         let is_kept = || !matches!(&*self.kept.borrow(), Kept::Nothing);
-        !self.begun.get() || (self.finished.get() && is_kept())
+        !self.begun.get() || (self.is_whole() && is_kept())
     }
 
     fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {

@@ -4,7 +4,7 @@ use std::{future::poll_fn, time::Duration};
 
 use bytes::Bytes;
 use h2::Reason;
-use http::{HeaderValue, header::CONTENT_LENGTH};
+use http::{HeaderValue, Request, header::CONTENT_LENGTH};
 
 use super::client::{Client, post};
 use crate::http::{
@@ -210,6 +210,28 @@ fn a_stream_whose_body_is_whole_may_end_after_its_answer() {
     assert_eq!(client.answer(next).status(), 200);
     let ended = upload.send_data(Bytes::new(), true);
     ended.expect("a stream that was not reset");
+}
+
+#[test]
+fn a_body_whose_end_is_still_to_be_said_is_whole_enough_to_be_sent_again() {
+    let (proxy, origin) = start(&[]);
+    let mut client = Client::of(&proxy);
+    let request = Request::put("http://shop.example/x").header(CONTENT_LENGTH, "3");
+    let (answer, mut upload) = client.send(request.body(()).unwrap(), false);
+    upload.send_data(Bytes::from_static(b"abc"), false).unwrap();
+    let mut lost = origin.accept();
+    lost.head();
+    assert_eq!(lost.bytes(3).unwrap(), b"abc");
+    drop(lost);
+    let mut worker = origin.accept();
+    assert!(worker.head().starts_with("PUT /x"));
+    assert_eq!(worker.bytes(3).unwrap(), b"abc");
+    worker.send(OK);
+    assert_eq!(client.answer(answer).status(), 200);
+    let ended = upload.send_data(Bytes::new(), true);
+    ended.expect("a stream that was not reset");
+    let ledger = proxy.settled();
+    assert_eq!((ledger.completed, ledger.replayed), (1, 1));
 }
 
 #[test]
