@@ -82,7 +82,8 @@ pub enum Observation {
         oom_killed: bool,
         /// Some line of its last output says that the address is in use.
         address_in_use: bool,
-        /// Other processes of its tree were still alive: it forked into the background.
+        /// Other processes of its tree were still alive. After exit code 0 this means that it
+        /// forked into the background; a killed one leaves its children behind, too.
         left_children: bool,
     },
     /// No process of its tree is left. Without an `Exited` before it, it counts as killed.

@@ -375,7 +375,7 @@ fn ended(exit: Exit, signs: Signs) -> String {
     if signs.address_in_use {
         text.push_str(" (its address is in use)");
     }
-    if signs.left_children {
+    if signs.left_children && exit == Exit::Code(0) {
         text.push_str(" (it forked into the background: run it in the foreground)");
     }
     text

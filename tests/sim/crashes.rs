@@ -250,6 +250,24 @@ fn an_oom_kill_and_a_daemon_are_called_by_their_names() {
 }
 
 #[test]
+fn a_killed_worker_whose_children_outlive_it_is_not_called_a_daemon() {
+    let mut rig = Rig::new(policy());
+    rig.see(Observation::Exited {
+        generation: G1,
+        exit: Exit::Signal(9),
+        oom_killed: false,
+        address_in_use: false,
+        left_children: true,
+    });
+    let said = &rig.said(Kind::StartFailed)[0];
+    assert!(
+        said.contains("was killed by SIGKILL before it was ready"),
+        "{said}"
+    );
+    assert!(!said.contains("background"), "{said}");
+}
+
+#[test]
 fn who_holds_the_port_is_said() {
     let mut rig = Rig::new(in_place());
     let owner = Some("nginx (pid 812)".to_owned());

@@ -74,6 +74,18 @@ fn a_share_of_a_limit_that_cannot_be_read_turns_the_rule_off_and_says_so() {
 }
 
 #[test]
+fn status_does_not_call_a_limit_that_is_not_known_nothing() {
+    let limit = MemoryLimit::Share("90%".parse().unwrap());
+    let hold = Duration::ZERO;
+    let rig = Rig::ready(with([rule("big", Trigger::Memory { limit, hold })]));
+    let now = rig.engine.snapshot(rig.now).rules[0].reading.clone();
+    assert!(
+        now.ends_with("(limit: 90% of the cgroup's, which is not known)"),
+        "{now}"
+    );
+}
+
+#[test]
 fn that_a_limit_cannot_be_read_is_said_once_and_of_a_default_rule_for_information_only() {
     let limit = MemoryLimit::Share("90%".parse().unwrap());
     let hold = Duration::ZERO;

@@ -87,17 +87,20 @@ impl Over {
 }
 
 pub(super) fn words(reading: Reading, limit: MemoryLimit, hold: Duration) -> String {
-    let share = match limit {
-        MemoryLimit::Share(share) => format!("{share} of the cgroup's, "),
-        MemoryLimit::PrivateBytes(_) => String::new(),
-    };
     let for_long = match hold.is_zero() {
         true => String::new(),
         false => format!(" for {}", time(reading.held_for)),
     };
     let bytes = ByteSize(reading.matching).human();
-    let limit = ByteSize(reading.limit).human();
-    format!("private memory {bytes}{for_long} (limit: {share}{limit})")
+    let human = ByteSize(reading.limit).human();
+    let limit = match limit {
+        MemoryLimit::Share(share) if reading.limit == 0 => {
+            format!("{share} of the cgroup's, which is not known")
+        }
+        MemoryLimit::Share(share) => format!("{share} of the cgroup's, {human}"),
+        MemoryLimit::PrivateBytes(_) => human,
+    };
+    format!("private memory {bytes}{for_long} (limit: {limit})")
 }
 
 pub(super) fn numbers(reading: Reading, event: Event) -> Event {
