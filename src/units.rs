@@ -13,6 +13,7 @@ mod grpc;
 mod hours;
 mod line;
 mod path;
+mod stamp;
 mod status;
 mod url;
 
@@ -23,6 +24,7 @@ pub use grpc::GrpcStatus;
 pub use hours::{Hours, Span};
 pub use line::LinePattern;
 pub use path::PathPattern;
+pub use stamp::Stamp;
 pub use status::{StatusItem, StatusSet};
 pub use url::WebUrl;
 

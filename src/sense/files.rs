@@ -10,7 +10,6 @@ use std::{
     fs::{self, File},
     hash::{DefaultHasher, Hasher},
     io::{self, Read},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -20,7 +19,10 @@ use std::{
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use super::wish::Wish;
-use crate::time::{MonoTime, now};
+use crate::{
+    time::{MonoTime, now},
+    units::Stamp,
+};
 
 /// From one look to the next. A change is told when two looks in a row saw the same.
 const LOOK: Duration = Duration::from_millis(500);
@@ -110,16 +112,6 @@ struct Known {
     other: Option<(u64, MonoTime)>,
 }
 
-/// What the system changes with each change of a file, whatever the writer does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 impl Known {
     fn at_first(path: &Path) -> Self {
         let stamp = stamp(path);
@@ -154,15 +146,10 @@ impl Known {
     }
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
+/// How the file looks; `None`: it is not there, or no plain file.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     let seen = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    Some(Stamp {
-        device: seen.dev(),
-        inode: seen.ino(),
-        size: seen.size(),
-        modified: (seen.mtime(), seen.mtime_nsec()),
-        changed: (seen.ctime(), seen.ctime_nsec()),
-    })
+    Some(Stamp::from(&seen))
 }
 
 /// What stands for a file's content: nobody here tries to make two files look alike.

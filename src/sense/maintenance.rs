@@ -5,9 +5,8 @@
 //! deployments do it, has not gone.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -17,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
-use super::wish::Wish;
+use super::{files, wish::Wish};
 
 /// From one look to the next.
 const LOOK: Duration = Duration::from_millis(250);
@@ -66,7 +65,7 @@ fn run(wanted: &Wish<Option<PathBuf>>, first: Page, pages: &Sender<Page>) {
     let (mut told, mut missed, mut stamp) = (first, 0, None);
     let mut path = wanted.now();
     loop {
-        let seen = path.as_deref().and_then(stamp_of);
+        let seen = path.as_deref().and_then(files::stamp);
         missed = if seen.is_some() { 0 } else { missed + 1 };
         let is_gone = path.is_none() || missed >= MISSED;
         let new = match (seen, &path) {
@@ -91,18 +90,10 @@ fn run(wanted: &Wish<Option<PathBuf>>, first: Page, pages: &Sender<Page>) {
     }
 }
 
-/// What the system changes with each change of a file.
-fn stamp_of(path: &Path) -> Option<[u64; 3]> {
-    let seen = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    let changed = seen.ctime().wrapping_mul(1_000_000_000);
-    let changed = changed.wrapping_add(seen.ctime_nsec());
-    Some([seen.ino(), seen.size(), changed.cast_unsigned()])
-}
-
 /// The page that is there now. One that can't be read is there all the same, and empty.
 #[must_use]
 pub fn read(path: &Path) -> Page {
-    stamp_of(path)?;
+    files::stamp(path)?;
     let mut page = Vec::new();
     let whole = File::open(path).and_then(|file| file.take(PAGE_MOST).read_to_end(&mut page));
     if whole.is_err() {
@@ -113,6 +104,8 @@ pub fn read(path: &Path) -> Page {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tokio::sync::mpsc;
 
     use super::*;
