@@ -2,15 +2,17 @@
 //!
 //! It never waits for the healing loop and takes no lock that another thread holds.
 
+mod account;
 mod client;
 pub mod panics;
 pub mod steward;
 
 use std::{convert::Infallible, rc::Rc, time::Duration};
 
-use http::{Request, Response, Version, request::Parts};
+use http::{Request, Response, Version};
 use hyper::body::{Body, Incoming};
 
+use self::account::Account;
 pub use self::client::Client;
 pub use crate::forward::{
     answer::Answer,
@@ -28,17 +30,14 @@ use crate::{
     },
     explain::code::Code,
     forward::{
-        answer::Form,
         attempt::attempt,
         failure::Failure,
-        noted::Noted,
         pool::NEWS,
         replay::Plan,
         request,
-        thread::{Seat, Settings, View},
-        upload::{Broken, Upload},
+        thread::{Seat, View},
+        upload::Upload,
     },
-    observe::{access::Note, ledger::End},
     time::{self, MonoTime},
     words::{Generation, Mode},
 };
@@ -162,6 +161,7 @@ async fn admit(
     avoid: Option<Generation>,
 ) -> Wait {
     let (now, thread, settings) = (time::now(), account.thread, &view.settings);
+    account.tries(now);
     let probe = || settings.parking_probe.as_deref() == Some(plan.uri.path());
     if view.unready && probe() {
         return Wait::Refuse(Code::Unready, None);
@@ -217,7 +217,9 @@ async fn admit(
         // One that was given back just before this one was seen to wait.
         thread.release();
     }
-    wait(parked, client, plan.upload().is_some()).await
+    let waited = wait(parked, client, plan.upload().is_some()).await;
+    account.tries(time::now());
+    waited
 }
 
 /// Waits for a worker; with a body unread, hyper does not see the client leave, so we look.
@@ -233,157 +235,5 @@ async fn wait(parked: Parked, client: &Client, has_body: bool) -> Wait {
     match verdict {
         Verdict::Pass(permit) => Wait::Pass(permit),
         Verdict::Refuse { code, retry_at } => Wait::Refuse(code, retry_at),
-    }
-}
-
-/// One request in the ledger: however it ends, it is counted once.
-struct Account<'a> {
-    thread: &'a Thread,
-    open: bool,
-    note: Option<Box<Note>>,
-}
-
-impl<'a> Account<'a> {
-    fn open(thread: &'a Thread) -> Self {
-        thread.ledger.accepted();
-        Self {
-            thread,
-            open: true,
-            note: None,
-        }
-    }
-
-    /// Makes the head ready, and opens the record for the access log, if there is one.
-    fn prepare(
-        &mut self,
-        head: &mut Parts,
-        peer: &Peer,
-        settings: &Settings,
-    ) -> Result<request::Noted, Code> {
-        let version = head.version;
-        let prepared = request::prepare(head, peer, settings, || self.thread.request_id());
-        if let Some(sink) = &self.thread.access {
-            self.note = Some(Note::open(sink, peer.ip, version, head));
-        }
-        prepared
-    }
-
-    fn waits(&mut self, lack: Lack) {
-        match lack {
-            Lack::Worker => self.thread.ledger.parked(),
-            Lack::Place => self.thread.ledger.queued(),
-        }
-        if let Some(note) = &mut self.note {
-            note.parked();
-        }
-    }
-
-    fn replayed(&mut self) {
-        self.thread.ledger.replayed();
-        if let Some(note) = &mut self.note {
-            note.replayed();
-        }
-    }
-
-    fn given_to(&mut self, worker: Generation) {
-        if let Some(note) = &mut self.note {
-            note.given_to(worker);
-        }
-    }
-
-    /// The record, if there is one, is closed when this answer's body ends.
-    fn watched(&mut self, answer: Response<Download>, end: Option<End>) -> Response<Download> {
-        match self.note.take() {
-            Some(note) => Noted::watch(answer, note, end),
-            None => answer,
-        }
-    }
-
-    fn end(&mut self, end: End) {
-        if std::mem::replace(&mut self.open, false) {
-            self.thread.ledger.ended(end);
-        }
-    }
-
-    /// A worker's answer: its body closes the account.
-    fn hand_over(mut self, answer: Response<Download>) -> Response<Download> {
-        self.open = false;
-        self.watched(answer, None)
-    }
-
-    fn refuse(
-        mut self,
-        headers: &http::HeaderMap,
-        view: &View,
-        code: Code,
-        retry_at: Option<MonoTime>,
-        close: bool,
-    ) -> Response<Download> {
-        self.end(End::Refused(code));
-        let answer = own_answer(headers, view, code, retry_at, close);
-        self.watched(answer, Some(End::Refused(code)))
-    }
-
-    fn fail(mut self, headers: &http::HeaderMap, view: &View, code: Code) -> Response<Download> {
-        self.end(End::Failed(code));
-        let answer = own_answer(headers, view, code, None, false);
-        self.watched(answer, Some(End::Failed(code)))
-    }
-
-    /// The client's body broke: it left, or it may be told what is wrong.
-    fn broken(self, plan: &Plan, view: &View) -> Response<Download> {
-        match plan.upload().and_then(|upload| upload.broken()) {
-            Some(Broken::Malformed) => self.refuse(plan.headers(), view, Code::BadBody, None, true),
-            Some(Broken::Off) | None => self.abort(),
-        }
-    }
-
-    /// The client left: nobody reads this.
-    fn abort(mut self) -> Response<Download> {
-        self.end(End::Aborted);
-        Answer::bare(Code::ClientClosed)
-    }
-
-    /// A load balancer's probe is answered by us while we can park what it would send.
-    fn probe(mut self) -> Response<Download> {
-        self.end(End::Completed);
-        let answer = Response::new(Download::Own(Some(bytes::Bytes::from_static(b"parking\n"))));
-        self.watched(answer, Some(End::Completed))
-    }
-}
-
-impl Drop for Account<'_> {
-    fn drop(&mut self) {
-        let panicked = std::thread::panicking();
-        let end = if panicked {
-            End::Failed(Code::Internal)
-        } else {
-            End::Aborted
-        };
-        self.end(end);
-        if let Some(note) = self.note.take() {
-            note.close(end);
-        }
-    }
-}
-
-fn own_answer(
-    headers: &http::HeaderMap,
-    view: &View,
-    code: Code,
-    retry_at: Option<MonoTime>,
-    close: bool,
-) -> Response<Download> {
-    let now = time::now();
-    let answer = Answer {
-        code,
-        form: Form::of(headers),
-        id: headers.get("x-request-id").cloned(),
-        retry_after: retry_at.map(|at| at.since(now)),
-        close: close || view.closing,
-    };
-    match &view.page {
-        Some(page) if code == Code::Maintenance => answer.page(page.clone()),
-        _ => answer.response(),
     }
 }

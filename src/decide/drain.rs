@@ -208,9 +208,10 @@ impl Engine {
         );
         // A process that the kernel does not let go must not keep a fresh port from being used.
         life.blocks_start &= !may_overlap;
+        let incident = life.incident;
         self.kill(generation);
         let event = Event::new(Kind::WorkerStopped, Level::Error, text).about(generation);
-        self.say(event.number("stopping_ms", millis(since)));
+        self.say(event.of(incident).number("stopping_ms", millis(since)));
     }
 
     pub(super) fn gone(&mut self, generation: Generation) {
@@ -246,6 +247,7 @@ impl Engine {
         let event = Event::new(Kind::WorkerStopped, Level::Info, text).about(life.generation);
         self.say(
             event
+                .of(life.incident)
                 .number("stop_ms", millis(took))
                 .number("cut", life.cut),
         );

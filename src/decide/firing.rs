@@ -50,6 +50,7 @@ impl Engine {
         }
         let rule = &mut self.rules[at];
         let name = rule.rule.name.clone();
+        let when = rule.rule.when.name();
         let seen = rule.words(self.now);
         let reason = format!("rule \"{name}\": {seen}");
         let in_a_row = match rule.rule.actions.iter().any(|rung| rung.after > 1) {
@@ -66,6 +67,7 @@ impl Engine {
         rule.clear(self.now, recycle.is_some() && !observes, &mut self.rng);
         let event = event.about(generation).of(incident).text("rule", name);
         let event = event.number("in_a_row", u64::from(nth));
+        let event = event.text("when", when).text("seen", seen);
         self.say(event.flag("observe", observes).flag("recycles", recycles));
         let firing = Firing {
             at,

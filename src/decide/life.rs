@@ -53,6 +53,8 @@ pub(super) struct Life {
     /// Since when it is being stopped.
     pub(super) stop_at: Option<MonoTime>,
     pub(super) exit: Option<Exit>,
+    /// The incident that it left the roster for, or leaves it for.
+    pub(super) incident: Option<u64>,
     /// Requests cut at the end of its drain.
     pub(super) cut: u64,
     /// No other worker may start before this one is gone.
@@ -87,6 +89,7 @@ impl Life {
             overdue_at: None,
             stop_at: None,
             exit: None,
+            incident: None,
             cut: 0,
             blocks_start: false,
             end_said: false,

@@ -9,14 +9,15 @@
 //! `recycling`, `replacing`, `handover`, `growth`); whether that helped (`verdict`, `efficacy`);
 //! what is to come (`foresight`, `forecast`, `traffic`, `thinned`), and whose fault it is
 //! (`attribution`); the probe (`health`); what the app depends on (`dependency`, `depending`); what
-//! operators say (`operator`, `shutdown`); the page of `maintenance`; and who looks on
-//! ([`snapshot`]). All of that is one worker slot; [`group`] has as many of them as there are
+//! operators say (`operator`, `shutdown`); the page of `maintenance`; which incidents are not over
+//! ([`open`]); and who looks on ([`snapshot`]). All of that is one worker slot; [`group`] has as many of them as there are
 //! instances, and `peers` is what each knows of the others.
 
 pub mod engine;
 pub mod event;
 pub mod group;
 pub mod observation;
+pub mod open;
 pub mod policy;
 pub mod snapshot;
 pub mod step;

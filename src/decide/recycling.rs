@@ -78,6 +78,9 @@ impl Engine {
         let event = event.text("reason", wish.reason.clone());
         self.say(event.text("strategy", strategy_word(strategy)));
         self.story = Some(incident);
+        if let Some(life) = self.life_mut(old) {
+            life.incident = Some(incident);
+        }
         self.recycle = Some(Recycle {
             incident,
             reasons: vec![wish.reason],

@@ -244,10 +244,16 @@ impl Engine {
             .about(generation)
             .of(incident)
             .text("how", exit.to_string())
+            .text("what", what)
+            .number(exit_name(exit), exit_number(exit))
+            .flag("core_dumped", matches!(exit, Exit::Core(_)))
             .number("uptime_ms", millis(served))
             .number("in_flight", life.in_flight)
             .flag("oom_killed", signs.oom_killed);
         self.say(event);
+        if let Some(life) = self.life_mut(generation) {
+            life.incident = Some(incident);
+        }
         self.withdraw(generation);
         self.say_if_given_up();
         self.end_handover_of(generation);
@@ -359,6 +365,22 @@ impl Engine {
                 .number("ends", u64::from(ends))
                 .number("retry_ms", millis(retry)),
         );
+    }
+}
+
+/// The field for its number.
+fn exit_name(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Code(_) => "exit_code",
+        Exit::Core(_) | Exit::Signal(_) => "signal",
+    }
+}
+
+fn exit_number(exit: Exit) -> u64 {
+    match exit {
+        Exit::Code(number) | Exit::Core(number) | Exit::Signal(number) => {
+            u64::from(number.unsigned_abs())
+        }
     }
 }
 

@@ -157,15 +157,10 @@ impl Engine {
 
     /// A new configuration has no such rule any more.
     pub(super) fn drop_trial(&mut self, rule: Watched) {
-        if let Some(trial) = rule.efficacy.trial {
+        if let Some(trial) = &rule.efficacy.trial {
             let found = trial.finding(self.now, Verdict::Unclear);
-            let name = &rule.rule.name;
-            self.say(verdict_event(
-                name,
-                &trial,
-                found,
-                Some("the rule was changed"),
-            ));
+            let note = Some("the rule was changed");
+            self.say(verdict_event(&rule, trial, found, note));
         }
     }
 
@@ -184,7 +179,7 @@ impl Engine {
         let Some(trial) = rule.efficacy.trial.take() else {
             return;
         };
-        let event = verdict_event(&rule.rule.name, &trial, found, note);
+        let event = verdict_event(rule, &trial, found, note);
         let too_many = rule.efficacy.take(now, &trial, found.verdict);
         self.say(event);
         if too_many && self.ending.is_none() {
@@ -222,7 +217,8 @@ impl Engine {
     }
 }
 
-fn verdict_event(name: &str, trial: &Trial, found: Finding, note: Option<&str>) -> Event {
+fn verdict_event(rule: &Watched, trial: &Trial, found: Finding, note: Option<&str>) -> Event {
+    let name = &rule.rule.name;
     let level = match found.verdict {
         Verdict::DidNotHelp => Level::Warn,
         Verdict::Helped | Verdict::Unclear => Level::Info,
@@ -241,9 +237,16 @@ fn verdict_event(name: &str, trial: &Trial, found: Finding, note: Option<&str>) 
         .text("because", why)
         .number("served_ms", millis(found.served));
     match (trial.before, found.after) {
-        (Before::Rate { count, .. }, after) => {
+        (
+            Before::Rate {
+                condition, count, ..
+            },
+            after,
+        ) => {
             let after = after.unwrap_or_default();
+            let own = rule.conditions.get(condition);
             event = event
+                .text("compared", own.map_or("", |own| own.when.name()))
                 .number("before_matching", count.matching)
                 .number("before_total", count.total)
                 .number("after_matching", after.matching)

@@ -4,8 +4,10 @@
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
 };
 
+use super::delay::{DelaySum, Delays};
 use crate::explain::code::Code;
 
 /// How a request ended.
@@ -33,6 +35,11 @@ pub struct Ledger {
     parked: AtomicU64,
     queued: AtomicU64,
     replayed: AtomicU64,
+    troubled: AtomicU64,
+    settled: AtomicU64,
+    saved: AtomicU64,
+    /// How much later the troubled ones got to the worker that answered.
+    delays: Delays,
     tunnels: AtomicU64,
     tunnels_moved: AtomicU64,
     /// Refused and failed, one for each code in the order of [`Code::all`].
@@ -58,6 +65,12 @@ pub struct Sums {
     pub queued: u64,
     /// Sent to a worker once more.
     pub replayed: u64,
+    /// Parked, or sent once more, or both.
+    pub troubled: u64,
+    /// Of these: answered, refused, failed, or left by their client.
+    pub settled: u64,
+    /// Of these: got a worker's answer below 500.
+    pub saved: u64,
     /// Became tunnels.
     pub tunnels: u64,
     /// Of these: ended politely, because their worker was about to go.
@@ -75,6 +88,15 @@ impl Sums {
     }
 }
 
+/// A worker's answer to a request that was troubled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// From when it was parked, or first given to a worker, until it was given to this one.
+    pub delay: Duration,
+    /// It is below 500.
+    pub good: bool,
+}
+
 fn bump(counter: &AtomicU64) {
     counter.store(counter.load(Relaxed) + 1, Relaxed);
 }
@@ -90,6 +112,10 @@ impl Default for Ledger {
             parked: AtomicU64::default(),
             queued: AtomicU64::default(),
             replayed: AtomicU64::default(),
+            troubled: AtomicU64::default(),
+            settled: AtomicU64::default(),
+            saved: AtomicU64::default(),
+            delays: Delays::default(),
             tunnels: AtomicU64::default(),
             tunnels_moved: AtomicU64::default(),
             codes: Code::all().iter().map(|_| AtomicU64::default()).collect(),
@@ -116,6 +142,27 @@ impl Ledger {
     /// A request was sent to a worker once more.
     pub fn replayed(&self) {
         bump(&self.replayed);
+    }
+
+    /// A request was parked or sent once more, for the first time.
+    pub fn troubled(&self) {
+        bump(&self.troubled);
+    }
+
+    /// A troubled request has a worker's answer, which came so much later; or none.
+    pub fn settled(&self, answer: Option<Late>) {
+        if let Some(late) = answer {
+            self.delays.add(late.delay);
+            if late.good {
+                bump(&self.saved);
+            }
+        }
+        bump(&self.settled);
+    }
+
+    /// Adds the delays of this ledger to a sum.
+    pub fn add_delays_to(&self, sum: &mut DelaySum) {
+        self.delays.add_to(sum);
     }
 
     /// A request became a tunnel.
@@ -157,6 +204,9 @@ impl Ledger {
         sums.parked += self.parked.load(Relaxed);
         sums.queued += self.queued.load(Relaxed);
         sums.replayed += self.replayed.load(Relaxed);
+        sums.settled += self.settled.load(Relaxed);
+        sums.saved += self.saved.load(Relaxed);
+        sums.troubled += self.troubled.load(Relaxed);
         sums.tunnels += self.tunnels.load(Relaxed);
         sums.tunnels_moved += self.tunnels_moved.load(Relaxed);
         sums.accepted += self.accepted.load(Relaxed);

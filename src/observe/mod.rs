@@ -4,6 +4,7 @@
 //! waits, locks or queues on the request path.
 
 pub mod access;
+pub mod delay;
 pub mod in_flight;
 pub mod ledger;
 mod paths;

@@ -34,10 +34,10 @@ pub struct Group {
     seed: u64,
     now: MonoTime,
     /// By their numbers; those that go for good stay until they are gone.
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     common: Common,
     /// Replacements of several, one after another; the first is under way.
-    rolls: VecDeque<Roll>,
+    pub(super) rolls: VecDeque<Roll>,
     scaling: Scaling,
     door: Option<Door>,
     /// Load balancers were told that we are not ready.
@@ -53,8 +53,8 @@ pub struct Group {
 }
 
 #[derive(Debug)]
-struct Slot {
-    engine: Engine,
+pub(super) struct Slot {
+    pub(super) engine: Engine,
     /// It goes for good.
     leaves: bool,
     /// As it last told, if nothing of it served.

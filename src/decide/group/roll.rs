@@ -16,8 +16,8 @@ const REASONS: usize = 8;
 
 /// One round of replacements.
 #[derive(Debug)]
-pub(super) struct Roll {
-    incident: u64,
+pub(in crate::decide) struct Roll {
+    pub(in crate::decide) incident: u64,
     /// Workers up to this one go.
     upto: Generation,
     /// This instance alone.
