@@ -5,6 +5,7 @@
 
 mod answering;
 mod depending;
+mod incidents;
 pub mod order;
 mod probing;
 mod quiet;
@@ -21,6 +22,7 @@ use tokio::{
 
 use self::{
     depending::Depending,
+    incidents::{Counted, Incidents},
     order::Order,
     probing::Probing,
     quiet::QuietTimes,
@@ -169,6 +171,7 @@ pub struct Control {
     depending: Depending,
     scheduling: Scheduling,
     quiet: QuietTimes,
+    incidents: Incidents,
     /// Who waits for the end of which recycle.
     waiters: HashMap<u64, Vec<oneshot::Sender<order::Answer>>>,
     thresholds: Thresholds,
@@ -202,6 +205,7 @@ impl Control {
             depending: Depending::new(&first.policy),
             scheduling: Scheduling::new(&first.policy, time::wall()),
             quiet: QuietTimes::new(&first.policy),
+            incidents: Incidents::of(&parts.journal.take_incident_lines()),
             engine: begin(first.policy, seed, incident, time::now()),
             parts,
             waiters: HashMap::new(),
@@ -224,6 +228,7 @@ impl Control {
                 self.close();
                 return code;
             }
+            self.follow_incidents();
             let deadline = self.engine.next_deadline().unwrap_or(MonoTime::NEVER);
             let woken = tokio::select! {
                 biased;
@@ -300,6 +305,10 @@ impl Control {
                 }
                 Step::AskDependency { name, probe } => self.depending.ask(name, probe),
                 Step::ConfirmMemory { generation } => self.parts.sampler.confirm(generation),
+                Step::Capture { incident, .. } | Step::Notify { incident, .. } => {
+                    self.incidents.errand(incident);
+                    self.parts.hands.perform(step);
+                }
                 step => self.parts.hands.perform(step),
             }
         }
@@ -326,6 +335,7 @@ impl Control {
 
     fn tick(&mut self) {
         self.tally();
+        self.incidents.tick(Counted::of(&self.parts.ledgers));
         self.look_at_the_clock();
         self.parts.hands.look();
         self.ticks = self.ticks.wrapping_add(1);
@@ -372,9 +382,10 @@ impl Control {
 
     /// Writes an event to the log and the journal, and answers who waits for it.
     fn say(&mut self, event: Event) {
-        let wall = time::wall();
+        let (wall, now) = (time::wall(), time::now());
         (self.parts.log)(&event, wall);
-        self.parts.journal.append(&event, wall, time::now());
+        let line = self.parts.journal.append(&event, wall, now);
+        self.incidents.hear(&event, &line, now);
         if event.kind == Kind::RecycleEnded
             && let Some(waiters) = event.incident.and_then(|id| self.waiters.remove(&id))
         {
@@ -399,9 +410,10 @@ impl Control {
         self.engine.handle(time::now(), Observation::Operator(word));
     }
 
-    fn close(self) {
+    fn close(mut self) {
         /// The disk may be slow, but not for ever.
         const PATIENCE: Duration = Duration::from_secs(1);
+        self.end_incidents();
         self.parts.journal.close(PATIENCE);
     }
 }

@@ -4,8 +4,10 @@ use std::{borrow::Cow, fmt, fmt::Write};
 
 use crate::units::GrpcStatus;
 mod access;
+mod wrapped;
 
 pub use access::AccessField;
+pub use wrapped::wrapped;
 
 /// A worker's serial number: the third worker ever started is generation 3.
 ///

@@ -15,6 +15,7 @@ use tokio::{sync::oneshot, time};
 use super::{
     PATIENCE, REQUEST_BYTES_MAX,
     answer::{self, Answer, Problem},
+    incidents,
 };
 use crate::{
     control::order::{self, Events, Logs, Order, Orders, Unanswered},
@@ -25,7 +26,7 @@ use crate::{
 const ITEMS_MAX: usize = 1_000;
 
 /// An answer stops growing here; the rest is asked for with `since`.
-const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long `wait` may keep a client that follows.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -64,11 +65,17 @@ where
         };
     };
     match verb {
-        "status" | "events" | "logs" | "requests" => {
+        "status" | "events" | "incidents" | "logs" | "requests" => {
             if !matches!(*request.method(), Method::GET | Method::HEAD) {
                 return Err(Problem::method("GET"));
             }
             look(verb, &Query::of(request.uri().query()), orders).await
+        }
+        _ if verb.starts_with("incidents/") => {
+            if !matches!(*request.method(), Method::GET | Method::HEAD) {
+                return Err(Problem::method("GET"));
+            }
+            incidents::one(verb, orders).await
         }
         "recycle" | "start" | "stop" | "reload" | "hold" | "release" | "disarm" | "arm" => {
             if request.method() != Method::POST {
@@ -97,6 +104,7 @@ async fn look(verb: &str, query: &Query<'_>, orders: &Orders) -> Result<Answer, 
                 &json!({ "requests": requests, "left_out": left_out }),
             ))
         }
+        "incidents" => incidents::all(limit, orders).await,
         "events" => {
             let order = |reply| Order::Events {
                 since,
@@ -196,7 +204,7 @@ async fn change(verb: &str, body: &[u8], orders: &Orders) -> Result<order::Answe
     ask(orders, simple).await
 }
 
-async fn ask<T>(
+pub(super) async fn ask<T>(
     orders: &Orders,
     order: impl FnOnce(oneshot::Sender<T>) -> Order,
 ) -> Result<T, Problem> {
@@ -332,8 +340,8 @@ fn unknown(path: &str) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         format!("there is nothing at {path}"),
-        "paths are /livez, /readyz and /api/v1/ with status, events, logs, requests, recycle, \
-         start, stop, reload, hold, release, disarm or arm",
+        "paths are /livez, /readyz and /api/v1/ with status, events, incidents, logs, requests, \
+         recycle, start, stop, reload, hold, release, disarm or arm",
     )
 }
 

@@ -5,6 +5,7 @@
 
 mod answer;
 mod api;
+mod incidents;
 pub mod socket;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};

@@ -1,5 +1,7 @@
 //! The admin API over a real socket, before a control thread that only answers.
 
+mod said;
+
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use tokio::{
     task::LocalSet,
 };
 
+use self::said::said;
 use super::{
     socket::{Bound, Folders, Place},
     *,
@@ -98,34 +101,6 @@ fn problem(body: &str) -> Value {
     value
 }
 
-/// The order without the place for its answer.
-fn said(order: &Order) -> String {
-    match order {
-        Order::Recycle {
-            reason,
-            force,
-            wait,
-            ..
-        } => format!("recycle {reason} {force} {wait}"),
-        Order::Hold(time, _) => format!("hold {time:?}"),
-        Order::Disarm { rules, time, .. } => format!("disarm {rules:?} {time:?}"),
-        Order::Arm { rules, .. } => format!("arm {rules:?}"),
-        Order::Start(_) => "start".to_owned(),
-        Order::Stop(_) => "stop".to_owned(),
-        Order::Reload(_) => "reload".to_owned(),
-        Order::Release(_) => "release".to_owned(),
-        Order::Status(_) => "status".to_owned(),
-        Order::Events { since, limit, .. } => format!("events {since:?} {limit}"),
-        Order::Logs {
-            previous,
-            since,
-            limit,
-            ..
-        } => format!("logs {previous} {since:?} {limit}"),
-        Order::Requests(_) => "requests".to_owned(),
-    }
-}
-
 /// Says yes to everything.
 fn agrees(order: Order) {
     let yes = || Ok("done".to_owned());
@@ -159,6 +134,21 @@ fn agrees(order: Order) {
             let lines = vec![line];
             reply.send(Logs { lines, lost: 1 }).ok();
         }
+        Order::Incidents { limit, reply } => {
+            let all = [r#"{"id":7}"#, r#"{"id":6}"#].map(str::to_owned);
+            reply.send(all.into_iter().take(limit).collect()).ok();
+        }
+        Order::Incident { id: Some(8), reply } => {
+            let refusal = Refusal {
+                what: "there is no incident 8".to_owned(),
+                cure: "near it: 6, 7".to_owned(),
+            };
+            reply.send(Err(refusal)).ok();
+        }
+        Order::Incident { id, reply } => {
+            let id = id.unwrap_or(7);
+            reply.send(Ok(format!("{{\"id\":{id}}}"))).ok();
+        }
         Order::Requests(reply) => {
             reply.send(vec![order::Request::default(); 3]).ok();
         }
@@ -180,6 +170,32 @@ fn status_is_the_snapshot_as_json() {
         let (code, body) = world.get("/api/v1/status").await;
         assert_eq!(code, 200);
         assert_eq!(serde_json::from_str::<Status>(&body).unwrap(), status());
+    });
+}
+
+#[test]
+fn incidents_are_listed_and_told_one_by_one() {
+    World::run(agrees, false, |world| async move {
+        for (path, body) in [
+            (
+                "incidents",
+                r#"{"incidents":[{"id":7},{"id":6}],"left_out":0}"#,
+            ),
+            (
+                "incidents?limit=1",
+                r#"{"incidents":[{"id":7}],"left_out":0}"#,
+            ),
+            ("incidents/6", r#"{"id":6}"#),
+            ("incidents/latest", r#"{"id":7}"#),
+        ] {
+            let told = world.get(&format!("/api/v1/{path}")).await;
+            assert_eq!(told, (200, body.to_owned()), "{path}");
+        }
+        for path in ["incidents/8", "incidents/x", "incidents/"] {
+            let (code, body) = world.get(&format!("/api/v1/{path}")).await;
+            assert_eq!(code, 404, "{path}");
+            problem(&body);
+        }
     });
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::{net::UnixStream, runtime::Runtime, time};
 
 use super::exit;
-use crate::{admin::socket::Folders, words::one_line};
+use crate::{admin::socket::Folders, journal, words::one_line};
 
 /// How long an answer may take that waits for nothing.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -60,6 +60,15 @@ pub enum AskError {
          --admin unix:PATH (its log says \"admin\" and the path)"
     )]
     NoneRuns,
+    /// Nothing runs here, but what ran here may have left its journal.
+    #[error(
+        "no running autoheal was found; --state-dir DIR reads what one left behind, --admin \
+         unix:PATH asks one by its socket, and autoheal explain --list lists the codes"
+    )]
+    NoneRunsForIncidents,
+    /// What an autoheal left behind can't be read.
+    #[error("can't {0}")]
+    Journal(#[source] journal::OpenError),
     /// More than one could be meant.
     #[error("several autoheals run; say which with --admin:{}", listed(.0))]
     Several(Vec<PathBuf>),
@@ -94,9 +103,13 @@ impl AskError {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Address(_) => exit::USAGE,
-            Self::NoneRuns | Self::Several(_) | Self::Unreachable { .. } => exit::UNREACHABLE,
+            Self::NoneRuns
+            | Self::NoneRunsForIncidents
+            | Self::Several(_)
+            | Self::Unreachable { .. } => exit::UNREACHABLE,
             Self::No { status: 503, .. } => exit::UNREACHABLE,
             Self::No { .. } => exit::NO,
+            Self::Journal(_) => exit::SYSTEM,
             // Whoever reads our output has enough.
             Self::System(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::DONE,
             Self::System(_) => exit::SYSTEM,
@@ -110,7 +123,17 @@ pub fn with_client(
     io: &mut Io<'_>,
     verb: impl FnOnce(&Client, &mut Io<'_>) -> Result<i32, AskError>,
 ) -> i32 {
-    let outcome = Client::find(admin).and_then(|client| verb(&client, io));
+    let found = Client::find(admin);
+    report(io, found, |client, io| verb(&client, io))
+}
+
+/// Shows what was found: the error, if there is one, is printed and becomes the exit code.
+pub fn report<T>(
+    io: &mut Io<'_>,
+    found: Result<T, AskError>,
+    show: impl FnOnce(T, &mut Io<'_>) -> Result<i32, AskError>,
+) -> i32 {
+    let outcome = found.and_then(|found| show(found, io));
     outcome.unwrap_or_else(|error| {
         let code = error.exit_code();
         if code != exit::DONE {

@@ -1,32 +1,49 @@
-//! `autoheal explain`: what a code means, its causes, and their cures.
+//! `autoheal explain`: the story of an incident; what a code means, its causes, and their cures.
 
 use std::fmt::Write as _;
 
-use super::{ask::Io, exit};
-use crate::explain::code::Code;
+use super::{
+    ask::{Admin, Io, report},
+    exit,
+    incidents::Whence,
+};
+use crate::{
+    explain::{code::Code, incident::story::story},
+    words::wrapped,
+};
 
-/// Say what a code means, what causes it and what cures it; without CODE list them all
-#[derive(Clone, Debug, clap::Args)]
+/// Tell the story of an incident, or say what a code means; without either, the latest incident
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
-    /// A number or a name, like 502101 or WorkerRefusedConnection
-    pub code: Option<String>,
+    /// An incident's number, like 7, or a code by its number or name, like 502101 or
+    /// WorkerRefusedConnection
+    #[arg(value_name = "CODE|INCIDENT")]
+    pub what: Option<String>,
+    /// List all codes
+    #[arg(long, conflicts_with_all = ["what", "state_dir"])]
+    pub list: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    /// Where incidents are found.
+    #[command(flatten)]
+    pub place: Whence,
 }
 
 /// Runs it.
-pub fn run(args: &Args, io: &mut Io<'_>) -> i32 {
-    let said = match &args.code {
+pub fn run(args: &Args, admin: &Admin, io: &mut Io<'_>) -> i32 {
+    let said = match &args.what {
+        None if !args.list => return tell(args, None, admin, io),
         None if args.json => {
             let codes: Vec<_> = Code::all().iter().map(|code| object(*code)).collect();
             writeln!(io.out, "{}", serde_json::Value::from(codes))
         }
         None => write!(io.out, "{}", list()),
-        Some(text) => match Code::parse(text) {
-            Some(code) if args.json => writeln!(io.out, "{}", object(code)),
-            Some(code) => write!(io.out, "{}", page(code)),
-            None => {
+        Some(text) => match (Code::parse(text), incident(text)) {
+            (Some(code), _) if args.json => writeln!(io.out, "{}", object(code)),
+            (Some(code), _) => write!(io.out, "{}", page(code)),
+            (None, Some(id)) => return tell(args, Some(id), admin, io),
+            (None, None) => {
                 writeln!(io.err, "autoheal: {}", unknown(text)).ok();
                 return exit::NO;
             }
@@ -39,9 +56,26 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> i32 {
     }
 }
 
+/// The number of an incident. No code has so few digits.
+fn incident(text: &str) -> Option<u64> {
+    text.strip_prefix('#').unwrap_or(text).parse().ok()
+}
+
+fn tell(args: &Args, id: Option<u64>, admin: &Admin, io: &mut Io<'_>) -> i32 {
+    let found = args.place.incident(admin, id);
+    report(io, found, |incident, io| {
+        match args.json {
+            true => writeln!(io.out, "{}", incident.to_json())?,
+            false => write!(io.out, "{}", story(&incident))?,
+        }
+        io.out.flush()?;
+        Ok(exit::DONE)
+    })
+}
+
 fn page(code: Code) -> String {
     let mut page = format!("{code}\n\n");
-    wrap(&mut page, "", code.meaning());
+    wrapped(&mut page, "", code.meaning());
     if code.is_sent() {
         let (status, error) = (code.status(), code.proxy_error());
         // Writing to a string has no way to fail.
@@ -49,8 +83,8 @@ fn page(code: Code) -> String {
     }
     for (cause, cure) in code.causes_and_cures() {
         page.push('\n');
-        wrap(&mut page, "cause  ", cause);
-        wrap(&mut page, "cure   ", cure);
+        wrapped(&mut page, "cause  ", cause);
+        wrapped(&mut page, "cure   ", cure);
     }
     page
 }
@@ -58,35 +92,13 @@ fn page(code: Code) -> String {
 fn list() -> String {
     let mut list = String::new();
     for code in Code::all() {
-        wrap(
+        wrapped(
             &mut list,
             &format!("{} {:<24} ", code.number(), code.name()),
             code.meaning(),
         );
     }
     list + "\n`autoheal explain CODE` gives causes and cures.\n"
-}
-
-/// Puts text behind a name, in lines of at most 80 columns, the later ones indented as far.
-fn wrap(page: &mut String, name: &str, text: &str) {
-    const WIDTH: usize = 80;
-    let indent = name.len();
-    page.push_str(name);
-    let mut column = indent;
-    for word in text.split(' ') {
-        if column > indent && column + 1 + word.len() > WIDTH {
-            page.push('\n');
-            page.extend(std::iter::repeat_n(' ', indent));
-            column = indent;
-        }
-        if column > indent {
-            page.push(' ');
-            column += 1;
-        }
-        page.push_str(word);
-        column += word.len();
-    }
-    page.push('\n');
 }
 
 fn object(code: Code) -> serde_json::Value {
@@ -118,7 +130,7 @@ fn unknown(text: &str) -> String {
         .filter(|(likeness, _)| *likeness > 0.8)
         .map_or_else(String::new, |(_, code)| format!("; did you mean {code}"));
     let text = crate::words::one_line(text);
-    format!("there is no code \"{text}\"{near}; `autoheal explain` lists them all")
+    format!("there is no code \"{text}\"{near}; `autoheal explain --list` lists them all")
 }
 
 #[cfg(test)]
@@ -128,14 +140,16 @@ mod tests {
     fn explain(code: Option<&str>, json: bool) -> (i32, String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let args = Args {
-            code: code.map(str::to_owned),
+            what: code.map(str::to_owned),
+            list: code.is_none(),
             json,
+            ..Args::default()
         };
         let mut io = Io {
             out: &mut out,
             err: &mut err,
         };
-        let exit = run(&args, &mut io);
+        let exit = run(&args, &Admin::default(), &mut io);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (exit, text(out), text(err))
     }
@@ -155,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_code_all_are_listed() {
+    fn all_codes_are_listed() {
         let (exit, out, _) = explain(None, false);
         assert_eq!(exit, exit::DONE);
         for code in Code::all() {

@@ -10,6 +10,7 @@ pub mod exit;
 pub mod explain;
 mod files;
 mod here;
+pub mod incidents;
 pub mod load;
 pub mod logs;
 pub mod man;
@@ -50,6 +51,8 @@ pub enum Verb {
     Status(status::Args),
     /// What happened
     Events(events::Args),
+    /// What went wrong, what it cost, and whether healing helped
+    Incidents(incidents::Args),
     /// What is in flight
     Requests(requests::Args),
     /// What the worker printed
@@ -59,7 +62,7 @@ pub enum Verb {
     /// One order
     #[command(flatten)]
     Steer(steer::Order),
-    /// What a code means: its causes and their cures
+    /// What happened: the story of an incident; or what a code means, its causes and their cures
     Explain(explain::Args),
     /// What an editor needs to complete and check an autoheal.toml: its JSON Schema
     Schema,
@@ -119,6 +122,7 @@ pub fn run(arguments: Arguments, io: &mut Io<'_>) -> i32 {
         Verb::Convert(args) => convert::run(&args, io),
         Verb::Status(args) => status::run(&args, admin, io),
         Verb::Events(args) => events::run(&args, admin, io),
+        Verb::Incidents(args) => incidents::run(&args, admin, io),
         Verb::Requests(args) => requests::run(&args, admin, io),
         Verb::Logs(args) => logs::run(&args, admin, io),
         Verb::Recycle(args) => recycle::run(&args, admin, io),
@@ -126,7 +130,7 @@ pub fn run(arguments: Arguments, io: &mut Io<'_>) -> i32 {
         Verb::Schema => schema::run(io),
         Verb::Completions(args) => completions::run(&args, io),
         Verb::Man(args) => man::run(&args, io),
-        Verb::Explain(args) => explain::run(&args, io),
+        Verb::Explain(args) => explain::run(&args, admin, io),
         Verb::Load(args) => load::run(&args),
 
         Verb::Demo(args) => demo::run(&args),

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     control::order::{
-        CertificateStatus, DependencyStatus, LedgerStatus, QueueStatus, RuleStatus, Status,
-        WorkerStatus,
+        CertificateStatus, DependencyStatus, IncidentsStatus, LedgerStatus, QueueStatus,
+        RuleStatus, Status, WorkerStatus,
     },
     units::{ByteSize, format_duration},
     words::one_line,
@@ -109,6 +109,8 @@ fn page(status: &Status) -> String {
         let line = format!("{} x {} {}", count.count, count.code, count.name);
         row("", &line);
     }
+    let incidents = incidents_line(&status.incidents).into_iter();
+    incidents.for_each(|line| row("incidents", &line));
     let connections: Vec<_> = status
         .threads
         .iter()
@@ -119,6 +121,14 @@ fn page(status: &Status) -> String {
         &format!("{} connections", connections.join(" + ")),
     );
     page
+}
+
+/// Nothing, where there was none.
+fn incidents_line(status: &IncidentsStatus) -> Option<String> {
+    let over: u64 = status.closed.iter().map(|some| some.count).sum();
+    let open = status.open;
+    let line = || format!("{open} open, {over} over since the start; see autoheal incidents");
+    (open + over > 0).then(line)
 }
 
 fn certificate_line(one: &CertificateStatus) -> String {
@@ -324,6 +334,7 @@ mod tests {
                 }],
                 ..LedgerStatus::default()
             },
+            incidents: IncidentsStatus::default(),
             threads: vec![
                 ThreadStatus {
                     connections: 31,

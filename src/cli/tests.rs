@@ -12,6 +12,7 @@ use crate::{
         socket::{Bound, Folders, Place},
     },
     control::order::{self, Events, LogLine, Logs, Order, Refusal, Request, Status},
+    explain::incident::{Incident, Kind},
 };
 
 /// An admin API on a thread of its own. Dropping it ends it.
@@ -126,6 +127,19 @@ fn echoes(order: Order) {
             let lines = vec![line];
             reply.send(Logs { lines, lost: 0 }).ok();
         }
+        Order::Incidents { reply, .. } => {
+            reply
+                .send(vec![incident(7).to_json(), incident(6).to_json()])
+                .ok();
+        }
+        Order::Incident { id: Some(8), reply } => {
+            let refusal = Refusal {
+                what: "there is no incident 8".to_owned(),
+                cure: "near it: 6, 7".to_owned(),
+            };
+            reply.send(Err(refusal)).ok();
+        }
+        Order::Incident { id, reply } => yes(incident(id.unwrap_or(7)).to_json(), reply),
         Order::Requests(reply) => {
             let request = |age_ms, generation| Request {
                 age_ms,
@@ -138,6 +152,60 @@ fn echoes(order: Order) {
             reply.send(requests).ok();
         }
     }
+}
+
+fn incident(id: u64) -> Incident {
+    let mut incident = Incident::default();
+    incident.id = id;
+    incident.opened_at = "2026-11-26T00:51:02.123Z".to_owned();
+    incident.what = "rule \"a\u{1b}\": 20 of 20 were 500-599 in 10s".to_owned();
+    incident.kind = Kind::Rule;
+    incident.rule = Some("a\u{1b}".to_owned());
+    incident.outcome = Some("replaced".to_owned());
+    incident
+}
+
+#[test]
+fn incidents_are_a_table_and_one_is_a_story() {
+    let running = Running::with(echoes);
+    let (code, out, _) = running.run("incidents");
+    assert_eq!(code, exit::DONE);
+    let lines: Vec<_> = out.lines().collect();
+    assert!(
+        lines[0].starts_with("WHEN                  ID  WHAT"),
+        "{out}"
+    );
+    let cells: Vec<_> = lines[1].split("  ").map(str::trim).collect();
+    let cells: Vec<_> = cells.into_iter().filter(|cell| !cell.is_empty()).collect();
+    let what = "20 of 20 were 500-599 in 10s";
+    assert_eq!(
+        cells,
+        [
+            "2026-11-26 00:51:02Z",
+            "7",
+            what,
+            "a\\u001b",
+            "-",
+            "replaced",
+            "-",
+            "-"
+        ]
+    );
+    let (_, out, _) = running.run("incidents --json");
+    assert_eq!(out.lines().count(), 2);
+    for (line, begins) in [
+        ("explain", "Incident 7: rule"),
+        ("explain 6", "Incident 6: rule"),
+        ("explain #6", "Incident 6: rule"),
+        ("explain 502101", "502101 WorkerRefusedConnection"),
+    ] {
+        let (code, out, _) = running.run(line);
+        assert_eq!(code, exit::DONE, "{line}");
+        assert!(out.starts_with(begins), "{line}: {out}");
+    }
+    let (code, _, err) = running.run("explain 8");
+    assert_eq!(code, exit::NO);
+    assert_eq!(err, "autoheal: there is no incident 8; near it: 6, 7\n");
 }
 
 #[test]

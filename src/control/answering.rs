@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Control,
+    incidents::Counted,
     order::{
         self, Answer, BudgetStatus, CodeCount, DependencyStatus, Order, Refusal, RuleStatus, Status,
     },
@@ -92,6 +93,14 @@ impl Control {
                 reply: to,
             } => {
                 reply(to, self.logs(previous, since, limit));
+            }
+            Order::Incidents { limit, reply: to } => {
+                let counted = Counted::of(&self.parts.ledgers);
+                reply(to, self.incidents.list(limit, &counted, time::now()));
+            }
+            Order::Incident { id, reply: to } => {
+                let counted = Counted::of(&self.parts.ledgers);
+                reply(to, self.incidents.tell(id, &counted, time::now()));
             }
             Order::Requests(to) => {
                 let mailboxes = self.parts.hands.mailboxes().clone();
@@ -216,6 +225,7 @@ impl Control {
                 ..about.queue.clone()
             },
             threads: self.threads(),
+            incidents: self.incidents.status(),
             access_log_lost: (self.parts.access_log_lost)(),
             ledger,
             warnings: self.all_warnings(&engine),

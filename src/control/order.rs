@@ -73,6 +73,20 @@ pub enum Order {
         /// For the answer.
         reply: oneshot::Sender<Logs>,
     },
+    /// The latest incidents, the latest first, each as one object of JSON.
+    Incidents {
+        /// At most so many.
+        limit: usize,
+        /// For the answer.
+        reply: oneshot::Sender<Vec<String>>,
+    },
+    /// One incident, as one object of JSON.
+    Incident {
+        /// Its number; `None`: the latest.
+        id: Option<u64>,
+        /// For the answer.
+        reply: oneshot::Sender<Answer>,
+    },
     /// The requests that workers have, the oldest first.
     Requests(oneshot::Sender<Vec<Request>>),
 }
@@ -161,6 +175,9 @@ pub struct Status {
     pub ledger: LedgerStatus,
     /// What each data thread holds.
     pub threads: Vec<ThreadStatus>,
+    /// What became of incidents.
+    #[serde(default)]
+    pub incidents: IncidentsStatus,
     /// Lines of the access log that could not be written.
     #[serde(default)]
     pub access_log_lost: u64,
@@ -315,6 +332,31 @@ pub struct CodeCount {
     pub code: u32,
     /// `WorkerRefusedConnection`.
     pub name: String,
+    /// So often.
+    pub count: u64,
+}
+
+/// Incidents of this run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentsStatus {
+    /// Not over yet.
+    pub open: u64,
+    /// So many can be told of, those of earlier runs too...
+    pub remembered: u64,
+    /// ...of so many at most.
+    pub remembered_max: u64,
+    /// Those that are over.
+    pub closed: Vec<IncidentCount>,
+}
+
+/// How often incidents of a kind came out like that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentCount {
+    /// `crash`, `rule`, `recycle`...
+    pub kind: String,
+    /// `helped`, `did-not-help`, `unclear`; where nothing could be judged `restarted`,
+    /// `replaced`, `kept-old`...
+    pub outcome: String,
     /// So often.
     pub count: u64,
 }

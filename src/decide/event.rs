@@ -42,6 +42,8 @@ pub enum Field {
     Text(String),
     /// Yes or no.
     Flag(bool),
+    /// One value of JSON, of any kind.
+    Json(String),
 }
 
 /// What kind of event.
@@ -116,6 +118,8 @@ pub enum Kind {
     RecordsLost,
     /// The number of workers follows the load, or can't.
     Scaled,
+    /// An incident is over: the whole of it.
+    IncidentClosed,
 }
 
 impl Kind {
@@ -157,6 +161,7 @@ impl Kind {
             Self::Certificate => "certificate",
             Self::RecordsLost => "records-lost",
             Self::Scaled => "scaled",
+            Self::IncidentClosed => "incident-closed",
         }
     }
 }

@@ -8,10 +8,10 @@
 //! `condition`, `window`, `guard`, `overload`); the replacement of a worker (`recycle`,
 //! `recycling`, `replacing`, `handover`, `growth`); whether that helped (`verdict`, `efficacy`);
 //! what is to come (`foresight`, `forecast`, `traffic`, `thinned`), and whose fault it is
-//! (`attribution`); the probe (`health`); what the app depends on (`dependency`, `depending`); what
-//! operators say (`operator`, `shutdown`); the page of `maintenance`; which incidents are not over
-//! ([`open`]); and who looks on ([`snapshot`]). All of that is one worker slot; [`group`] has as many of them as there are
-//! instances, and `peers` is what each knows of the others.
+//! (`attribution`); the probe (`health`); what the app depends on (`dependency`, `depending`);
+//! what operators say (`operator`, `shutdown`); the page of `maintenance`; which incidents are not
+//! over ([`open`]); and who looks on ([`snapshot`]). All of that is one worker slot; [`group`] has
+//! as many of them as there are instances, and `peers` is what each knows of the others.
 
 pub mod engine;
 pub mod event;

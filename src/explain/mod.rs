@@ -1,3 +1,4 @@
-//! Explains what happened: codes with their causes and cures.
+//! Explains what happened: codes with their causes and cures, incidents with their stories.
 
 pub mod code;
+pub mod incident;

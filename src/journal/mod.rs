@@ -26,6 +26,9 @@ use writer::Writer;
 /// So many records are kept in memory.
 pub const RING_LINES: usize = 1_000;
 
+/// So many lines about incidents are read back at a start.
+pub const INCIDENT_LINES: usize = 4_000;
+
 /// So many lines may wait for the disk.
 const QUEUE_LINES: usize = 1_024;
 
@@ -41,12 +44,23 @@ pub struct Limits {
     pub segments: usize,
 }
 
+/// The lines about incidents that stand in a journal's folder, the oldest first, at most
+/// [`INCIDENT_LINES`]. For whoever looks on: nothing is locked, made or repaired.
+///
+/// # Errors
+/// When the folder can't be read, or holds no journal.
+pub fn read_incident_lines(folder: &Path) -> Result<Vec<Arc<str>>, OpenError> {
+    segment::incident_lines(folder).map_err(|source| OpenError::io(folder, "read", source))
+}
+
 /// The events of this run and, with a folder, of earlier ones.
 #[derive(Debug)]
 pub struct Journal {
     ring: VecDeque<Entry>,
     seq: u64,
     incident: u64,
+    /// Lines of earlier runs about incidents, until they are taken.
+    found: Vec<Arc<str>>,
     writer: Option<Writer>,
     /// What has been said about lines that the disk did not take.
     said: Said,
@@ -130,6 +144,7 @@ impl Journal {
             ring: entries.map(|(seq, line)| Entry { seq, line }).collect(),
             seq: found.seq,
             incident: found.incident,
+            found: found.incident_lines,
             writer,
             said: Said::default(),
         }
@@ -141,8 +156,14 @@ impl Journal {
         self.incident
     }
 
-    /// Adds an event. Never waits.
-    pub fn append(&mut self, event: &Event, at: WallTime, mono: MonoTime) {
+    /// The lines of earlier runs that are about incidents, the oldest first; at most
+    /// [`INCIDENT_LINES`]. They are given away once.
+    pub fn take_incident_lines(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Adds an event, and gives its line. Never waits.
+    pub fn append(&mut self, event: &Event, at: WallTime, mono: MonoTime) -> Arc<str> {
         self.seq += 1;
         self.incident = self.incident.max(event.incident.unwrap_or(0));
         let record = Record {
@@ -151,7 +172,7 @@ impl Journal {
             mono,
             event,
         };
-        let line = Arc::from(record.to_line());
+        let line: Arc<str> = record.to_line().into();
         if let Some(writer) = &self.writer {
             writer.append(&line);
         }
@@ -160,8 +181,9 @@ impl Journal {
         }
         self.ring.push_back(Entry {
             seq: self.seq,
-            line,
+            line: line.clone(),
         });
+        line
     }
 
     /// At most `limit` records after number `since`, the oldest first. Without `since` the last

@@ -86,6 +86,7 @@ impl Serialize for Record<'_> {
                 Field::Number(number) => map.serialize_entry(name, number)?,
                 Field::Text(text) => map.serialize_entry(name, clip(text, TEXT_BYTES_MAX))?,
                 Field::Flag(flag) => map.serialize_entry(name, flag)?,
+                Field::Json(json) => map.serialize_entry(name, &parsed(json))?,
             }
         }
         map.end()
@@ -104,6 +105,11 @@ const RESERVED: [&str; 9] = [
     "incident",
     "text",
 ];
+
+/// What is not JSON stands as the text that it is.
+fn parsed(json: &str) -> serde_json::Value {
+    serde_json::from_str(json).unwrap_or_else(|_| clip(json, TEXT_BYTES_MAX).into())
+}
 
 fn level_name(level: Level) -> &'static str {
     match level {

@@ -10,6 +10,9 @@ use std::{
 
 use super::{Limits, OpenError, record::Numbers};
 
+/// So many of the newest segments are read for what they tell of incidents.
+const SEGMENTS_READ: usize = 2;
+
 /// The segments of one folder, open for appending.
 #[derive(Debug)]
 pub(super) struct Segments {
@@ -27,6 +30,8 @@ pub(super) struct Found {
     /// The highest numbers in it.
     pub(super) seq: u64,
     pub(super) incident: u64,
+    /// Those about incidents, the oldest first.
+    pub(super) incident_lines: Vec<Arc<str>>,
     /// Its last lines, the oldest first.
     pub(super) lines: Vec<(u64, Arc<str>)>,
     /// A torn last line of so many bytes was removed.
@@ -66,10 +71,10 @@ impl Segments {
         found.torn_bytes = tail
             .remove_torn_line(limits.segment_bytes)
             .map_err(at("cut"))?;
-        for number in numbers.iter().rev() {
+        for (nth, number) in numbers.iter().rev().enumerate() {
             let text = read(&path(folder, *number), limits.segment_bytes).map_err(at("read"))?;
             found.add(&text);
-            if found.incident > 0 {
+            if found.incident > 0 && nth + 1 >= SEGMENTS_READ {
                 break;
             }
         }
@@ -121,6 +126,7 @@ impl Found {
     /// Takes in a segment's text; the newest segment comes first, and its lines are kept.
     fn add(&mut self, text: &str) {
         let keep = self.lines.is_empty();
+        let mut about = Vec::new();
         for line in text.lines() {
             let Some(numbers) = Numbers::of(line) else {
                 continue;
@@ -130,10 +136,31 @@ impl Found {
             if keep {
                 self.lines.push((numbers.seq, Arc::from(line)));
             }
+            if numbers.incident.is_some() {
+                about.push(Arc::from(line));
+            }
         }
+        about.append(&mut self.incident_lines);
+        let surplus = about.len().saturating_sub(super::INCIDENT_LINES);
+        self.incident_lines = about.split_off(surplus);
         let surplus = self.lines.len().saturating_sub(super::RING_LINES);
         self.lines.drain(..surplus);
     }
+}
+
+/// The lines of a folder that are about incidents.
+pub(super) fn incident_lines(folder: &Path) -> io::Result<Vec<Arc<str>>> {
+    /// No segment that a configuration may ask for is larger.
+    const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+    let numbers = numbers(folder)?;
+    if numbers.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "no journal there"));
+    }
+    let mut found = Found::default();
+    for number in numbers.iter().rev().take(SEGMENTS_READ) {
+        found.add(&read(&path(folder, *number), SEGMENT_BYTES_MAX)?);
+    }
+    Ok(found.incident_lines)
 }
 
 /// Where bytes go: a file, or in tests something that fails as a disk does.

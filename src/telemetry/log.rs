@@ -22,7 +22,7 @@ use tracing_subscriber::{
 
 use super::output::Output;
 use crate::{
-    decide::event::{Event, Field, Level},
+    decide::event::{Event, Field, Kind, Level},
     time::{WallTime, wall},
     words::one_line,
 };
@@ -168,7 +168,8 @@ fn tracing_level(level: Level) -> tracing::Level {
 }
 
 /// The line of one event. In text the numbers stand in the sentence already; JSON repeats them as
-/// members of their own.
+/// members of their own. An incident that is over is one line of JSON in either format, so that a
+/// program finds it whole where logs are gathered.
 fn event_line(format: Format, event: &Event, at: WallTime) -> String {
     let generation = event.generation.map(|g| Field::Number(g.0.into()));
     let incident = event.incident.map(Field::Number);
@@ -178,6 +179,10 @@ fn event_line(format: Format, event: &Event, at: WallTime) -> String {
         .into_iter()
         .filter_map(|(name, value)| value.as_ref().map(|value| (name, value)));
     let level = tracing_level(event.level).as_str();
+    let format = match event.kind {
+        Kind::IncidentClosed => Format::Json,
+        _ => format,
+    };
     match format {
         Format::Text => line(format, at, level, &event.text, ids),
         Format::Json => {
@@ -221,6 +226,7 @@ fn text_line<'a>(
         match value {
             Field::Number(number) => write!(line, " {name}={number}"),
             Field::Flag(flag) => write!(line, " {name}={flag}"),
+            Field::Json(json) => write!(line, " {name}={}", one_line(json)),
             Field::Text(text) if is_bare(text) => write!(line, " {name}={text}"),
             Field::Text(text) => write!(line, " {name}={:?}", one_line(text)),
         }
@@ -243,6 +249,7 @@ fn json_line<'a>(
             Field::Number(number) => (*number).into(),
             Field::Flag(flag) => (*flag).into(),
             Field::Text(text) => clip(text).into(),
+            Field::Json(json) => serde_json::from_str(json).unwrap_or_else(|_| clip(json).into()),
         };
         map.insert(name.to_owned(), value);
     }

@@ -90,6 +90,7 @@ pub(crate) const TABLE: &[Row] = &[
         &[],
     ),
     row("control::order", &[], &["hyper", "hyper_util"]),
+    // An incident is plain data, and its story is words: who follows it may use both.
     row(
         "control",
         &[
@@ -99,6 +100,7 @@ pub(crate) const TABLE: &[Row] = &[
             "worker",
             "observe",
             "journal",
+            "explain::incident",
             "tls::back",
         ],
         &[],
