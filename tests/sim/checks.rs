@@ -1,19 +1,36 @@
 //! What must hold whenever the engine says something or starts a worker.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use autoheal::{
     decide::{
         event::{Event, Field, Kind},
-        policy::Rule,
+        policy::{Instances, Rule},
+        snapshot::Snapshot,
         step::Door,
         trigger::Trigger,
     },
     explain::code::Code,
     time::MonoTime,
+    words::Mode,
 };
 
 use crate::world::World;
+
+/// Why an operator has one of several replaced, which may not have to wait for its turn.
+pub(crate) const ALONE: &str = "this one";
+
+/// A recycle that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recycle {
+    /// Of this one; `None`: of all, one after another, or of one that serves nothing.
+    pub(crate) instance: Option<u32>,
+    /// An operator named the worker.
+    pub(crate) alone: bool,
+}
 
 /// The verdicts of one rule.
 #[derive(Debug, Default)]
@@ -27,8 +44,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 impl World {
     /// Restarts only: three at once in a minute and those that waited 1, 2, 4... seconds.
-    pub(crate) fn check_rate(&mut self) {
-        for times in [&mut self.starts, &mut self.asked, &mut self.fired] {
+    pub(crate) fn check_rate(&mut self, instance: u32) {
+        let starts = self.starts.get_mut(&instance).expect("it was just started");
+        for times in [starts, &mut self.asked, &mut self.fired] {
             times.retain(|at| self.now.since(*at) < MINUTE * 11);
         }
         let recent = |times: &VecDeque<MonoTime>| {
@@ -37,27 +55,57 @@ impl World {
                 .filter(|at| self.now.since(**at) < MINUTE)
                 .count()
         };
-        let (starts, asked) = (recent(&self.starts), recent(&self.asked));
+        let (starts, asked) = (recent(&self.starts[&instance]), recent(&self.asked));
         assert!(
             starts <= 11 + 9 * asked,
-            "{starts} starts in a minute, {asked} asked for"
+            "{starts} starts of instance {instance} in a minute, {asked} asked for"
         );
+    }
+
+    /// The instance that an event is about.
+    fn instance(&self, event: &Event) -> Option<u32> {
+        let worker = self.workers.get(&event.generation?.0)?;
+        Some(worker.instance)
+    }
+
+    fn recycle_begun(&mut self, event: &Event) {
+        let by_rule = event.text.contains(": rule \"");
+        assert!(
+            self.policy.mode == Mode::Heal || !by_rule,
+            "it only observes: {event}"
+        );
+        let recycle = Recycle {
+            instance: self.instance(event),
+            alone: event.text.ends_with(ALONE),
+        };
+        let one = recycle.instance;
+        let same = |other: &Recycle| one.is_some() && other.instance == one;
+        let twice = self.recycles.values().any(same);
+        assert!(!twice, "a second recycle: {event}");
+        self.recycles
+            .insert(event.incident.expect("an incident"), recycle);
+        let ours = |recycle: &&Recycle| recycle.instance.is_some() && !recycle.alone;
+        let at_once = self.recycles.values().filter(ours).count();
+        let most = self.policy.instances.max_unavailable as usize;
+        assert!(at_once <= most, "{at_once} are replaced at once: {event}");
+        self.asked.push_back(self.now);
     }
 
     pub(crate) fn hear(&mut self, event: &Event) {
         match event.kind {
-            Kind::RecycleBegun => {
-                assert_eq!(self.recycle, None, "a second recycle: {event}");
-                self.recycle = event.incident;
-                self.asked.push_back(self.now);
-            }
+            Kind::RecycleBegun => self.recycle_begun(event),
             Kind::RecycleEnded => {
                 let incident = event.incident.expect("an incident");
-                if self.recycle.is_some() {
-                    assert_eq!(self.recycle.take(), Some(incident), "{event}");
+                let ended = self.recycles.remove(&incident);
+                if self.policy.instances == Instances::ONE && ended.is_none() {
+                    assert!(self.recycles.is_empty(), "another was under way: {event}");
+                }
+                if let Some(instance) = ended.and_then(|ended| ended.instance) {
+                    self.out.remove(&instance);
                 }
                 self.unanswered.remove(&incident);
             }
+            Kind::Scaled => self.scaled(event),
             Kind::DependencyDown => self.dependency_down = true,
             Kind::DependencyUp => self.dependency_down = false,
             Kind::RuleFired => {
@@ -87,8 +135,11 @@ impl World {
             }
             Kind::Verdict => {
                 let incident = event.incident.expect("an incident");
-                assert!(self.unjudged.remove(&incident), "a second verdict: {event}");
-                let judged = self.judged.entry(text(event, "rule")).or_default();
+                let instance = self.unjudged.remove(&incident);
+                let instance = instance.unwrap_or_else(|| panic!("a second verdict: {event}"));
+                self.last_judged = instance;
+                let judged = self.judged.entry((instance, text(event, "rule")));
+                let judged = judged.or_default();
                 match text(event, "verdict").as_str() {
                     "helped" => judged.running = 0,
                     "did-not-help" => judged.running += 1,
@@ -97,7 +148,8 @@ impl World {
             }
             Kind::NoHelp => {
                 assert_ne!(event.incident, None);
-                let judged = self.judged.entry(text(event, "rule")).or_default();
+                let judged = self.judged.entry((self.last_judged, text(event, "rule")));
+                let judged = judged.or_default();
                 assert!(judged.running >= 2, "{event}");
                 judged.rests_until = self.now + self.policy.verdict.disarm;
             }
@@ -112,7 +164,8 @@ impl World {
     /// After two recycles in a row that did not help, a rule makes no third.
     fn check_judged(&mut self, event: &Event) {
         let rule = text(event, "rule");
-        let judged = self.judged.entry(rule.clone()).or_default();
+        let instance = self.instance(event).expect("a worker");
+        let judged = self.judged.entry((instance, rule.clone())).or_default();
         assert!(self.now >= judged.rests_until, "it is disarmed: {event}");
         let place = |name: &Rule| name.name == rule;
         let rule = self.policy.rules.iter().find(|one| place(one));
@@ -129,16 +182,48 @@ impl World {
             )
         };
         if rule.is_some_and(|rule| rule.when.parts().iter().any(symptom)) {
-            self.unjudged.extend(event.incident);
+            let incident = event.incident.expect("an incident");
+            self.unjudged.insert(incident, instance);
         }
     }
 
+    /// The one with the highest number went, and takes what it has learnt with it.
+    fn scaled(&mut self, event: &Event) {
+        self.asked.push_back(self.now);
+        let workers = event.fields.iter().find_map(|field| match field {
+            ("workers", Field::Number(workers)) => Some(*workers),
+            _ => None,
+        });
+        let workers = workers.expect("how many workers");
+        self.judged.retain(|(of, _), _| u64::from(*of) < workers);
+    }
+
+    /// There are as many as there are to be, each with no more workers than it needs, and what
+    /// serves is what is on the roster.
+    pub(crate) fn check_instances(&self, snapshot: &Snapshot) {
+        if self.exit.is_some() {
+            return;
+        }
+        let (least, most) = self.policy.instances.bounds();
+        let count = snapshot.instances;
+        assert!((least..=most).contains(&count), "{count} instances");
+        let mut on = BTreeSet::new();
+        for one in &snapshot.generations {
+            let same = snapshot.generations.iter();
+            let same = same.filter(|other| other.instance == one.instance);
+            assert!(same.clone().count() < 12, "{snapshot:?}");
+            let starting = same.filter(|other| other.state == "starting");
+            assert!(starting.count() <= 1, "{snapshot:?}");
+            on.extend(one.on_roster.then_some(one.generation.0));
+        }
+        assert_eq!(on, self.roster.iter().copied().collect());
+    }
+
     /// While nothing serves, requests are told the truth.
-    pub(crate) fn check_door(&self) {
+    pub(crate) fn check_door(&self, snapshot: &Snapshot) {
         if !self.roster.is_empty() || self.exit.is_some() {
             return;
         }
-        let snapshot = self.engine.snapshot(self.now);
         let told = self.door.expect("a door, as nothing serves");
         let refused = |what| matches!(told, Door::Refuse { code, .. } if code == what);
         match snapshot.phase {

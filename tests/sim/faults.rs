@@ -13,7 +13,8 @@ use autoheal::{
 };
 
 use crate::{
-    worker::{Life, own_exit},
+    checks::ALONE,
+    worker::{FRESH, Life, own_exit},
     world::{TICK, World},
 };
 
@@ -58,12 +59,16 @@ impl World {
             });
         }
         self.come();
+        if self.rng.u8(0..40) == 0 {
+            self.load = self.rng.u64(0..=self.knobs.load);
+        }
         self.interfere();
-        self.check_door();
-        let generations = self.engine.snapshot(self.now).generations;
-        assert!(generations.len() < 12, "{generations:?}");
-        let starting = generations.iter().filter(|g| g.state == "starting");
-        assert!(starting.count() <= 1, "{generations:?}");
+        // To look costs more than all the rest of a tick.
+        if self.rng.u8(0..4) == 0 {
+            let snapshot = self.group.snapshot(self.now);
+            self.check_door(&snapshot);
+            self.check_instances(&snapshot);
+        }
     }
 
     fn level(&mut self) -> Level {
@@ -94,9 +99,14 @@ impl World {
             knobs.unhealthy_a_tick,
         ];
         let [crashes, hangs, sickens] = chances.map(|chance| self.rng.f64() < chance);
+        let chances = [knobs.recovers_a_tick, knobs.collects_a_tick];
+        let [recovers, collects] = chances.map(|chance| self.rng.f64() < chance);
         let worker = self.workers.get_mut(&generation).unwrap();
         worker.hung |= hangs && worker.state == Life::Up;
-        worker.sick |= sickens;
+        worker.sick = (worker.sick && !recovers) || sickens;
+        if collects {
+            worker.bytes = FRESH;
+        }
         if crashes && worker.state == Life::Up {
             let exit = own_exit(&mut self.rng);
             self.exits_in(0, generation, exit);
@@ -114,10 +124,16 @@ impl World {
         let failed = (0..came)
             .filter(|_| self.rng.f64() < knobs.fails_requests)
             .count() as u64;
+        let slow = (0..came).filter(|_| self.rng.f64() < knobs.slow_requests);
+        let mut late = slow.count() as u64;
+        let share = match came {
+            0 => 0,
+            _ => self.load / self.roster.len() as u64,
+        };
         let worker = self.workers.get_mut(&generation).unwrap();
         let mut answered = came;
         if worker.hung {
-            answered = 0;
+            (answered, late) = (0, 0);
             worker.in_flight += came;
             worker.stuck.push((now, came));
         } else {
@@ -138,14 +154,10 @@ impl World {
                     let slow = |at: MonoTime| {
                         now.since(at) >= *time_taken && now.since(at) < *time_taken + TICK
                     };
-                    let slow = worker
-                        .stuck
-                        .iter()
-                        .filter(|(at, _)| slow(*at))
-                        .map(|(_, n)| n)
-                        .sum();
+                    let stuck = worker.stuck.iter().filter(|(at, _)| slow(*at));
+                    let slow: u64 = stuck.map(|(_, n)| n).sum();
                     RuleCount {
-                        matching: slow,
+                        matching: slow + late,
                         total: answered + slow,
                     }
                 }
@@ -163,7 +175,7 @@ impl World {
                 _ => RuleCount::default(),
             });
         }
-        let in_flight = worker.in_flight;
+        let in_flight = worker.in_flight + share;
         Tally {
             generation: Generation(generation),
             rules,
@@ -192,7 +204,8 @@ impl World {
             self.page(on);
             return;
         }
-        let word = match self.rng.u8(0..12) {
+        let word = match self.rng.u8(0..14) {
+            12..14 => self.recycle_one(),
             0..4 => Word::Recycle {
                 reason: "because".to_owned(),
                 force: self.rng.bool(),
@@ -212,5 +225,14 @@ impl World {
             },
         };
         self.operator(word);
+    }
+
+    fn recycle_one(&mut self) -> Word {
+        let on = self.rng.usize(0..=self.roster.len());
+        Word::RecycleOne {
+            generation: Generation(self.roster.get(on).copied().unwrap_or(99_999)),
+            reason: ALONE.to_owned(),
+            force: self.rng.bool(),
+        }
     }
 }

@@ -401,3 +401,47 @@ fn the_number_of_workers_follows_the_load() {
         "{said:?}"
     );
 }
+
+#[test]
+fn parked_requests_wait_since_the_last_one_left_though_that_one_is_given_up() {
+    let mut policy = policy();
+    policy.recycle.start_timeout = secs(3_600);
+    // The second takes an hour to get ready.
+    let mut two = many(policy, Count::Fixed(2), 1);
+    two.pass(100_000);
+    let left = two.now;
+    two.dies(1);
+    for _ in 0..600 {
+        two.pass(1_000);
+        for act in two.acts() {
+            if let Some(new) = act.strip_suffix(" as 0") {
+                two.dies(new["start ".len()..].parse().unwrap());
+            }
+        }
+    }
+    assert_eq!(two.said(Kind::GaveUp).len(), 1);
+    assert_eq!(two.group.snapshot(two.now).down_since, Some(left));
+    assert_eq!(two.down_since, Some(left));
+}
+
+#[test]
+fn a_forced_recycle_of_stopped_workers_starts_each_even_if_one_does_not_come_up() {
+    let mut three = three(policy());
+    three.word(Word::Stop);
+    for generation in [1, 2, 3] {
+        three.goes(generation);
+    }
+    three.forget();
+    three.word(Word::Recycle {
+        reason: "deploy".to_owned(),
+        force: true,
+    });
+    let acts = three.acts();
+    for start in ["start 4 as 0", "start 5 as 1", "start 6 as 2"] {
+        assert!(acts.contains(&start.to_owned()), "{acts:?}");
+    }
+    three.dies(4);
+    three.ready(5);
+    three.ready(6);
+    assert_eq!(three.serving(), [5, 6]);
+}

@@ -10,6 +10,7 @@ mod dependencies;
 mod due;
 mod faults;
 mod guards;
+mod hands;
 mod instances;
 mod ladder;
 mod leak;

@@ -20,6 +20,8 @@ pub(crate) struct Three {
     pub(crate) now: MonoTime,
     pub(crate) acts: Vec<String>,
     pub(crate) said: Vec<(Kind, String)>,
+    /// Since when nothing serves, as the door was told last.
+    pub(crate) down_since: Option<MonoTime>,
     conditions: usize,
 }
 
@@ -39,6 +41,7 @@ pub(crate) fn many(mut policy: Policy, count: Count, ready: u32) -> Three {
         now,
         acts: Vec::new(),
         said: Vec::new(),
+        down_since: None,
         conditions,
     };
     three.take();
@@ -72,7 +75,10 @@ impl Three {
                 Step::CutStuck { generation, .. } => {
                     self.acts.push(format!("cut stuck {generation}"));
                 }
-                Step::Door(Door::Park { .. }) => self.acts.push("park".to_owned()),
+                Step::Door(Door::Park { down_since, .. }) => {
+                    self.down_since = Some(down_since);
+                    self.acts.push("park".to_owned());
+                }
                 Step::Door(Door::Refuse { code, .. }) => {
                     self.acts.push(format!("refuse {code:?}"));
                 }

@@ -2,6 +2,9 @@
 
 use autoheal::{time::MonoTime, words::Exit};
 
+/// What a worker takes that has kept nothing yet.
+pub(crate) const FRESH: u64 = 50 << 20;
+
 /// What may go wrong, as chances and rates. All zero: nothing does.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Knobs {
@@ -23,6 +26,14 @@ pub(crate) struct Knobs {
     /// Of a dependency: that a probe fails, and that its answer is lost.
     pub(crate) needs_fail: f64,
     pub(crate) needs_lost: f64,
+    /// Of requests: that one is slow.
+    pub(crate) slow_requests: f64,
+    /// That an unhealthy worker is well again.
+    pub(crate) recovers_a_tick: f64,
+    /// That a leaking worker gives back what it kept.
+    pub(crate) collects_a_tick: f64,
+    /// The most requests in flight that the number of workers may have to follow.
+    pub(crate) load: u64,
 }
 
 impl Knobs {
@@ -44,6 +55,10 @@ impl Knobs {
             nonsense_a_tick: chance(0.1),
             needs_fail: chance(1.0),
             needs_lost: chance(0.2),
+            slow_requests: chance(0.3),
+            recovers_a_tick: chance(0.5),
+            collects_a_tick: chance(0.1),
+            load: if rng.bool() { rng.u64(0..100) } else { 0 },
             leak_per_request: if rng.bool() { rng.u64(0..1 << 21) } else { 0 },
             ready_after_ms_max: rng.u64(1..5_000),
         }
@@ -53,6 +68,7 @@ impl Knobs {
 /// One fake worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
+    pub(crate) instance: u32,
     pub(crate) state: Life,
     /// The engine has been told that it is gone.
     pub(crate) gone_told: bool,
@@ -74,15 +90,16 @@ pub(crate) enum Life {
 }
 
 impl Worker {
-    pub(crate) fn drawn(rng: &mut fastrand::Rng, knobs: &Knobs) -> Self {
+    pub(crate) fn drawn(rng: &mut fastrand::Rng, knobs: &Knobs, instance: u32) -> Self {
         Self {
+            instance,
             state: Life::Booting,
             gone_told: false,
             hung: false,
             sick: false,
             ignores_term: rng.f64() < knobs.ignores_term,
             never_drains: rng.f64() < knobs.never_drains,
-            bytes: 50 << 20,
+            bytes: FRESH,
             in_flight: 0,
             stuck: Vec::new(),
         }

@@ -1,5 +1,4 @@
-//! Performs the engine's steps with fake workers, feeds back what they do, and checks at each step
-//! what must always hold.
+//! A simulated world: its time, what is told to the workers' group, and when.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -8,17 +7,19 @@ use std::{
 
 use autoheal::{
     decide::{
-        engine::Engine,
-        observation::{Observation, StartFailure, Word},
-        policy::{Policy, Strategy},
-        step::{Door, Step},
+        group::Group,
+        observation::{Observation, Word},
+        policy::{Policy, RestartWhen},
+        step::Door,
     },
     time::MonoTime,
     words::{Exit, Generation},
 };
 
-use crate::checks::Judged;
-use crate::worker::{Knobs, Life, Worker, own_exit};
+use crate::{
+    checks::{Judged, Recycle},
+    worker::{Knobs, Life, Worker},
+};
 
 /// Coarser than the engine's own tick, so that a thousand seeds are quick.
 pub(crate) const TICK: Duration = Duration::from_millis(500);
@@ -26,7 +27,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(500);
 const SAME_MOMENT: u32 = 500;
 
 pub(crate) struct World {
-    pub(crate) engine: Engine,
+    pub(crate) group: Group,
     pub(crate) now: MonoTime,
     pub(crate) knobs: Knobs,
     pub(crate) rng: fastrand::Rng,
@@ -35,7 +36,7 @@ pub(crate) struct World {
     pub(crate) roster: Vec<u32>,
     pub(crate) exit: Option<i32>,
     pub(crate) door: Option<Door>,
-    record: bool,
+    pub(super) record: bool,
     /// Everything told to the engine, and everything it did.
     pub(crate) told: Vec<(MonoTime, Option<Observation>)>,
     pub(crate) done: Vec<String>,
@@ -48,14 +49,22 @@ pub(crate) struct World {
     pub(crate) serial: u64,
     pub(crate) next_tick: MonoTime,
     pub(crate) confirm: bool,
-    pub(crate) recycle: Option<u64>,
+    pub(crate) recycles: BTreeMap<u64, Recycle>,
+    /// The instances of which nothing serves by our own doing.
+    pub(crate) out: BTreeSet<u32>,
     pub(crate) dependency_down: bool,
+    /// The requests in flight that a number of workers which follows the load is for.
+    pub(crate) load: u64,
     pub(crate) fired: VecDeque<MonoTime>,
-    /// The incidents of recycles by rules whose verdict is due.
-    pub(crate) unjudged: BTreeSet<u64>,
-    /// The verdicts of each rule since it was last armed, and until when it may not recycle.
-    pub(crate) judged: BTreeMap<String, Judged>,
-    pub(crate) starts: VecDeque<MonoTime>,
+    /// The incidents of recycles by rules whose verdict is due, and the instance of each.
+    pub(crate) unjudged: BTreeMap<u64, u32>,
+    /// The verdicts of each instance's rules since they were last armed, and until when they may
+    /// not recycle.
+    pub(crate) judged: BTreeMap<(u32, String), Judged>,
+    /// The instance of the last verdict.
+    pub(crate) last_judged: u32,
+    /// Of each instance.
+    pub(crate) starts: BTreeMap<u32, VecDeque<MonoTime>>,
     /// Starts that are not restarts: recycles and words.
     pub(crate) asked: VecDeque<MonoTime>,
 }
@@ -63,9 +72,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, policy: Policy, knobs: Knobs, record: bool) -> Self {
         let now = MonoTime::from_millis(10_000);
-        let engine = Engine::new(policy.clone(), seed, 1, now);
+        let group = Group::new(policy.clone(), seed, 1, now);
         let mut world = Self {
-            engine,
+            group,
             now,
             knobs,
             rng: fastrand::Rng::with_seed(seed),
@@ -85,12 +94,15 @@ impl World {
             serial: 0,
             next_tick: now + TICK,
             confirm: false,
-            recycle: None,
             dependency_down: false,
+            load: 0,
+            recycles: BTreeMap::new(),
+            out: BTreeSet::new(),
             fired: VecDeque::new(),
-            unjudged: BTreeSet::new(),
+            unjudged: BTreeMap::new(),
             judged: BTreeMap::new(),
-            starts: VecDeque::new(),
+            last_judged: 0,
+            starts: BTreeMap::new(),
             asked: VecDeque::from([now]),
         };
         world.perform();
@@ -98,11 +110,11 @@ impl World {
     }
 
     /// Runs for so long, or until it has ended or `enough`.
-    pub(crate) fn run(&mut self, time: Duration, enough: impl Fn(&Self) -> bool) {
+    pub(crate) fn run(&mut self, time: Duration, mut enough: impl FnMut(&mut Self) -> bool) {
         let end = self.now + time;
         let mut at_once = 0;
         while self.now < end && self.exit.is_none() && !enough(self) {
-            let due = self.engine.next_deadline().unwrap_or(MonoTime::NEVER);
+            let due = self.group.next_deadline().unwrap_or(MonoTime::NEVER);
             let event = self
                 .events
                 .keys()
@@ -113,14 +125,14 @@ impl World {
             assert!(
                 at_once < SAME_MOMENT,
                 "nothing moves on at {next:?}: {:?}",
-                self.engine.snapshot(next)
+                self.group.snapshot(next)
             );
             self.now = next;
             if due <= next {
                 if self.record {
                     self.told.push((next, None));
                 }
-                self.engine.handle_timeout(next);
+                self.group.handle_timeout(next);
                 self.perform();
             } else if event <= next {
                 let ((_, _), seen) = self.events.pop_first().unwrap();
@@ -136,7 +148,7 @@ impl World {
         if self.record {
             self.told.push((self.now, Some(seen.clone())));
         }
-        let answer = self.engine.handle(self.now, seen);
+        let answer = self.group.handle(self.now, seen);
         if let Some(incident) = answer {
             self.unanswered.insert(incident);
         }
@@ -144,7 +156,7 @@ impl World {
         answer
     }
 
-    fn later(&mut self, ms: u64, seen: Observation) {
+    pub(crate) fn later(&mut self, ms: u64, seen: Observation) {
         self.serial += 1;
         self.events
             .insert((self.now + Duration::from_millis(ms), self.serial), seen);
@@ -210,171 +222,27 @@ impl World {
         self.tell(Observation::Operator(word));
     }
 
+    /// Each instance has a worker that serves.
+    pub(crate) fn all_serve(&mut self) -> bool {
+        let on = self.roster.iter().map(|on| self.workers[on].instance);
+        let on: BTreeSet<u32> = on.collect();
+        !on.is_empty() && on.len() == self.group.snapshot(self.now).instances as usize
+    }
+
+    pub(crate) fn is_ready(&mut self) -> bool {
+        self.group.snapshot(self.now).phase == "ready"
+    }
+
+    /// Some instance's worker has ended and is not to be started again.
+    pub(crate) fn left_down(&mut self) -> bool {
+        self.policy.restart.when == RestartWhen::OnFailure && !self.all_serve()
+    }
+
     /// The maintenance page comes, or goes.
     pub(crate) fn page(&mut self, on: bool) {
         self.paged = true;
         self.asked.push_back(self.now);
         self.tell(Observation::Maintenance { on });
-    }
-
-    fn perform(&mut self) {
-        while let Some(step) = self.engine.poll_step() {
-            if self.record {
-                self.done.push(format!("{:?} {step:?}", self.now));
-            }
-            assert!(self.exit.is_none(), "a step after the last one: {step:?}");
-            self.step(step);
-        }
-        assert!(self.roster.len() <= 2, "on the roster: {:?}", self.roster);
-    }
-
-    fn known(&mut self, generation: Generation) -> &mut Worker {
-        let worker = self
-            .workers
-            .get_mut(&generation.0)
-            .expect("a worker that was started");
-        assert!(!worker.gone_told, "worker {generation} is gone");
-        worker
-    }
-
-    fn step(&mut self, step: Step) {
-        match step {
-            Step::Start { generation, .. } => self.start(generation.0),
-            Step::Admit { generation, beside } => {
-                assert_eq!(self.known(generation).state, Life::Up);
-                let beside = beside.map(|old| old.0);
-                assert!(beside.is_none_or(|old| self.roster.contains(&old)));
-                self.roster = [Some(generation.0), beside].into_iter().flatten().collect();
-            }
-            Step::Withdraw { generation } => {
-                self.known(generation);
-                self.roster.retain(|on| *on != generation.0);
-            }
-            Step::AwaitQuiet { generation, until } => {
-                assert!(self.roster.contains(&generation.0));
-                if self.rng.bool() {
-                    let ms = self.rng.u64(0..=ms(until.since(self.now)));
-                    self.later(ms, Observation::Quiet { generation });
-                }
-            }
-            Step::Drain { generation, until } => {
-                assert!(
-                    !self.roster.contains(&generation.0),
-                    "drained while it serves"
-                );
-                let most = ms(until.since(self.now));
-                let ms = match self.known(generation).never_drains {
-                    true => most,
-                    false => self.rng.u64(0..=most.min(300)),
-                };
-                self.later(ms, Observation::Drained { generation, cut: 0 });
-            }
-            Step::CutStuck { generation, .. } => {
-                let worker = self.known(generation);
-                worker.in_flight /= 2;
-                worker.stuck.clear();
-            }
-            Step::Stop {
-                generation,
-                kill_at,
-            } => {
-                assert!(
-                    !self.roster.contains(&generation.0),
-                    "stopped while it serves"
-                );
-                let ignores = self.known(generation).ignores_term;
-                let after = if ignores {
-                    ms(kill_at.since(self.now))
-                } else {
-                    5
-                };
-                let exit = if ignores {
-                    Exit::Signal(9)
-                } else {
-                    Exit::Code(0)
-                };
-                self.exits_in(after, generation.0, exit);
-            }
-            Step::Kill { generation } => {
-                self.known(generation);
-                self.exits_in(1, generation.0, Exit::Signal(9));
-            }
-            Step::Probe(Some(generation)) => assert!(self.roster.contains(&generation.0)),
-            Step::AskDependency { probe, .. } => self.answer_for_dependency(probe),
-            Step::ConfirmMemory { .. } => self.confirm = true,
-            Step::Say(event) => self.hear(&event),
-            Step::Exit(code) => self.exit = Some(code),
-            Step::Door(door) => self.door = Some(door),
-            _ => {}
-        }
-    }
-
-    fn answer_for_dependency(&mut self, probe: u64) {
-        let knobs = self.knobs;
-        if self.rng.f64() < knobs.needs_lost {
-            return;
-        }
-        let result = match self.rng.f64() < knobs.needs_fail {
-            true => Err("nobody listens".to_owned()),
-            false => Ok(()),
-        };
-        let after = self.rng.u64(1..300);
-        self.later(after, Observation::Dependency { probe, result });
-    }
-
-    fn start(&mut self, generation: u32) {
-        let newest = self.workers.keys().next_back().copied().unwrap_or(0);
-        assert_eq!(generation, newest + 1);
-        if self.policy.recycle.strategy == Strategy::InPlace {
-            let left: Vec<_> = self.workers.iter().filter(|(_, w)| !w.gone_told).collect();
-            assert!(left.is_empty(), "started on a port that {left:?} may hold");
-        }
-        self.starts.push_back(self.now);
-        self.check_rate();
-        let (knobs, rng) = (self.knobs, &mut self.rng);
-        let worker = Worker::drawn(rng, &knobs);
-        let after = rng.u64(0..=knobs.ready_after_ms_max);
-        let [spawns, exits, ready, elsewhere] = [
-            knobs.spawn_fails,
-            knobs.exits_at_start,
-            knobs.never_ready,
-            knobs.listens_elsewhere,
-        ]
-        .map(|chance| rng.f64() < chance);
-        let exit = own_exit(rng);
-        self.workers.insert(generation, worker);
-        let name = Generation(generation);
-        if spawns {
-            self.workers.get_mut(&generation).unwrap().state = Life::Dead;
-            let why = StartFailure::Spawn("no such file: shop".to_owned());
-            return self.later(
-                1,
-                Observation::StartFailed {
-                    generation: name,
-                    why,
-                },
-            );
-        }
-        self.later(
-            1,
-            Observation::Started {
-                generation: name,
-                pid: generation + 1000,
-            },
-        );
-        if elsewhere {
-            let seen = Observation::ListensElsewhere {
-                generation: name,
-                expected: 1,
-                found: 2,
-            };
-            self.later(2, seen);
-        }
-        if exits {
-            self.exits_in(after, generation, exit);
-        } else if !ready {
-            self.later(after, Observation::Ready { generation: name });
-        }
     }
 }
 

@@ -11,9 +11,16 @@ impl Group {
         if self.slots.iter().enumerate().any(serves) {
             return;
         }
+        let since = *self.down_since.get_or_insert(self.now);
         let only = self.slots.len() == 1;
         let doors = self.slots.iter().filter(|slot| only || !slot.leaves);
-        let door = doors.filter_map(|slot| slot.door).reduce(kinder);
+        let mut door = doors.filter_map(|slot| slot.door).reduce(kinder);
+        if let Some(Door::Park { down_since, .. }) = &mut door
+            && !only
+        {
+            // The last one that served may be one without hope, or one that goes for good.
+            *down_since = since;
+        }
         if let Some(door) = door
             && self.door != Some(door)
         {
@@ -32,7 +39,7 @@ impl Group {
 }
 
 /// What a request meets when two instances would have it meet these: it is parked if either has
-/// hope, from the moment when the last one left until the first one comes.
+/// hope, until the first one comes.
 fn kinder(one: Door, other: Door) -> Door {
     match (one, other) {
         (
@@ -41,11 +48,11 @@ fn kinder(one: Door, other: Door) -> Door {
                 next_start,
             },
             Door::Park {
-                down_since: since,
+                down_since: _,
                 next_start: next,
             },
         ) => Door::Park {
-            down_since: down_since.max(since),
+            down_since,
             next_start: next_start.min(next),
         },
         (Door::Refuse { .. }, Door::Park { .. }) => other,

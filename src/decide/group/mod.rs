@@ -40,6 +40,8 @@ pub struct Group {
     pub(super) rolls: VecDeque<Roll>,
     scaling: Scaling,
     door: Option<Door>,
+    /// Since when nothing serves.
+    down_since: Option<MonoTime>,
     /// Load balancers were told that we are not ready.
     unready: bool,
     /// The maintenance page is there.
@@ -101,6 +103,7 @@ impl Group {
             rolls: VecDeque::new(),
             scaling: Scaling::default(),
             door: None,
+            down_since: None,
             unready: false,
             offline: false,
             ending: false,
@@ -128,7 +131,10 @@ impl Group {
             }
             Observation::Captured { .. } | Observation::Notified { .. } => self.tell(0, seen),
             Observation::Maintenance { on } => {
-                self.offline = on;
+                if std::mem::replace(&mut self.offline, on) && !on {
+                    // Until it went nobody waited.
+                    self.down_since = self.down_since.map(|_| self.now);
+                }
                 self.tell_all(&seen)
             }
             Observation::Dependency { probe, result } => {
@@ -315,6 +321,10 @@ impl Group {
             }
             Step::Withdraw { .. } => {
                 self.refresh_door(None);
+                self.steps.push_back(step);
+            }
+            Step::Admit { .. } => {
+                self.down_since = None;
                 self.steps.push_back(step);
             }
             Step::Unready(_) => self.refresh_readiness(),

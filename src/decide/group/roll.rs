@@ -4,6 +4,8 @@ use super::{Group, Slot};
 use crate::{
     decide::{
         event::{Event, Field, Kind, Level},
+        life::Want,
+        observation::{Observation, Word},
         recycle::{Cause, Wish},
         say::{millis, words},
     },
@@ -76,6 +78,7 @@ impl Group {
             self.start_anew();
         }
         if roll.force {
+            self.start_stopped(&roll);
             self.hurry(&roll);
         }
         if let Some(same) = self.rolls.iter_mut().find(|other| other.only == roll.only) {
@@ -112,6 +115,17 @@ impl Group {
                     engine.start_anew();
                     engine.settle();
                 });
+            }
+        }
+    }
+
+    /// Those that an operator stopped serve nothing that a round could keep: they start now, and
+    /// are not left stopped by a round that does not get to them.
+    fn start_stopped(&mut self, roll: &Roll) {
+        for at in 0..self.slots.len() {
+            let slot = &self.slots[at];
+            if roll.concerns(slot) && slot.engine.want == Want::Stopped {
+                self.tell(at, Observation::Operator(Word::Start));
             }
         }
     }

@@ -58,11 +58,10 @@ impl Group {
             rules: merged(&each),
             budget: first.budget,
             next_start: each.iter().filter_map(|one| one.next_start).min(),
-            down_since: each
-                .iter()
-                .filter_map(|one| one.down_since)
-                .max()
-                .filter(|_| !serves),
+            down_since: match self.slots.len() {
+                1 => first.down_since,
+                _ => self.down_since.filter(|_| !serves),
+            },
             hold_until: each.iter().find_map(|one| one.hold_until),
             recycle: recycle.min_by_key(|one| one.began),
             shutdown_deadline: each.iter().filter_map(|one| one.shutdown_deadline).max(),
