@@ -6,6 +6,7 @@
 mod answering;
 mod depending;
 mod incidents;
+mod limiting;
 pub mod order;
 mod probing;
 mod quiet;
@@ -337,7 +338,9 @@ impl Control {
         self.tally();
         self.incidents.tick(Counted::of(&self.parts.ledgers));
         self.look_at_the_clock();
-        self.parts.hands.look();
+        for change in self.parts.hands.look() {
+            self.say(limiting::event(change));
+        }
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(REAP_TICKS) {
             self.orphans.reap(&self.parts.hands.children());

@@ -4,6 +4,7 @@
 //! ends in an observation.
 
 mod attend;
+mod caps;
 mod capture;
 pub mod command;
 mod drain;
@@ -26,12 +27,14 @@ use tokio::{
     task::AbortHandle,
 };
 
-use self::{notify::Notifier, stage::Stage};
-pub use crate::admit::{mailbox::Request, roster::Endpoint};
+pub use self::caps::{Change, Found};
+use self::{caps::Caps, notify::Notifier, stage::Stage};
+pub use crate::admit::{limiter::Why, mailbox::Request, roster::Endpoint};
 use crate::{
     admit::{
         mailbox::{Mailboxes, Which},
         occupancy::Occupancy,
+        overload::Cap,
         roster::{Member, Roster},
     },
     decide::{
@@ -96,6 +99,8 @@ pub struct Settings {
     pub sockets: PathBuf,
     /// How workers are spoken to.
     pub manner: Manner,
+    /// How many requests each may have at once.
+    pub cap: Cap,
     /// What a worker that answers is asked for before it serves.
     pub warmup: Warmup,
     /// Where captures are kept; `None`: nowhere.
@@ -144,6 +149,7 @@ pub struct Seen {
 pub struct Hands {
     settings: Settings,
     stage: Stage,
+    caps: Caps,
     mailboxes: Mailboxes,
     /// How much waits.
     occupancy: Arc<Occupancy>,
@@ -168,6 +174,7 @@ impl Hands {
         observations: mpsc::Sender<Observation>,
     ) -> Self {
         Self {
+            caps: Caps::new(settings.cap),
             settings,
             stage: Stage::new(threads, roster),
             mailboxes,
@@ -186,6 +193,7 @@ impl Hands {
         for running in self.running.values() {
             running.child.output().count(settings.lines.clone());
         }
+        self.caps.set(settings.cap);
         self.settings = settings;
     }
 
@@ -267,9 +275,20 @@ impl Hands {
         self.stage.page(page);
     }
 
-    /// Looks at what is in flight, once a tick.
-    pub fn look(&mut self) {
+    /// Looks at what is in flight, once a tick. Returns the caps that have become others.
+    pub fn look(&mut self) -> Vec<Change> {
         self.stage.look(self.occupancy.parked());
+        let (changes, more) = self.caps.look(self.stage.members());
+        if more {
+            self.occupancy.turns().call();
+        }
+        changes
+    }
+
+    /// How many requests a worker may have at once, where that is found out.
+    #[must_use]
+    pub fn found(&self, generation: Generation) -> Option<Found> {
+        self.caps.of(generation)
     }
 
     /// Passes a signal on to every worker's main process.

@@ -104,6 +104,11 @@ impl Stage {
         }
     }
 
+    /// The workers that serve.
+    pub(super) fn members(&self) -> &[Arc<Member>] {
+        &self.now.members
+    }
+
     pub(super) fn withdraw(&mut self, generation: Generation) {
         if self
             .now

@@ -1,6 +1,6 @@
 //! The one step: a request gets a worker, a place to wait, or an answer.
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
 use super::{
     occupancy::Occupancy,
@@ -81,11 +81,15 @@ impl Local {
         if !ramped {
             return None;
         }
-        let capped = match self.cap.get() {
-            Cap::None => false,
-            Cap::Fixed(cap) if self.member.places.take(cap) => true,
-            Cap::Fixed(_) => return None,
+        let places = &self.member.places;
+        let (capped, full) = match self.cap.get() {
+            Cap::None => (false, false),
+            Cap::Fixed(cap) => (true, !places.take(cap)),
+            Cap::Found(range) => (true, !self.member.found.take(places, range)),
         };
+        if full {
+            return None;
+        }
         if self.member.enter(self.thread) {
             let local = self.clone();
             return Some(Permit { local, capped });
@@ -95,6 +99,20 @@ impl Local {
             self.member.places.give_back();
         }
         None
+    }
+
+    /// An answer says how much the worker has to do: so long it took, from `start` on.
+    pub fn took(&self, start: MonoTime, taken: Duration) {
+        if let Cap::Found(_) = self.cap.get() {
+            self.member.found.answered(start, taken);
+        }
+    }
+
+    /// A client left before its answer, after so long.
+    pub fn gave_up(&self, start: MonoTime, taken: Duration) {
+        if let Cap::Found(_) = self.cap.get() {
+            self.member.found.gave_up(start, taken);
+        }
     }
 
     /// An answer came: it makes room for two.
@@ -117,16 +135,27 @@ impl Permit {
     pub fn local(&self) -> &Rc<Local> {
         &self.local
     }
+
+    /// It lasts, with little to do for the worker: where the cap is found out, its place is for
+    /// others.
+    pub fn lasts(&mut self) {
+        if let Cap::Found(_) = self.local.cap.get() {
+            self.give_place_back();
+        }
+    }
+
+    fn give_place_back(&mut self) {
+        if std::mem::replace(&mut self.capped, false) {
+            self.local.member.places.give_back();
+            self.local.occupancy.freed(time::now());
+        }
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let local = &self.local;
-        local.member.leave(local.thread);
-        if self.capped {
-            local.member.places.give_back();
-            local.occupancy.freed(time::now());
-        }
+        self.local.member.leave(self.local.thread);
+        self.give_place_back();
     }
 }
 
@@ -151,8 +180,6 @@ pub fn at_the_door(door: Door, now: MonoTime, deadline: MonoTime) -> Admission {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{
         admit::roster::{Endpoint, Ramp},

@@ -4,6 +4,7 @@
 
 pub mod clients;
 pub mod gate;
+pub mod limiter;
 pub mod lot;
 pub mod mailbox;
 pub mod occupancy;

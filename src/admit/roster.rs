@@ -17,7 +17,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::overload::Places;
+use super::overload::{Found, Places};
 use crate::{explain::code::Code, time::MonoTime, tls::back::Manner, words::Generation};
 
 /// Where a worker listens.
@@ -85,6 +85,8 @@ pub struct Member {
     pub ramp: Ramp,
     /// Which of its places are taken, if they are counted.
     pub places: Places,
+    /// How many of them there are, if that is found out.
+    pub found: Found,
     shards: Box<[Shard]>,
     bell: Arc<Notify>,
 }
@@ -118,6 +120,7 @@ impl Member {
             manner,
             ramp,
             places: Places::default(),
+            found: Found::default(),
             shards,
             bell,
         }

@@ -13,8 +13,8 @@ use super::data::ClientRules;
 use crate::{
     accept::connection::{Deadlines, Limits},
     act,
-    admit::{self, overload::Cap},
-    config::{self, Settings},
+    admit::{self, limiter::Range, overload::Cap},
+    config::{self, Concurrency, Settings},
     control::{
         Health,
         order::{ParkingStatus, QueueStatus},
@@ -80,9 +80,10 @@ pub(super) fn all(
         queue: QueueStatus {
             requests_max: u64::from(settings.queue.requests),
             places: match cap(settings) {
-                Cap::None => None,
+                Cap::None | Cap::Found(_) => None,
                 Cap::Fixed(places) => Some(places),
             },
+            found: matches!(cap(settings), Cap::Found(_)),
             ..QueueStatus::default()
         },
         warnings: Vec::new(),
@@ -154,8 +155,13 @@ fn forwarding(settings: &Settings) -> thread::Settings {
 /// Nothing waits in a bare proxy, so there is no cap either.
 fn cap(settings: &Settings) -> Cap {
     match settings.worker.concurrency {
-        Some(most) if settings.policy.mode != Mode::Relay => Cap::Fixed(u64::from(most)),
-        _ => Cap::None,
+        _ if settings.policy.mode == Mode::Relay => Cap::None,
+        Concurrency::Unlimited => Cap::None,
+        Concurrency::Fixed(most) => Cap::Fixed(u64::from(most)),
+        Concurrency::Found { min, max } => Cap::Found(Range {
+            min: u64::from(min),
+            max: u64::from(max),
+        }),
     }
 }
 
@@ -249,6 +255,7 @@ fn hands(
             timeout: worker.warmup_timeout,
             start_timeout: settings.policy.recycle.start_timeout,
         },
+        cap: cap(settings),
         captures: settings.state_dir.as_ref().map(|at| at.join("captures")),
         open_files,
         sockets: super::socket_folder(settings),

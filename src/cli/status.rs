@@ -163,6 +163,9 @@ fn worker_line(worker: &WorkerStatus) -> String {
     if let Some(bytes) = worker.private_bytes {
         line += &format!(", {} private", ByteSize(bytes).human());
     }
+    if let (Some(limit), Some(why)) = (worker.limit, &worker.limit_why) {
+        line += &format!("; at most {limit} at once: {why}");
+    }
     line
 }
 
@@ -226,7 +229,11 @@ fn ledger_line(ledger: &LedgerStatus) -> String {
 
 /// `None`: requests never wait for a place.
 fn queue_line(queue: &QueueStatus) -> Option<String> {
-    let places = queue.places?;
+    let places = match (queue.places, queue.found) {
+        (Some(places), _) => places.to_string(),
+        (None, true) => "as many as it can do".to_owned(),
+        (None, false) => return None,
+    };
     Some(format!(
         "{} of {} requests; each worker has {places} at once",
         queue.requests, queue.requests_max
@@ -299,6 +306,8 @@ mod tests {
                 uptime_ms: 61_500,
                 in_flight: 4,
                 private_bytes: Some(740 << 20),
+                limit: Some(16),
+                limit_why: Some("answers take 30ms".to_owned()),
             }],
             rules: vec![stuck()],
             dependencies: vec![no_db()],
@@ -320,6 +329,7 @@ mod tests {
                 requests: 3,
                 requests_max: 1000,
                 places: Some(4),
+                found: false,
             },
             ledger: LedgerStatus {
                 queued: 5,
@@ -358,7 +368,8 @@ autoheal  0.1.0, mode heal, pid 812, up 2h 3min
 listens   0.0.0.0:8080
 config    /etc/autoheal.toml
 tls       /etc/site.pem for a.test, *.a.test, valid for 83 days
-worker    generation 3 ready at 127.0.0.1:41233, up 1min 1s, 4 in flight, pid 990, 740 MiB private
+worker    generation 3 ready at 127.0.0.1:41233, up 1min 1s, 4 in flight, pid 990, 740 MiB \
+private; at most 16 at once: answers take 30ms
 rule      \"stuck\" cooling for 1min 30s more: 2 of 5 slower than 30s in 2min; \
 held: cooldown; fired 1 times; its last recycle did not help
 depends   \"db\" at db:5432 down for 12s: nobody listens

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::access_log::AccessLog;
 use super::model::{
     Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking,
     Port, Queue, Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
 };
+use super::{access_log::AccessLog, concurrency::Concurrency};
 use crate::{
     decide::{
         policy::{
@@ -124,7 +124,7 @@ fn worker(dir: PathBuf) -> Worker {
         warmup_timeout: secs(30),
         keep_alive: secs(3),
         connections: None,
-        concurrency: None,
+        concurrency: Concurrency::Unlimited,
     }
 }
 

@@ -65,6 +65,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
         "worker.tls",
         &["roots", "name", "certificate", "key", "verify"],
     ),
+    ("worker.concurrency", &["min", "max"]),
     (
         "worker.count",
         &["min", "max", "in_flight", "grow_after", "shrink_after"],

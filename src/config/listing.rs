@@ -285,6 +285,7 @@ mod tests {
                 "tls",
                 "tls.client",
                 "worker.tls",
+                "worker.concurrency",
                 "worker.count",
             ]
             .contains(&table);

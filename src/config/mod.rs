@@ -11,6 +11,7 @@ mod address;
 mod app_service;
 mod arm;
 mod change;
+mod concurrency;
 mod condition;
 mod crashes;
 mod defaults;
@@ -47,6 +48,7 @@ use std::path::{Path, PathBuf};
 pub use self::{
     access_log::{AccessFormat, AccessLog, AccessTo},
     change::{Change, changes, in_words, needs_restart, why_recycle},
+    concurrency::Concurrency,
     diagnostic::{Diagnostic, Place, Severity, SourceText},
     listing::{Said, Setting},
     model::{

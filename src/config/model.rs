@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{access_log::AccessLog, tls::Tls};
+use super::{access_log::AccessLog, concurrency::Concurrency, tls::Tls};
 use crate::{
     decide::{policy::Policy, trigger::Filter},
     tls::spec::Behind,
@@ -167,8 +167,8 @@ pub struct Worker {
     pub keep_alive: Duration,
     /// The most idle connections to it that are kept; `None`: 256.
     pub connections: Option<u32>,
-    /// The most requests that it has at once; `None`: as many as come.
-    pub concurrency: Option<u32>,
+    /// How many requests it has at once.
+    pub concurrency: Concurrency,
 }
 
 /// Where the worker listens.

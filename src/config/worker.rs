@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use super::{
     Surroundings,
+    concurrency::concurrency,
     defaults::secs,
     diagnostic::{Diagnostic, Report, Severity},
     document::{Node, Value},
@@ -64,8 +65,7 @@ pub(super) fn read(
     fields.read(report, "keep_alive", &mut to.keep_alive, keep_alive);
     let connections = fields.find(report, "connections", count(1..=100_000));
     to.connections = connections;
-    let concurrency = fields.find(report, "concurrency", count(1..=100_000));
-    to.concurrency = concurrency;
+    fields.read(report, "concurrency", &mut to.concurrency, concurrency);
     let restart = [
         ("always", RestartWhen::Always),
         ("on-failure", RestartWhen::OnFailure),

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::{
     Control,
     incidents::Counted,
+    limiting,
     order::{
         self, Answer, BudgetStatus, CodeCount, DependencyStatus, Order, Refusal, RuleStatus, Status,
     },
@@ -258,6 +259,7 @@ impl Control {
         let seen = self.parts.hands.seen();
         let workers = engine.generations.iter().map(|one| {
             let hands = seen.iter().find(|seen| seen.generation == one.generation);
+            let found = self.parts.hands.found(one.generation);
             order::WorkerStatus {
                 generation: one.generation.0,
                 state: one.state.to_owned(),
@@ -266,6 +268,8 @@ impl Control {
                 uptime_ms: ms(now.since(one.started_at)),
                 in_flight: hands.map_or(one.in_flight, |seen| seen.in_flight),
                 private_bytes: one.private_bytes.map(|bytes| bytes.0),
+                limit: found.map(|found| found.limit),
+                limit_why: found.map(limiting::why),
             }
         });
         workers.collect()

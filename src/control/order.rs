@@ -217,6 +217,12 @@ pub struct WorkerStatus {
     pub in_flight: u64,
     /// Its tree's private memory, where it can be read.
     pub private_bytes: Option<u64>,
+    /// So many requests at once it may have now, where that is found out...
+    #[serde(default)]
+    pub limit: Option<u64>,
+    /// ...and why.
+    #[serde(default)]
+    pub limit_why: Option<String>,
 }
 
 /// One rule.
@@ -293,6 +299,9 @@ pub struct QueueStatus {
     pub requests_max: u64,
     /// So many places each worker has; `None`: as many as come.
     pub places: Option<u64>,
+    /// Each has as many as it can do, which is found out.
+    #[serde(default)]
+    pub found: bool,
 }
 
 /// What became of all requests since the start. The first is the sum of the next five.

@@ -120,6 +120,8 @@ pub enum Kind {
     Scaled,
     /// An incident is over: the whole of it.
     IncidentClosed,
+    /// A worker gets fewer requests at once, or more again, as it was found what it can do.
+    Concurrency,
 }
 
 impl Kind {
@@ -162,6 +164,7 @@ impl Kind {
             Self::RecordsLost => "records-lost",
             Self::Scaled => "scaled",
             Self::IncidentClosed => "incident-closed",
+            Self::Concurrency => "concurrency",
         }
     }
 }

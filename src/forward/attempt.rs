@@ -7,7 +7,7 @@ use std::{
     task::{Poll, ready},
 };
 
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use hyper::body::Incoming;
 
 use super::{
@@ -34,19 +34,8 @@ struct InFlightGuard<'a> {
     view: &'a View,
     seat: &'a Seat,
     key: Key,
+    start: MonoTime,
     armed: bool,
-}
-
-impl<'a> InFlightGuard<'a> {
-    fn new(thread: &'a Thread, view: &'a View, seat: &'a Seat, key: Key) -> Self {
-        Self {
-            thread,
-            view,
-            seat,
-            key,
-            armed: true,
-        }
-    }
 }
 
 impl Drop for InFlightGuard<'_> {
@@ -58,6 +47,7 @@ impl Drop for InFlightGuard<'_> {
         if let Some((mask, taken)) = table.abandoned(self.key, crate::time::now()) {
             let counters = &self.seat.counters;
             counters.abandoned(&self.view.rules, mask, taken);
+            self.seat.upstream.local.gave_up(self.start, taken);
         }
         table.leave(self.key);
     }
@@ -71,12 +61,15 @@ pub async fn attempt(
     thread: &Rc<Thread>,
     view: &Rc<View>,
     seat: &Seat,
-    permit: Permit,
+    mut permit: Permit,
     plan: &Plan,
 ) -> Result<Response<Download>, Failed> {
     let start = crate::time::now();
     let response = view.settings.response_timeout;
     let look = (view.rules).look(plan.method.as_str(), plan.uri.path(), response);
+    if look.response.is_none() {
+        permit.lasts();
+    }
     let key = thread.enter(
         start,
         &permit,
@@ -85,36 +78,33 @@ pub async fn attempt(
         &plan.uri,
         plan.is_replayable(),
     );
-    let mut guard = InFlightGuard::new(thread, view, seat, key);
-    let (outcome, result) = match exchange(thread, view, &seat.upstream, plan, (key, start)).await {
-        Ok((mut answer, connection)) => {
-            let (mut head, incoming) = answer.into_parts();
-            match response::prepare(&mut head, thread.is_closing(), plan.websocket) {
-                Ok(()) => {
-                    answer = Response::from_parts(head, incoming);
-                    (
-                        Some(Outcome::Status(answer.status().as_u16())),
-                        Ok((answer, connection)),
-                    )
-                }
-                Err(failure) => (
-                    failure.outcome(),
-                    Err(Failed {
-                        failure,
-                        sent: true,
-                    }),
-                ),
-            }
-        }
-        Err(failed) => (failed.failure.outcome(), Err(failed)),
+    let mut guard = InFlightGuard {
+        thread,
+        view,
+        seat,
+        key,
+        start,
+        armed: true,
+    };
+    let exchanged = exchange(thread, view, &seat.upstream, plan, (key, start)).await;
+    let result = exchanged.and_then(|whole| prepared(whole, thread.is_closing(), plan));
+    let outcome = match &result {
+        Ok((answer, _)) => Some(Outcome::Status(answer.status().as_u16())),
+        Err(failed) => failed.failure.outcome(),
     };
     let (mask, slow, taken) = thread.in_flight().answered(key, crate::time::now());
     if let Some(outcome) = outcome {
         seat.counters
             .finished(&view.rules, mask, slow, outcome, taken);
         seat.counters.routed(plan.uri.path(), outcome);
+        if look.response.is_some() && tells(outcome) && !taken.is_zero() {
+            seat.upstream.local.took(start, taken);
+        }
     }
     let (answer, connection) = result?;
+    if is_stream(&answer) {
+        permit.lasts();
+    }
     seat.upstream.local.answered();
     thread.release();
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -139,6 +129,42 @@ pub async fn attempt(
     };
     Ok(answer.map(|incoming| Download::worker(incoming, exchange)))
 }
+
+/// The answer as its client gets it.
+fn prepared(
+    (answer, connection): (Response<Incoming>, Connection),
+    closing: bool,
+    plan: &Plan,
+) -> Result<(Response<Incoming>, Connection), Failed> {
+    let (mut head, incoming) = answer.into_parts();
+    let prepared = response::prepare(&mut head, closing, plan.websocket);
+    prepared.map_err(|failure| Failed {
+        failure,
+        sent: true,
+    })?;
+    Ok((Response::from_parts(head, incoming), connection))
+}
+
+/// Whether how long it took says how much the worker has to do: what it refuses or fails at, it
+/// may be quick with. An answer that came before its request's end took no time.
+fn tells(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Status(status) => status < 500 && !matches!(status, 101 | 429),
+        Outcome::TimedOut => true,
+        _ => false,
+    }
+}
+
+/// Whether it lasts for as long as its sides want, as a tunnel and server-sent events do.
+fn is_stream(answer: &Response<Incoming>) -> bool {
+    let kind = answer.headers().get(CONTENT_TYPE);
+    let kind = kind.map_or(&b""[..], HeaderValue::as_bytes);
+    let events = kind.get(..EVENTS.len());
+    answer.status() == StatusCode::SWITCHING_PROTOCOLS
+        || events.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
+}
+
+const EVENTS: &[u8] = b"text/event-stream";
 
 /// What is left of a connection whose worker switched protocols.
 async fn switched(connection: Connection) -> Result<WorkerEnd, Failed> {

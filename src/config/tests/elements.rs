@@ -44,6 +44,31 @@ fn the_top_of_the_file_says_where_and_how() {
 }
 
 #[test]
+fn how_many_requests_a_worker_has_is_a_number_or_found_out_between_bounds() {
+    let of = |value: &str| {
+        let text = format!("[worker]\ncommand = [\"serve\"]\nconcurrency = {value}");
+        let settings = load_all(&[source("a.toml", &text)], &Overrides::default(), &[]);
+        settings.map(|loaded| loaded.settings.worker.concurrency)
+    };
+    let found = |min, max| Ok(Concurrency::Found { min, max });
+    assert_eq!(of("3"), Ok(Concurrency::Fixed(3)));
+    assert_eq!(of("\"auto\""), found(4, 1000));
+    assert_eq!(of("{ max = 200 }"), found(4, 200));
+    assert_eq!(of("{ min = 7, max = 7 }"), found(7, 7));
+    assert!(
+        of("{ max = 3 }")
+            .unwrap_err()
+            .contains("less than its min (4)")
+    );
+    assert!(
+        of("\"all\"")
+            .unwrap_err()
+            .contains("{ min = 4, max = 200 }")
+    );
+    assert!(of("{ most = 3 }").unwrap_err().contains("min, max"));
+}
+
+#[test]
 fn a_worker_is_all_that_its_section_says() {
     let text = "[worker]\ncommand = [\"bin/serve\", \"\"]\nport = 5000\ndir = \"sub\"\n\
                 user = \"app\"\nstop_signal = \"SIGQUIT\"\nstop_to = \"leader\"\n\
@@ -66,7 +91,7 @@ fn a_worker_is_all_that_its_section_says() {
             worker.connections,
             worker.concurrency
         ),
-        (Some("app"), Some(9), Some(16))
+        (Some("app"), Some(9), Concurrency::Fixed(16))
     );
     assert_eq!(worker.env["B"], "{port}");
     assert_eq!(worker.keep_alive.as_secs(), 1);

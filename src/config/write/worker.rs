@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use super::{
-    super::model::{Output, Port, Settings, StopTo, Worker},
+    super::{
+        concurrency::Concurrency,
+        model::{Output, Port, Settings, StopTo, Worker},
+    },
     section::Section,
     sections::{display, duration, number},
     tls::behind,
@@ -20,6 +23,19 @@ fn put_warmup(worker: &Worker, usual: &Worker, to: &mut Section) {
     });
     let (time, usual) = (&worker.warmup_timeout, &usual.warmup_timeout);
     to.put("warmup_timeout", time, usual, duration);
+}
+
+/// `None`: without a limit there is nothing to write.
+fn how_many(concurrency: Concurrency) -> Option<String> {
+    match concurrency {
+        Concurrency::Unlimited => None,
+        Concurrency::AUTO => Some(quoted("auto")),
+        Concurrency::Fixed(most) => Some(number(&most)),
+        Concurrency::Found { min, max } => {
+            let between = Inline::default().with("min", number(&min));
+            Some(between.with("max", number(&max)).written())
+        }
+    }
 }
 
 /// The section, with the keys that are not at their defaults.
@@ -86,9 +102,7 @@ pub(super) fn section(
     if let Some(connections) = connections {
         to.lines.push(("connections", number(connections)));
     }
-    if let Some(most) = concurrency {
-        to.lines.push(("concurrency", number(most)));
-    }
+    to.maybe("concurrency", how_many(*concurrency));
     to
 }
 

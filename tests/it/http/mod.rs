@@ -3,6 +3,7 @@
 mod baseline;
 mod bodies;
 mod clients;
+mod concurrency;
 mod framing;
 mod heads;
 mod limits;

@@ -95,6 +95,8 @@ fn whole(table: &str, key: &str, value: &str) -> String {
         "worker.tls" if key == "key" => vec![("certificate", "\"a\"")],
         "worker" => vec![("command", "[\"serve\"]")],
         "worker.count" => vec![("max", "64")],
+        "worker.concurrency" if key == "min" => vec![("max", "100000")],
+        "worker.concurrency" => vec![("min", "1")],
         "crashes" => vec![("delay", "\"100ms\""), ("longest_delay", "\"1h\"")],
         "limits" => vec![("target", "\"1KiB\""), ("head", "\"1MiB\"")],
         "health" if key == "grpc" => Vec::new(),

@@ -1,11 +1,33 @@
-//! The values of `worker.count` as a table.
+//! How many workers there are, and how many requests each has at once.
 
 use super::shapes::{
     Entry, HOUR,
-    Shape::{Count, Time},
+    Shape::{Any, Count, Table, Time, Words},
 };
 
 pub(super) const SHAPES: &[Entry] = &[
+    (
+        "worker",
+        "concurrency",
+        Any(&[
+            Count(1, 100_000),
+            Words(&["auto"]),
+            Table("worker.concurrency"),
+        ]),
+        "",
+    ),
+    (
+        "worker.concurrency",
+        "min",
+        Count(1, 100_000),
+        "Never fewer, but while it is looked how long an answer takes then; the default is 4.",
+    ),
+    (
+        "worker.concurrency",
+        "max",
+        Count(1, 100_000),
+        "Never more; the default is 1000.",
+    ),
     (
         "worker.count",
         "min",

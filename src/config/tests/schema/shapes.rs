@@ -305,7 +305,6 @@ const SHAPES: &[Entry] = &[
     ("worker", "warmup_timeout", Time(SEC, HOUR), ""),
     ("worker", "keep_alive", Time(0, HOUR), ""),
     ("worker", "connections", Count(1, 100_000), ""),
-    ("worker", "concurrency", Count(1, 100_000), ""),
     (
         "worker",
         "count",

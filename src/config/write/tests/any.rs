@@ -9,7 +9,10 @@ use proptest::{
     sample::select,
 };
 
-use super::any_tls::{behind, tls};
+use super::{
+    any_tls::{behind, tls},
+    instances::concurrency,
+};
 use crate::{
     config::{
         defaults,
@@ -155,7 +158,7 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
         .prop_map(|((protocol, secure), tls)| (protocol, tls.filter(|_| secure)));
     let output = select(vec![Output::Auto, Output::Raw, Output::Marked]);
     let user = option::of(words());
-    let counts = (option::of(1u32..=100_000), option::of(1u32..=100_000));
+    let counts = (option::of(1u32..=100_000), concurrency());
     (
         prop_oneof![4 => argv(), 1 => Just(Vec::new())],
         port,

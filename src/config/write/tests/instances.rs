@@ -1,12 +1,20 @@
-//! Any number of workers that a port can be found for.
+//! Any number of workers that a port can be found for, and of requests that each has.
 
 use proptest::prelude::*;
 
 use super::any::{HOUR, time};
 use crate::{
-    config::model::Port,
+    config::{concurrency::Concurrency, model::Port},
     decide::policy::{Count, Follow, Instances},
 };
+
+pub(super) fn concurrency() -> impl Strategy<Value = Concurrency> {
+    let fixed = (1u32..=100_000).prop_map(Concurrency::Fixed);
+    let found = (1u32..=100, 100u32..=100_000);
+    let found = found.prop_map(|(min, max)| Concurrency::Found { min, max });
+    let unlimited = Just(Concurrency::Unlimited);
+    prop_oneof![unlimited, Just(Concurrency::AUTO), fixed, found]
+}
 
 pub(super) fn instances(port: Port) -> BoxedStrategy<Instances> {
     let after = || time(100, HOUR);
