@@ -212,7 +212,7 @@ impl Engine {
         self.policy.mode == Mode::Observe || self.rules[at].rule.mode == Mode::Observe
     }
 
-    /// Says it once for each reason.
+    /// Says it once for each reason. That its own recycle is under way is no news.
     fn say_held(&mut self, at: usize, held: Held) {
         if self.rules[at].held == Some(held) {
             return;
@@ -220,6 +220,13 @@ impl Engine {
         let why = self.held_words(held, self.now);
         let rule = &mut self.rules[at];
         rule.held = Some(held);
+        let recycles_for = self
+            .recycle
+            .as_ref()
+            .and_then(|recycle| recycle.rule.as_ref());
+        if matches!(held, Held::Recycling(_)) && recycles_for == Some(&rule.rule.name) {
+            return;
+        }
         let seen = rule.words(self.now);
         let reason = format!("rule \"{}\": {seen}", rule.rule.name);
         let text = format!("{reason}; held, as {why}");

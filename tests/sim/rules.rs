@@ -148,6 +148,19 @@ fn two_rules_at_once_are_one_recycle_with_both_reasons() {
 }
 
 #[test]
+fn a_rule_that_sees_more_while_its_own_recycle_runs_is_one_reason() {
+    let mut rig = Rig::ready(with([rule("a", status(5, secs(30)))]));
+    rig.tally(1, 5, 5);
+    assert_eq!(rig.acts(), ["start 2"]);
+    rig.pass(200);
+    rig.tally(1, 20, 20);
+    assert!(rig.said(Kind::RuleHeld).is_empty());
+    rig.ready_now(2);
+    let said = rig.said(Kind::RecycleEnded).remove(0);
+    assert_eq!(said.matches("rule \"a\"").count(), 1, "{said}");
+}
+
+#[test]
 fn a_number_of_requests_has_a_tenth_of_jitter_for_each_worker() {
     let requests = Trigger::Requests {
         count: 1_000,
