@@ -55,7 +55,7 @@ impl Deadlines {
     }
 }
 
-/// Limits of a request's head, and of a client.
+/// Limits of a request's head, and what a client may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// All of it, in bytes.
@@ -64,6 +64,8 @@ pub struct Limits {
     pub fields: usize,
     /// A client's connections.
     pub connections: u64,
+    /// Whether one that has ended its half of a connection is answered.
+    pub half_close: bool,
 }
 
 /// Serves a client until it leaves, falls silent, or autoheal stops.
@@ -201,17 +203,32 @@ where
     let progress = Rc::new(Progress::default());
     let watched = shared.clone();
     let duplicate = Box::new(move || watched.duplicate());
-    let client = Rc::new(Client::new(peer, progress.clone(), duplicate));
+    let client = Rc::new(Client::new(
+        peer,
+        progress.clone(),
+        duplicate,
+        limits.half_close,
+    ));
     let service = TowerToHyperService::new(Phased {
-        inner: stack(client),
+        inner: stack(client.clone()),
         shared: shared.clone(),
     });
     let mut serving = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(limits.head.max(8192))
         .max_headers(limits.fields)
+        .half_close(limits.half_close)
         .serve_connection(TokioIo::new(ClientIo(shared.clone())), service);
-    let ended = until_end(&mut serving, shared, &progress, thread, &deadlines).await;
+    // Where half a connection may be closed, hyper looks for no other end than that of what it
+    // reads, while an answer is waited for.
+    let gone = async {
+        match limits.half_close {
+            true => client.gone().await,
+            false => std::future::pending().await,
+        }
+    };
+    let watched = (&**shared, &*progress, gone);
+    let ended = until_end(&mut serving, watched, thread, &deadlines).await;
     let tunnel = shared.tunnel.take();
     if let (Ended::Done, Some(tunnel)) = (&ended, tunnel) {
         return Next::Tunnel(tunnel, serving.into_parts().read_buf);
@@ -293,8 +310,7 @@ enum Ended {
 /// Lets hyper serve until the connection ends, its patience does, or autoheal's.
 async fn until_end<S, E>(
     serving: &mut Serving<S>,
-    shared: &Shared,
-    progress: &Progress,
+    (shared, progress, gone): (&Shared, &Progress, impl Future<Output = ()>),
     thread: &Thread,
     deadlines: &Deadlines,
 ) -> Ended
@@ -305,6 +321,7 @@ where
     let shortest = deadlines.shortest().min(REST);
     let mut serving = Pin::new(serving);
     let mut sleep = pin!(tokio::time::sleep(shortest));
+    let mut gone = pin!(gone);
     let mut closing = false;
     loop {
         tokio::select! {
@@ -312,6 +329,7 @@ where
             ended = serving.as_mut() => {
                 return ended.map_or_else(Ended::Hyper, |()| Ended::Done);
             }
+            () = gone.as_mut() => return Ended::Done,
             () = sleep.as_mut() => {}
             () = thread.closing(), if !closing => {
                 closing = true;

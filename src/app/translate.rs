@@ -198,6 +198,7 @@ fn clients(settings: &Settings) -> ClientRules {
         head: usize::try_from(limits.head.0).unwrap_or(usize::MAX),
         fields: limits.fields as usize,
         connections: u64::from(limits.connections_per_client),
+        half_close: settings.half_close,
     };
     (deadlines, limits)
 }

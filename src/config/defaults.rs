@@ -54,6 +54,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
         threads: Threads::Auto,
         trust: Networks::private(),
         forwarded: false,
+        half_close: false,
         watch: true,
         maintenance: None,
         worker: worker(dir),

@@ -13,6 +13,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
             "trust",
             "tls",
             "forwarded",
+            "half_close",
             "proactive",
             "watch",
             "maintenance",

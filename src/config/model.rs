@@ -25,6 +25,9 @@ pub struct Settings {
     pub trust: Networks,
     /// Whether the worker is told who asked in a `Forwarded` field (RFC 7239) too.
     pub forwarded: bool,
+    /// Whether a client that has ended its half of a connection is answered, rather than taken for
+    /// one that has left.
+    pub half_close: bool,
     /// Whether the configuration's files are read again when they change.
     pub watch: bool,
     /// While this file is there it is the answer to every request, and no worker runs; absolute.

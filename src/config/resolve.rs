@@ -97,6 +97,7 @@ fn front(
     top.read(report, "threads", &mut settings.threads, threads);
     top.read(report, "trust", &mut settings.trust, address::trust);
     top.read(report, "forwarded", &mut settings.forwarded, flag);
+    top.read(report, "half_close", &mut settings.half_close, flag);
     top.read(report, "watch", &mut settings.watch, flag);
     let page = |report: &mut Report, name: &str, node: &Node| match node.as_text() {
         Some("off") => Some(None),

@@ -35,6 +35,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         threads: _,
         trust: _,
         forwarded: _,
+        half_close: _,
         watch: _,
         maintenance: _,
         worker,
@@ -163,6 +164,12 @@ fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
     );
     to.put("trust", &settings.trust, &default.trust, trust);
     to.put("forwarded", &settings.forwarded, &default.forwarded, number);
+    to.put(
+        "half_close",
+        &settings.half_close,
+        &default.half_close,
+        bool::to_string,
+    );
     let proactive = has_proactive_rules(&settings.policy);
     to.put("proactive", &proactive, &true, bool::to_string);
     to.put("watch", &settings.watch, &default.watch, bool::to_string);

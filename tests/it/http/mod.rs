@@ -5,6 +5,7 @@ mod bodies;
 mod clients;
 mod concurrency;
 mod framing;
+mod half_closed;
 mod heads;
 mod limits;
 pub(crate) mod origin;

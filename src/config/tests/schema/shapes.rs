@@ -153,6 +153,7 @@ const SHAPES: &[Entry] = &[
         "",
     ),
     ("", "forwarded", Flag, ""),
+    ("", "half_close", Flag, ""),
     ("", "watch", Flag, ""),
     ("", "proactive", Flag, ""),
     ("", "tls", TLS, ""),

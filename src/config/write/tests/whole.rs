@@ -378,6 +378,7 @@ fn put_together(
         state_dir,
         threads,
         forwarded: trust == crate::units::Networks::none(),
+        half_close: said[4],
         trust,
         watch: !said[0],
         maintenance,
@@ -416,7 +417,7 @@ fn put_together(
         (whole.listen, whole.admin, whole.state_dir) = (usual.listen, usual.admin, None);
         whole.maintenance = None;
         (whole.threads, whole.trust) = (usual.threads, usual.trust);
-        whole.forwarded = usual.forwarded;
+        (whole.forwarded, whole.half_close) = (usual.forwarded, usual.half_close);
     }
     if !clients {
         (whole.timeouts, whole.limits) = (usual.timeouts, usual.limits);
@@ -432,8 +433,7 @@ fn put_together(
         whole.policy.dependencies = usual.policy.dependencies;
     }
     if !records {
-        (whole.journal, whole.log) = (usual.journal, usual.log);
-        whole.access_log = usual.access_log;
+        (whole.journal, whole.log, whole.access_log) = (usual.journal, usual.log, usual.access_log);
     }
     whole.policy.parking_wait = whole.parking.wait;
     whole
