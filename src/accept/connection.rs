@@ -18,6 +18,7 @@ use tower::Service;
 use super::{
     client_io::ClientIo,
     io::{Phase, Shared},
+    leave::{BREAK, leaving},
     listener::{Arrival, Entry},
     peer::peer,
     phased::Phased,
@@ -155,10 +156,6 @@ async fn first_bytes(shared: &Shared, thread: &Thread, deadlines: &Deadlines) ->
         Phase::Idle(since) => (since + deadlines.idle, true),
         _ => (time::now() + deadlines.head, false),
     };
-    // Who is new is told that autoheal is stopping; who rests has been answered.
-    if rests && thread.is_closing() {
-        return First::None;
-    }
     tokio::select! {
         biased;
         said = shared.protocol() => match said {
@@ -172,7 +169,8 @@ async fn first_bytes(shared: &Shared, thread: &Thread, deadlines: &Deadlines) ->
                 _ => First::None,
             }
         }
-        () = thread.closing(), if rests => First::None,
+        // Who is new is told that autoheal is stopping; who rests has been answered.
+        () = leaving(shared, thread), if rests => First::None,
     }
 }
 
@@ -322,7 +320,8 @@ where
     let mut serving = Pin::new(serving);
     let mut sleep = pin!(tokio::time::sleep(shortest));
     let mut gone = pin!(gone);
-    let mut closing = false;
+    let mut leaving = pin!(leaving(shared, thread));
+    let (mut told, mut closing) = (false, false);
     loop {
         tokio::select! {
             biased;
@@ -335,15 +334,18 @@ where
                 closing = true;
                 serving.as_mut().graceful_shutdown();
             }
+            // Not between two requests at once: the next may be under way.
+            () = leaving.as_mut(), if !told => told = true,
         }
         let now = time::now();
-        if now >= shared.rests_at(REST) {
+        let rest = if told { BREAK } else { REST };
+        if now >= shared.rests_at(rest) {
             return Ended::Rest;
         }
         match due(shared, progress, deadlines) {
             Due { at, .. } if at > now => {
                 // What begins meanwhile may have a nearer deadline.
-                let look = at.min(now + shortest).min(shared.rests_at(REST));
+                let look = at.min(now + shortest).min(shared.rests_at(rest));
                 sleep.as_mut().reset(Instant::from_std(look.to_instant()));
             }
             Due {

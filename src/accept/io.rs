@@ -76,6 +76,8 @@ pub struct Shared {
     pub refused: Cell<Option<u16>>,
     /// What follows the answer that is on its way, if it is a tunnel.
     pub tunnel: RefCell<Option<Box<Tunnel>>>,
+    /// When its client is told that autoheal goes, if that is known.
+    pub(super) leaves_at: Cell<Option<MonoTime>>,
     /// What was read to see which protocol it is; it is read once more by whoever serves it.
     pub(super) first: RefCell<Bytes>,
 }
@@ -94,6 +96,7 @@ impl Shared {
             shakes_hands: Cell::new(false),
             refused: Cell::new(None),
             tunnel: RefCell::default(),
+            leaves_at: Cell::new(None),
             first: RefCell::default(),
         })
     }
@@ -242,6 +245,12 @@ impl Shared {
             (Phase::Idle(since), None) => since + rest,
             _ => MonoTime::NEVER,
         }
+    }
+
+    /// Whether the answers from now on say that the connection ends.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.leaves_at.get().is_some_and(|at| at <= time::now())
     }
 
     /// Takes bytes back that were read too early: they come first when the client is read again.

@@ -4,6 +4,7 @@ mod client_io;
 pub mod connection;
 pub mod deal;
 pub mod io;
+mod leave;
 pub mod listener;
 mod peer;
 mod phased;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Version, header::CONNECTION};
+use http::{HeaderValue, Request, Response, Version, header::CONNECTION};
 use hyper::body::{Body, Frame, SizeHint};
 use tower::Service;
 
@@ -85,6 +85,9 @@ where
                 shared.phase.set(Phase::Answering);
                 if let Some(tunnel) = answer.body_mut().take_tunnel() {
                     shared.tunnel.replace(Some(tunnel));
+                } else if shared.is_leaving() {
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(CONNECTION, close);
                 }
             }
             answer.map(|inner| InPhase { inner, shared })

@@ -26,6 +26,7 @@ use super::{
     client_io::ClientIo,
     connection::{Deadlines, Limits},
     io::Shared,
+    leave::leaving,
 };
 use crate::{
     explain::code::Code,
@@ -90,6 +91,7 @@ pub(super) async fn serve<S, E>(
         serving.as_mut().graceful_shutdown();
         time::now()
     });
+    let mut leaving = pin!(leaving(shared, &thread));
     loop {
         tokio::select! {
             biased;
@@ -100,7 +102,7 @@ pub(super) async fn serve<S, E>(
                 return;
             }
             () = sleep.as_mut() => {}
-            () = thread.closing(), if told.is_none() => {
+            () = leaving.as_mut(), if told.is_none() => {
                 told = Some(time::now());
                 serving.as_mut().graceful_shutdown();
             }

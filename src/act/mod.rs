@@ -233,6 +233,7 @@ impl Hands {
                 );
                 self.stage.door(door, closing);
             }
+            Step::Leave { until } => self.stage.leave(until),
             Step::Hold(hold) => self.stage.hold(hold),
             step @ (Step::Run { .. } | Step::Capture { .. } | Step::Notify { .. }) => {
                 self.attend(step);

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     admit::roster::{self, Endpoint, Member, Ramp, Roster},
     decide::step::Door,
-    time,
+    time::{self, MonoTime},
     tls::back::Manner,
     words::Generation,
 };
@@ -135,6 +135,11 @@ impl Stage {
             },
             Door::Refuse { code, retry_at } => roster::Door::Refuse { code, retry_at },
         };
+        self.publish();
+    }
+
+    pub(super) fn leave(&mut self, until: MonoTime) {
+        self.now.leaving = Some(until);
         self.publish();
     }
 

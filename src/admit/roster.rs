@@ -248,6 +248,9 @@ pub struct Roster {
     pub unready: bool,
     /// The maintenance page, while that is the answer to every request.
     pub page: Option<Bytes>,
+    /// autoheal will stop then: tell each client at a moment of its own until then that its
+    /// connection ends.
+    pub leaving: Option<MonoTime>,
     /// Tell each client to close its connection: autoheal itself is stopping.
     pub closing: bool,
 }

@@ -106,6 +106,7 @@ fn nobody() -> Roster {
         hold: false,
         unready: false,
         page: None,
+        leaving: None,
         closing: false,
     }
 }

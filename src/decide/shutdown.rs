@@ -91,6 +91,9 @@ impl Engine {
             deadline,
             stage: Stage::Serving,
         });
+        if delay > Duration::ZERO {
+            self.push(Step::Leave { until: serve_until });
+        }
         self.end_recycle("failed", "not replaced: autoheal is stopping");
         if let Some(starting) = self.starting().map(|life| life.generation) {
             self.stop(starting);

@@ -83,6 +83,12 @@ pub enum Step {
     /// What a new request meets while no worker is on the roster; those that are parked already
     /// are judged by it too. Told whenever it changes, before the roster gets empty.
     Door(Door),
+    /// Tell clients that their connections end, each at a moment of its own until then; whatever
+    /// they ask is served meanwhile.
+    Leave {
+        /// By then each was told.
+        until: MonoTime,
+    },
     /// Park every new request although a worker is ready, or stop doing so.
     Hold(bool),
     /// Run a custom action; report `CommandEnded`, in any case. One at a time for each rule.

@@ -91,6 +91,17 @@ fn element(peer: &Peer, host: Option<&HeaderValue>) -> HeaderValue {
     HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
 }
 
+/// A request id of sixteen hexadecimal digits.
+pub(super) fn nth_id(number: u64) -> HeaderValue {
+    // An odd multiplier is a bijection on 64 bits: ids look random and don't repeat.
+    let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
+    let mut text = [0; 16];
+    for (at, digit) in text.iter_mut().enumerate() {
+        *digit = b"0123456789abcdef"[(mixed >> (60 - 4 * at) & 15) as usize];
+    }
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+}
+
 /// Makes all values of a list, and one more, one value.
 fn append(headers: &mut HeaderMap, name: HeaderName, one: &HeaderValue) {
     let mut list = Vec::new();

@@ -126,6 +126,8 @@ pub struct View {
     pub unready: bool,
     /// The maintenance page, while that is the answer to every request.
     pub page: Option<Bytes>,
+    /// autoheal will be stopping then.
+    pub leaving: Option<MonoTime>,
     /// autoheal is stopping.
     pub closing: bool,
     many: bool,
@@ -145,6 +147,7 @@ impl View {
             hold: false,
             unready: false,
             page: None,
+            leaving: None,
             closing: false,
             turns: Turns::default(),
         }
@@ -234,7 +237,7 @@ pub struct Thread {
     /// Who looks out for the next snapshot.
     turned: Notify,
     /// Who looks out for the end.
-    closing: Notify,
+    ending: Notify,
     ids: Cell<u64>,
 }
 
@@ -256,7 +259,7 @@ impl Thread {
             in_flight: RefCell::new(in_flight),
             view: RefCell::new(Rc::new(view)),
             turned: Notify::new(),
-            closing: Notify::new(),
+            ending: Notify::new(),
             ids: Cell::new(fastrand::u64(..)),
         }
     }
@@ -276,8 +279,8 @@ impl Thread {
             in_flight.set_limits(&new.rules, new.settings.response_timeout);
         }
         self.turned.notify_waiters();
-        if new.closing && !old.closing {
-            self.closing.notify_waiters();
+        if (new.leaving, new.closing) != (old.leaving, old.closing) {
+            self.ending.notify_waiters();
         }
         if !new.serves() {
             self.lot.extend();
@@ -304,7 +307,14 @@ impl Thread {
 
     /// Waits for autoheal to begin to stop.
     pub async fn closing(&self) {
-        self.closing.notified().await;
+        while !self.is_closing() {
+            self.ending().await;
+        }
+    }
+
+    /// Waits for news of autoheal's end: when it will be, or that it is now.
+    pub async fn ending(&self) {
+        self.ending.notified().await;
     }
 
     /// Lets in those who wait, as far as workers let them.
@@ -427,13 +437,7 @@ impl Thread {
     pub fn request_id(&self) -> HeaderValue {
         let id = self.ids.get().wrapping_add(1);
         self.ids.set(id);
-        // An odd multiplier is a bijection on 64 bits: ids look random and don't repeat.
-        let mixed = id.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
-        let mut text = [0; 16];
-        for (at, digit) in text.iter_mut().enumerate() {
-            *digit = b"0123456789abcdef"[(mixed >> (60 - 4 * at) & 15) as usize];
-        }
-        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+        identity::nth_id(id)
     }
 }
 

@@ -66,7 +66,10 @@ impl Inputs {
             .map(|member| self.seat(thread, member, &config, old));
         let (settings, rules) = (config.settings.clone(), config.rules.clone());
         let mut view = View::new(seats.collect(), settings, rules, roster.door);
-        (view.hold, view.closing) = (roster.hold, roster.closing);
+        (view.hold, view.leaving) = (roster.hold, roster.leaving);
+        // The door and each withdrawal are told one by one: until the last of them, requests are
+        // still served.
+        view.closing = roster.closing && roster.members.is_empty();
         view.unready = roster.unready;
         view.page = roster.page.clone();
         view

@@ -157,7 +157,7 @@ fn a_shutdown_keeps_serving_for_its_delay() {
     given.shutdown.delay = secs(5);
     let mut rig = Rig::ready(given);
     rig.word(Word::Shutdown);
-    assert!(rig.acts().is_empty());
+    assert_eq!(rig.acts(), ["leave 5000ms"]);
     assert_eq!(rig.until_act(), 5_000);
     assert_eq!(
         rig.acts(),
@@ -229,7 +229,10 @@ fn a_worker_that_crashes_during_a_shutdown_is_not_restarted() {
     rig.pass(1_000);
     rig.exits(1, Exit::Code(1));
     rig.gone(1);
-    assert_eq!(rig.acts(), ["refuse ShuttingDown", "withdraw 1"]);
+    assert_eq!(
+        rig.acts(),
+        ["leave 5000ms", "refuse ShuttingDown", "withdraw 1"]
+    );
     assert_eq!(rig.until_act(), 4_000);
     assert_eq!(rig.acts(), ["exit 0"]);
 }
@@ -273,7 +276,10 @@ fn nothing_starts_and_nothing_is_held_once_a_shutdown_has_begun() {
     rig.dies(1);
     rig.forget();
     rig.word(Word::Shutdown);
-    assert_eq!(rig.acts(), ["hold false", "refuse ShuttingDown"]);
+    assert_eq!(
+        rig.acts(),
+        ["hold false", "leave 5000ms", "refuse ShuttingDown"]
+    );
     assert_eq!(rig.until_act(), 5_000);
     assert_eq!(rig.acts(), ["exit 0"]);
 }
@@ -362,6 +368,7 @@ fn a_second_signal_ends_the_delay_of_a_shutdown_too() {
     given.shutdown.delay = secs(5);
     let mut rig = Rig::ready(given);
     rig.word(Word::Shutdown);
+    rig.forget();
     rig.word(Word::EndDrain);
     assert_eq!(
         rig.acts(),
@@ -375,6 +382,7 @@ fn a_delay_as_long_as_the_timeout_leaves_time_for_nothing_else() {
     given.shutdown.delay = secs(99);
     let mut rig = Rig::ready(given);
     rig.word(Word::Shutdown);
+    rig.forget();
     assert_eq!(rig.until_act(), 25_000);
     assert_eq!(rig.acts().last().unwrap(), "kill 1");
     assert_eq!(rig.until_act(), 1_000);
@@ -390,6 +398,7 @@ fn rules_rest_once_a_shutdown_has_begun() {
     given.shutdown.delay = secs(5);
     let mut rig = Rig::ready(given);
     rig.word(Word::Shutdown);
+    rig.forget();
     rig.tally(1, 9, 9);
     rig.bytes(1, 201, false);
     assert!(rig.acts().is_empty());

@@ -347,6 +347,7 @@ impl Rig {
             Step::Kill { generation } => format!("kill {generation}"),
             Step::Door(Door::Park { next_start, .. }) => format!("park {}", within(*next_start)),
             Step::Door(Door::Refuse { code, .. }) => format!("refuse {code:?}"),
+            Step::Leave { until } => format!("leave {}", within(*until)),
             Step::Hold(hold) => format!("hold {hold}"),
             Step::Run { command, .. } => format!("run {}", command.argv[0]),
             Step::Probe(Some(generation)) => format!("probe {generation}"),

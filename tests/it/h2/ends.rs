@@ -111,6 +111,42 @@ fn a_stopping_proxy_says_so_and_finishes_what_is_in_flight() {
 }
 
 #[test]
+fn while_it_still_serves_a_client_is_told_twice_and_all_that_it_asked_before_is_answered() {
+    let (mut proxy, origin) = start(&["shutdown.delay=3s", "shutdown.timeout=30s"]);
+    let _folder = origin.serve(|wire| while wire.try_head().is_some_and(|_| wire.try_send(OK)) {});
+    let fields = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", "/"),
+        (":authority", "a"),
+    ];
+    let mut raw = Frames::to(&proxy);
+    raw.request(1, &fields);
+    assert_eq!(raw.next().unwrap().stream, 1);
+    assert_eq!(raw.next().unwrap().payload, b"hi");
+    proxy.signal(Signal::TERM);
+    let going = raw.next().unwrap();
+    assert_eq!((going.kind, going.reason()), (GOAWAY, 0));
+    assert_eq!(going.payload[..4], MOST.to_be_bytes());
+    let ping = raw.next().unwrap();
+    // It had not heard of it when it asked for this.
+    raw.request(3, &fields);
+    raw.send(ping.kind, 1, 0, &ping.payload);
+    let (mut last, mut body) = (None, None);
+    while let Some(frame) = raw.next() {
+        match (frame.kind, frame.stream) {
+            (GOAWAY, _) => last = Some((frame.reason(), frame.payload[..4].to_vec())),
+            (0, 3) => body = Some(frame.payload),
+            _ => {}
+        }
+    }
+    assert_eq!(last, Some((0, 3_u32.to_be_bytes().to_vec())));
+    assert_eq!(body.as_deref(), Some(&b"hi"[..]));
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.exit_code(), Some(0));
+}
+
+#[test]
 fn a_recycle_of_the_worker_ends_no_client_s_connection() {
     let (proxy, origin) = start(&[]);
     let mut client = Client::of(&proxy);
