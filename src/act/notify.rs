@@ -9,11 +9,22 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::{Instant, sleep, timeout_at},
 };
 
-use crate::{decide::policy::Notice, time::wall, words::Generation};
+use crate::{
+    decide::policy::Notice,
+    time::wall,
+    tls::{
+        back::{self, Back, Secured, Unmade},
+        fault::{self, Fault},
+        spec::Behind,
+    },
+    units::WebUrl,
+    words::Generation,
+};
 
 /// So many are told at once; a hook that does not answer must not keep the others' news for ever.
 const AT_ONCE: usize = 16;
@@ -143,6 +154,56 @@ async fn post(notice: &Notice, body: Bytes) -> Result<StatusCode, Failed> {
             why: "the URL can't be asked for".to_owned(),
             again: false,
         })?;
+    match url.is_tls() {
+        true => ask(secured(url, stream).await?, request).await,
+        false => ask(stream, request).await,
+    }
+}
+
+/// Shakes hands with a webhook, whose certificate must be for its name and lead to what this
+/// machine trusts.
+async fn secured(url: &WebUrl, stream: TcpStream) -> Result<Secured<TcpStream>, Failed> {
+    let asked = Behind {
+        name: url.host().to_owned(),
+        ..Behind::default()
+    };
+    // The machine's roots are read from many files.
+    let made = tokio::task::spawn_blocking(move || {
+        let made = back::Made::new(&asked, None, false)?;
+        Back::new(asked, false, made)
+    });
+    let ours = |why: String| Failed { why, again: false };
+    let back = made.await.map_err(|error| ours(error.to_string()))?;
+    let back = back.map_err(|flaw| ours(flaw.what))?;
+    back.handshake(stream).await.map_err(|error| match error {
+        Unmade::Lost(error) => Failed {
+            why: format!("no TLS: {error}"),
+            again: true,
+        },
+        Unmade::Tls(failed) => in_tls(&failed),
+    })
+}
+
+fn in_tls(failed: &fault::Failed) -> Failed {
+    let cure = match failed.fault {
+        Fault::UnknownIssuer => {
+            "; install its authority on this machine, or name a file of it in \
+                                 SSL_CERT_FILE"
+        }
+        Fault::WrongName => "; write a name that its certificate is for",
+        Fault::NotTls => "; write http://",
+        _ => "",
+    };
+    Failed {
+        why: format!("{}{cure}", failed.what()),
+        again: matches!(failed.fault, Fault::Refused | Fault::Broken),
+    }
+}
+
+async fn ask<S>(stream: S, request: Request<Full<Bytes>>) -> Result<StatusCode, Failed>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let lost = |error: hyper::Error| Failed {
         why: format!("no answer: {error}"),
         again: true,

@@ -148,13 +148,6 @@ fn notify(report: &mut Report, fields: &Fields<'_>) -> Option<Action> {
     let url = fields.find(report, "notify", |report, name, node| {
         let text = text(report, name, node)?;
         let url: WebUrl = unit(report, node, text.parse())?;
-        if url.is_tls() {
-            report.error(
-                node.span,
-                "https is not supported for notify by this version of autoheal",
-                "name an http:// relay on this network, or write { run = [\"curl\", ...] }",
-            );
-        }
         Some(url)
     });
     Some(Action::Notify(Notice {

@@ -92,6 +92,16 @@ impl Failed {
         None
     }
 
+    /// Why alone, for one that no setting of the worker's can cure.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        let end = match self.fault {
+            Fault::Broken => None,
+            _ => self.why.rfind(": "),
+        };
+        end.map_or(&self.why, |end| &self.why[..end])
+    }
+
     fn new(fault: Fault, why: impl Into<String>) -> Self {
         Self {
             fault,

@@ -85,7 +85,10 @@ pub(crate) const TABLE: &[Row] = &[
             "decide::observation",
             "decide::policy",
             "sense::probe",
+            // A webhook is spoken to as a worker is.
             "tls::back",
+            "tls::fault",
+            "tls::spec",
         ],
         &[],
     ),

@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) command: Vec<String>,
     /// Where the journal goes, if not into the test's own folder.
     pub(crate) state: Option<PathBuf>,
+    /// Added to its environment.
+    pub(crate) env: Vec<(&'static str, PathBuf)>,
     /// Where its standard output goes, if anywhere.
     pub(crate) stdout: Option<Stdio>,
 }
@@ -100,6 +102,7 @@ impl Sidecar {
             .arg(setup.state.unwrap_or_else(|| at("state")))
             .arg("--admin")
             .arg(format!("unix:{}", at("admin").display()))
+            .envs(setup.env)
             .env(MARK, folder.path())
             .current_dir(folder.path())
             .stdin(Stdio::null())

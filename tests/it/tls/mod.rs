@@ -4,6 +4,7 @@ pub(crate) mod authority;
 mod certificates;
 mod clients;
 mod front;
+mod notify;
 mod worker;
 
 use std::{
