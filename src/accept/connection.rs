@@ -100,17 +100,17 @@ pub async fn serve<S, E>(
             return;
         }
     };
-    let (shared, scheme) = match &entry.tls {
-        None => (shared, "http"),
+    let (shared, scheme, shown) = match &entry.tls {
+        None => (shared, "http", None),
         Some(front) => {
             let shaking = shake_hands(shared, front, deadlines.handshake, &thread);
             match Box::pin(shaking).await {
-                Some(shared) => (shared, "https"),
+                Some((shared, shown)) => (shared, "https", shown),
                 None => return,
             }
         }
     };
-    let peer = peer(ip, scheme);
+    let peer = peer(ip, scheme, shown);
     let rules = (deadlines, limits);
     // What serves a request is nearly all that a connection takes. It is built at the first byte
     // and taken down while the client rests; hence the boxes.

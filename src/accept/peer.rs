@@ -1,20 +1,22 @@
 //! Who made a connection, in the words that a request's head has for it.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, rc::Rc};
 
 use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::proxy::Peer;
+use crate::{proxy::Peer, tls::shown::Shown};
 
-/// Who the worker is told of. `ip`: `None` for a unix socket.
-pub(super) fn peer(ip: Option<IpAddr>, scheme: &'static str) -> Peer {
+/// Who the worker is told of. `ip`: `None` for a unix socket. `shown`: its certificate, if it was
+/// asked for one.
+pub(super) fn peer(ip: Option<IpAddr>, scheme: &'static str, shown: Option<Shown>) -> Peer {
     // An IPv4 client of a dual-stack socket is an IPv4 client.
     let ip = ip.map(|ip| ip.to_canonical());
     Peer {
         ip,
         value: ip.map_or(HeaderValue::from_static("unknown"), address),
         scheme: HeaderValue::from_static(scheme),
+        shown: shown.map(Rc::new),
     }
 }
 
@@ -47,7 +49,7 @@ mod tests {
             let ip = IpAddr::from([octet, 255 - octet, octet / 3, 9]);
             assert_eq!(address(ip).as_bytes(), ip.to_string().as_bytes());
         }
-        let peer = peer("::ffff:192.0.2.10".parse().ok(), "http");
+        let peer = peer("::ffff:192.0.2.10".parse().ok(), "http", None);
         assert_eq!(peer.value, "192.0.2.10");
         assert_eq!(address("2001:db8::1".parse().unwrap()), "2001:db8::1");
     }

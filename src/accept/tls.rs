@@ -8,7 +8,12 @@ use super::{
     io::{HANDSHAKE, Shared, Socket},
     refusal::last_words,
 };
-use crate::{explain::code::Code, proxy::Thread, time, tls::front::Front};
+use crate::{
+    explain::code::Code,
+    proxy::Thread,
+    time,
+    tls::{front::Front, shown::Shown},
+};
 
 /// Shakes hands on a connection: so long is waited for the first byte, and then for the last.
 /// `None`: it came to nothing, which is counted and, where the client can read it, said.
@@ -17,7 +22,7 @@ pub(super) async fn shake_hands(
     front: &Front,
     within: Duration,
     thread: &Thread,
-) -> Option<Rc<Shared>> {
+) -> Option<(Rc<Shared>, Option<Shown>)> {
     let Socket::Tcp(stream) = Rc::into_inner(shared)?.into_socket() else {
         return None;
     };
@@ -38,7 +43,9 @@ pub(super) async fn shake_hands(
     }
     let code = match timeout(within, front.handshake(stream)).await {
         Ok(Ok(stream)) => {
-            return Some(Shared::new(Socket::Tls(Box::new(stream)), time::now()));
+            let shown = front.shown(&stream);
+            let shared = Shared::new(Socket::Tls(Box::new(stream)), time::now());
+            return Some((shared, shown));
         }
         Ok(Err(error)) => {
             tracing::debug!(%error, "a TLS handshake failed");

@@ -50,6 +50,7 @@ impl Access {
             query: log.query,
             user_agent: log.fields.contains(&AccessField::UserAgent),
             referer: log.fields.contains(&AccessField::Referer),
+            subject: log.fields.contains(&AccessField::Subject),
         });
         let writer = Writer::start(&place, format, records, lost.clone());
         let writer = writer.map_err(|source| Error::AccessLog { name, source })?;

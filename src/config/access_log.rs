@@ -55,7 +55,11 @@ pub enum AccessFormat {
 
 impl Default for AccessLog {
     fn default() -> Self {
-        let unasked = [AccessField::UserAgent, AccessField::Referer];
+        let unasked = [
+            AccessField::UserAgent,
+            AccessField::Referer,
+            AccessField::Subject,
+        ];
         let fields = AccessField::ALL.into_iter();
         Self {
             to: None,

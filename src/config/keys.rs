@@ -38,7 +38,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ),
     ("listen", &["address", "proxy_protocol", "tls"]),
     ("tls", &["certificate", "key", "client"]),
-    ("tls.client", &["roots", "required"]),
+    ("tls.client", &["roots", "required", "tell"]),
     (
         "worker",
         &[

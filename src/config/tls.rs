@@ -8,10 +8,10 @@ use super::{
     Surroundings,
     diagnostic::Report,
     document::{Node, Value},
-    reader::{Fields, flag, one_or_more, text, unwanted},
+    reader::{Fields, flag, one_or_more, text, unwanted, word},
     resolve::path,
 };
-use crate::tls::spec::{About, Asked, Behind, Clients, Files, Flaw};
+use crate::tls::spec::{About, Asked, Behind, Clients, Files, Flaw, Told};
 
 /// More pairs than one process serves.
 const MOST_PAIRS: usize = 1000;
@@ -95,8 +95,25 @@ fn clients(report: &mut Report, node: &Node, around: &Surroundings<'_>) -> Optio
     let fields = Fields::of(node, "tls.client", report)?;
     let mut required = true;
     fields.read(report, "required", &mut required, flag);
+    let mut tell = vec![Told::Certificate];
+    fields.read(report, "tell", &mut tell, told);
     let roots = roots(report, &fields, around, "\"ca.pem\"")?;
-    Some(Clients { roots, required })
+    Some(Clients {
+        roots,
+        required,
+        tell,
+    })
+}
+
+/// Reads names of fields, or that there are none.
+fn told(report: &mut Report, name: &str, node: &Node) -> Option<Vec<Told>> {
+    match node.as_text() {
+        Some("none") => Some(Vec::new()),
+        _ => {
+            let names = Told::ALL.map(|told| (told.name(), told));
+            one_or_more(word(names))(report, name, node)
+        }
+    }
 }
 
 /// Reads TLS with the worker.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 
 use super::request::Peer;
+use crate::tls::spec::Told;
 
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -44,6 +45,20 @@ pub(super) fn forwarded(
     headers.insert(X_FORWARDED_PROTO, peer.scheme.clone());
     if let Some(host) = host {
         headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+/// Tells the worker of the certificate that the client has shown here. What the request says of one
+/// is believed only of a trusted peer, and only where none is asked for here. `said`: there is such
+/// a word.
+pub(super) fn certificate(headers: &mut HeaderMap, peer: &Peer, (said, trusted): (bool, bool)) {
+    if said && (peer.shown.is_some() || !trusted) {
+        for told in Told::ALL {
+            headers.remove(told.name());
+        }
+    }
+    for (name, value) in peer.shown.iter().flat_map(|shown| &shown.fields) {
+        headers.insert(name.clone(), value.clone());
     }
 }
 
@@ -172,6 +187,7 @@ mod tests {
             ip: address.parse().ok(),
             value: HeaderValue::from_str(address).unwrap(),
             scheme: HeaderValue::from_static("https"),
+            shown: None,
         }
     }
 

@@ -3,7 +3,7 @@
 
 mod seen;
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, rc::Rc, time::Duration};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
@@ -19,7 +19,7 @@ use super::{
     identity::{self, X_REQUEST_ID},
     thread::Settings,
 };
-use crate::explain::code::Code;
+use crate::{explain::code::Code, tls::shown::Shown};
 
 /// How often a request may come back through us before it is taken for a loop.
 const LOOPS_MAX: usize = 3;
@@ -37,6 +37,20 @@ pub struct Peer {
     pub value: HeaderValue,
     /// The scheme the client used.
     pub scheme: HeaderValue,
+    /// Its certificate, if it was asked for one.
+    pub shown: Option<Rc<Shown>>,
+}
+
+impl Peer {
+    /// Its address, and the subject of the certificate that it has shown.
+    #[must_use]
+    pub fn known_by(&self) -> (Option<IpAddr>, Option<&str>) {
+        let subject = self
+            .shown
+            .as_ref()
+            .and_then(|shown| shown.subject.as_deref());
+        (self.ip, subject)
+    }
 }
 
 /// What the head said that the rest of the path must know.
@@ -101,12 +115,13 @@ pub fn prepare(
     if noted.websocket {
         switch(&mut head.headers);
     }
-    let trusted = peer
-        .ip
-        .is_none_or(|ip| (seen.forwarded || seen.request_id) && (settings.trusted)(ip));
+    let trusted = peer.ip.is_none_or(|ip| {
+        (seen.forwarded || seen.request_id || seen.certificate) && (settings.trusted)(ip)
+    });
     let standard = settings.forwarded;
     let told = (seen.forwarded, trusted, standard);
     identity::forwarded(&mut head.headers, seen.host, peer, told);
+    identity::certificate(&mut head.headers, peer, (seen.certificate, trusted));
     if seen.trace && !identity::is_trace(&head.headers) {
         identity::forget_trace(&mut head.headers);
     }
@@ -340,6 +355,7 @@ pub(super) fn remove_nominated(headers: &mut HeaderMap) {
 fn is_protected(name: &str) -> bool {
     name.starts_with("content-")
         || name.starts_with("x-forwarded-")
+        || name.starts_with("client-cert")
         || matches!(
             name,
             "host"
@@ -351,6 +367,7 @@ fn is_protected(name: &str) -> bool {
                 | "transfer-encoding"
                 | "te"
                 | "x-request-id"
+                | "x-arr-clientcert"
                 | "close"
                 | "keep-alive"
         )

@@ -75,6 +75,8 @@ pub struct Record {
     pub user_agent: Option<String>,
     /// `Referer`, if that is wanted.
     pub referer: Option<String>,
+    /// Whose certificate its client has shown, if that is wanted.
+    pub subject: Option<String>,
 }
 
 /// What is recorded.
@@ -88,6 +90,8 @@ pub struct Chosen {
     pub user_agent: bool,
     /// `Referer` too.
     pub referer: bool,
+    /// Whose certificate the client has shown, too.
+    pub subject: bool,
 }
 
 /// Where data threads hand their records over.
@@ -134,13 +138,20 @@ pub struct Note {
 }
 
 impl Note {
-    /// A request's head was read, in this version, and made ready.
+    /// A request's head was read, in this version, and made ready. The client is known by its
+    /// address and by the subject of its certificate.
     #[must_use]
-    pub fn open(sink: &Sink, client: Option<IpAddr>, version: Version, head: &Parts) -> Box<Self> {
+    pub fn open(
+        sink: &Sink,
+        (client, subject): (Option<IpAddr>, Option<&str>),
+        version: Version,
+        head: &Parts,
+    ) -> Box<Self> {
         let Chosen {
             query,
             user_agent,
             referer,
+            subject: of_subject,
             ..
         } = sink.chosen;
         let target = match head.uri.path_and_query() {
@@ -167,6 +178,9 @@ impl Note {
             host: text(HOST).unwrap_or_default(),
             user_agent: user_agent.then(|| text(USER_AGENT)).flatten(),
             referer: referer.then(|| text(REFERER)).flatten(),
+            subject: subject
+                .filter(|_| of_subject)
+                .map(|subject| clip(subject, TEXT_MAX)),
         };
         Box::new(Self {
             sink: sink.clone(),
@@ -241,6 +255,7 @@ mod tests {
             query,
             user_agent: false,
             referer: false,
+            subject: true,
         })
     }
 
@@ -255,13 +270,14 @@ mod tests {
     #[test]
     fn a_query_and_fields_that_nobody_chose_are_not_recorded() {
         let (quiet, records, _) = sink(100, false);
-        Note::open(&quiet, None, Version::HTTP_2, &head()).close(End::Completed);
+        Note::open(&quiet, (None, Some("CN=a")), Version::HTTP_2, &head()).close(End::Completed);
         let record = records.try_recv().unwrap();
         assert_eq!((record.path.as_str(), record.id.as_str()), ("/a/b", "7"));
         assert_eq!(record.version, Version::HTTP_2);
+        assert_eq!(record.subject.as_deref(), Some("CN=a"));
         assert!(!format!("{record:?}").contains("curl"));
         let (open, records, _) = sink(100, true);
-        Note::open(&open, None, Version::HTTP_2, &head()).close(End::Completed);
+        Note::open(&open, (None, Some("CN=a")), Version::HTTP_2, &head()).close(End::Completed);
         assert_eq!(records.try_recv().unwrap().path, "/a/b?token=secret");
     }
 
@@ -272,7 +288,7 @@ mod tests {
         assert_eq!(kept, 3_000);
         let (sink, records, lost) = sink(0, false);
         for status in [200, 404, 500, 503] {
-            let mut note = Note::open(&sink, None, Version::HTTP_2, &head());
+            let mut note = Note::open(&sink, (None, Some("CN=a")), Version::HTTP_2, &head());
             note.answered(status);
             note.close(End::Completed);
         }
@@ -285,7 +301,7 @@ mod tests {
     fn a_full_queue_counts_and_does_not_wait() {
         let (sink, records, lost) = sink(100, false);
         for _ in 0..QUEUE_RECORDS + 3 {
-            Note::open(&sink, None, Version::HTTP_2, &head()).close(End::Completed);
+            Note::open(&sink, (None, Some("CN=a")), Version::HTTP_2, &head()).close(End::Completed);
         }
         assert_eq!(lost.load(Relaxed), 3);
         assert_eq!(records.try_iter().count(), QUEUE_RECORDS);
@@ -296,11 +312,12 @@ mod tests {
         let (sink, records, _) = sink(100, false);
         let mut head = head();
         head.uri = format!("/{}", "x".repeat(9_000)).parse().unwrap();
-        Note::open(&sink, None, Version::HTTP_2, &head).close(End::Aborted);
+        Note::open(&sink, (None, Some("CN=a")), Version::HTTP_2, &head).close(End::Aborted);
         let record = records.try_recv().unwrap();
         assert_eq!((record.status, record.end), (499, "aborted"));
         assert_eq!(record.path.len(), TARGET_MAX);
-        Note::open(&sink, None, Version::HTTP_2, &head).close(End::Refused(Code::ParkingFull));
+        Note::open(&sink, (None, Some("CN=a")), Version::HTTP_2, &head)
+            .close(End::Refused(Code::ParkingFull));
         assert_eq!(records.try_recv().unwrap().status, 503);
     }
 }

@@ -55,7 +55,7 @@ impl<'a> Account<'a> {
         let version = head.version;
         let prepared = request::prepare(head, peer, settings, || self.thread.request_id());
         if let Some(sink) = &self.thread.access {
-            self.note = Some(Note::open(sink, peer.ip, version, head));
+            self.note = Some(Note::open(sink, peer.known_by(), version, head));
         }
         prepared
     }

@@ -17,7 +17,8 @@ use super::{
     certificates::Certificates,
     pair::Pair,
     provider, roots,
-    spec::{About, Clients, DEFECT, Flaw},
+    shown::Shown,
+    spec::{About, Clients, DEFECT, Flaw, Told},
     stream::{BUFFER_MAX, Stream},
 };
 
@@ -46,6 +47,8 @@ pub struct Made {
     config: Arc<ServerConfig>,
     /// The client certificates' roots, as they were read, and whether one is required.
     clients: Option<(Vec<u8>, bool)>,
+    /// In which fields the worker is told of them.
+    tell: Vec<Told>,
 }
 
 impl Made {
@@ -57,6 +60,7 @@ impl Made {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| Flaw::error(About::Certificate, error.to_string(), DEFECT))?;
+        let tell = clients.map_or_else(Vec::new, |clients| clients.tell.clone());
         let (builder, clients) = match clients {
             None => (builder.with_no_client_auth(), None),
             Some(clients) => {
@@ -85,6 +89,7 @@ impl Made {
         Ok(Self {
             config: Arc::new(config),
             clients,
+            tell,
         })
     }
 }
@@ -119,6 +124,15 @@ impl Front {
             acceptor.accept_with(stream, |session| session.set_buffer_limit(Some(BUFFER_MAX)));
         // Large, and gone after the handshake.
         Ok(Stream(Box::pin(accepting).await?))
+    }
+
+    /// What a client that has shaken hands has shown; `None`: clients are not asked.
+    #[must_use]
+    pub fn shown(&self, stream: &Stream) -> Option<Shown> {
+        let made = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        made.clients.as_ref()?;
+        let shown = stream.0.get_ref().1.peer_certificates();
+        Some(Shown::of(shown.unwrap_or_default(), &made.tell))
     }
 
     fn config(&self) -> Arc<ServerConfig> {

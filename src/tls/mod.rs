@@ -12,6 +12,7 @@ pub mod pair;
 mod pem;
 pub mod renewal;
 mod roots;
+pub mod shown;
 pub mod spec;
 pub mod stream;
 #[cfg(test)]

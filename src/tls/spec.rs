@@ -72,6 +72,34 @@ pub struct Clients {
     pub roots: PathBuf,
     /// Whether a client without one is refused.
     pub required: bool,
+    /// In which fields the worker is told of theirs.
+    pub tell: Vec<Told>,
+}
+
+/// A field in which the worker is told of a client's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// `Client-Cert` (RFC 9440): the certificate.
+    Certificate,
+    /// `Client-Cert-Chain` (RFC 9440): what the client sent after it.
+    Chain,
+    /// `X-ARR-ClientCert`, the certificate as Azure App Service tells it.
+    Azure,
+}
+
+impl Told {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Certificate, Self::Chain, Self::Azure];
+
+    /// The field's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Certificate => "client-cert",
+            Self::Chain => "client-cert-chain",
+            Self::Azure => "x-arr-clientcert",
+        }
+    }
 }
 
 /// TLS with a worker.

@@ -45,9 +45,56 @@ fn attribute(name: &[u8], kind: &[u8]) -> Option<String> {
     None
 }
 
+/// A name as people write it (RFC 4514), in one line: its last part first.
+pub(super) fn written(name: &[u8]) -> Option<String> {
+    let (mut parts, mut rest) = (Vec::new(), name);
+    while !rest.is_empty() {
+        let (mut pairs, mut set) = (Vec::new(), item(&mut rest, SET)?);
+        while !set.is_empty() {
+            let mut pair = item(&mut set, SEQUENCE)?;
+            let kind = item(&mut pair, OBJECT_IDENTIFIER)?;
+            let (encoded, tag) = (pair, *pair.first()?);
+            let value = item(&mut pair, tag)?;
+            let pair = match (known(kind), plain(tag, value)) {
+                (Some(word), Some(value)) => format!("{word}={}", escaped(&value)),
+                _ => format!("{}=#{}", dotted(kind), hex(encoded)),
+            };
+            pairs.push(pair);
+        }
+        parts.push(pairs.join("+"));
+    }
+    parts.reverse();
+    Some(parts.join(","))
+}
+
 /// 2.5.4.3 and 2.5.4.10.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ORGANISATION: &[u8] = &[0x55, 0x04, 0x0a];
+/// Words for kinds of attributes: RFC 4514 section 3, and one that everybody knows.
+const WORDS: [(&[u8], &str); 9] = [
+    (COMMON_NAME, "CN"),
+    (&[0x55, 0x04, 0x06], "C"),
+    (&[0x55, 0x04, 0x07], "L"),
+    (&[0x55, 0x04, 0x08], "ST"),
+    (ORGANISATION, "O"),
+    (&[0x55, 0x04, 0x0b], "OU"),
+    (
+        &[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x19],
+        "DC",
+    ),
+    (
+        &[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x01],
+        "UID",
+    ),
+    (
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01],
+        "emailAddress",
+    ),
+];
+const UTF8_STRING: u8 = 0x0c;
+const PRINTABLE_STRING: u8 = 0x13;
+const IA5_STRING: u8 = 0x16;
+const BMP_STRING: u8 = 0x1e;
 const INTEGER: u8 = 0x02;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const SET: u8 = 0x31;
@@ -55,6 +102,70 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
+
+fn known(kind: &[u8]) -> Option<&'static str> {
+    let mut words = WORDS.iter();
+    words
+        .find(|(known, _)| *known == kind)
+        .map(|(_, word)| *word)
+}
+
+/// The text of a value that is one.
+fn plain(tag: u8, value: &[u8]) -> Option<String> {
+    match tag {
+        UTF8_STRING | PRINTABLE_STRING | IA5_STRING => String::from_utf8(value.to_vec()).ok(),
+        BMP_STRING => {
+            let (pairs, []) = value.as_chunks::<2>() else {
+                return None;
+            };
+            let units: Vec<_> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+            String::from_utf16(&units).ok()
+        }
+        _ => None,
+    }
+}
+
+/// RFC 4514 section 2.4. Control characters are escaped too: it stands in one line.
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    let last = value.chars().count().saturating_sub(1);
+    for (at, letter) in value.chars().enumerate() {
+        let edge = (letter == ' ' && (at == 0 || at == last)) || (letter == '#' && at == 0);
+        match letter {
+            ',' | '+' | '"' | '\\' | '<' | '>' | ';' => text.extend(['\\', letter]),
+            _ if edge => text.extend(['\\', letter]),
+            _ if letter.is_control() => {
+                let mut bytes = [0; 4];
+                for byte in letter.encode_utf8(&mut bytes).bytes() {
+                    text += &format!("\\{byte:02x}");
+                }
+            }
+            _ => text.push(letter),
+        }
+    }
+    text
+}
+
+/// An object identifier in numbers.
+fn dotted(kind: &[u8]) -> String {
+    let (mut numbers, mut number) = (Vec::new(), 0u64);
+    for byte in kind {
+        number = number.wrapping_shl(7) | u64::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            numbers.push(std::mem::take(&mut number));
+        }
+    }
+    if let Some(first) = numbers.first().copied() {
+        let root = (first / 40).min(2);
+        numbers.splice(..1, [root, first - root * 40]);
+    }
+    let words: Vec<_> = numbers.iter().map(u64::to_string).collect();
+    words.join(".")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Reads a certificate in DER.
 pub(super) fn read(der: &[u8]) -> Option<Facts> {
@@ -196,6 +307,33 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_name_is_written_with_its_last_part_first_and_cannot_be_mistaken() {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        let name = &mut params.distinguished_name;
+        *name = rcgen::DistinguishedName::new();
+        name.push(rcgen::DnType::CountryName, "DE");
+        name.push(rcgen::DnType::OrganizationName, "Shop, \"Inc\" + Sons");
+        name.push(rcgen::DnType::CustomDnType(vec![2, 5, 4, 5]), "77");
+        name.push(rcgen::DnType::CommonName, "#ann\n=root ");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
+        let facts = read(made.der()).unwrap();
+        assert_eq!(
+            written(&facts.subject).as_deref(),
+            Some(r#"CN=\#ann\0a=root\ ,2.5.4.5=#0c023737,O=Shop\, \"Inc\" \+ Sons,C=DE"#)
+        );
+        assert_eq!(
+            plain(BMP_STRING, b"\0a\x20\xac").as_deref(),
+            Some("a\u{20ac}")
+        );
+        assert_eq!(plain(BMP_STRING, b"\0a\x20"), None);
+        assert_eq!(
+            dotted(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d]),
+            "1.2.840.113549"
+        );
+    }
+
     proptest::proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
@@ -208,7 +346,7 @@ mod tests {
             let mut der = made.cert.der().to_vec();
             let at = at.index(der.len());
             der[at] = byte;
-            drop(read(&der).map(|facts| facts.issuer_name()));
+            drop(read(&der).map(|facts| (facts.issuer_name(), written(&facts.subject))));
             drop(read(&der[..at]));
         }
     }

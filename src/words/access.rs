@@ -39,11 +39,13 @@ pub enum AccessField {
     UserAgent,
     /// `Referer`.
     Referer,
+    /// Whose certificate the client has shown.
+    Subject,
 }
 
 impl AccessField {
     /// Every one, in the order of a line.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::At,
         Self::Client,
         Self::Method,
@@ -62,6 +64,7 @@ impl AccessField {
         Self::Host,
         Self::UserAgent,
         Self::Referer,
+        Self::Subject,
     ];
 
     /// Its word in configuration and in JSON lines.
@@ -86,6 +89,7 @@ impl AccessField {
             Self::Host => "host",
             Self::UserAgent => "user_agent",
             Self::Referer => "referer",
+            Self::Subject => "client_subject",
         }
     }
 }

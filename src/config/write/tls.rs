@@ -6,7 +6,7 @@ use super::{
     super::tls::Tls,
     value::{Inline, one_or_list, path, quoted},
 };
-use crate::tls::spec::{Behind, LOCAL_NAME};
+use crate::tls::spec::{Behind, LOCAL_NAME, Told};
 
 /// TLS with clients.
 pub(super) fn tls(tls: &Tls, home: &Path) -> String {
@@ -15,6 +15,7 @@ pub(super) fn tls(tls: &Tls, home: &Path) -> String {
         Inline::default()
             .with("roots", file(&client.roots))
             .maybe("required", (!client.required).then(|| "false".to_owned()))
+            .maybe("tell", told(&client.tell))
             .written()
     });
     // It stands in one of them and holds for all.
@@ -27,6 +28,16 @@ pub(super) fn tls(tls: &Tls, home: &Path) -> String {
             .written()
     });
     one_or_list(pairs.collect())
+}
+
+/// In which fields the worker is told of a client's certificate, unless it is as usual.
+fn told(tell: &[Told]) -> Option<String> {
+    let names = tell.iter().map(|told| quoted(told.name()));
+    match tell {
+        [Told::Certificate] => None,
+        [] => Some(quoted("none")),
+        _ => Some(one_or_list(names.collect())),
+    }
 }
 
 /// TLS with the worker.

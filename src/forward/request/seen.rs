@@ -21,6 +21,7 @@ pub(super) struct Seen {
     pub(super) via: bool,
     pub(super) request_id: bool,
     pub(super) trace: bool,
+    pub(super) certificate: bool,
     pub(super) cookies: u32,
     pub(super) call: bool,
     pub(super) patience: bool,
@@ -53,6 +54,9 @@ impl Seen {
                 "grpc-timeout" => seen.patience = true,
                 "x-request-id" => seen.request_id = true,
                 "traceparent" => seen.trace = true,
+                "client-cert" | "client-cert-chain" | "x-arr-clientcert" => {
+                    seen.certificate = true;
+                }
                 "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" | "forwarded" => {
                     seen.forwarded = true;
                 }

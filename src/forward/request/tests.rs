@@ -22,6 +22,7 @@ fn peer() -> Peer {
         ip: Some([192, 0, 2, 7].into()),
         value: HeaderValue::from_static("192.0.2.7"),
         scheme: HeaderValue::from_static("http"),
+        shown: None,
     }
 }
 

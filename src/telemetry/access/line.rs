@@ -65,6 +65,7 @@ fn value(record: &Record, field: AccessField) -> Option<serde_json::Value> {
         AccessField::Host => record.host.as_str().into(),
         AccessField::UserAgent => record.user_agent.as_deref()?.into(),
         AccessField::Referer => record.referer.as_deref()?.into(),
+        AccessField::Subject => record.subject.as_deref()?.into(),
     })
 }
 
@@ -147,6 +148,7 @@ pub(super) mod tests {
             host: "shop.example".to_owned(),
             user_agent: None,
             referer: None,
+            subject: None,
         }
     }
 

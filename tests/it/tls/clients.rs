@@ -55,6 +55,51 @@ fn a_certificate_that_is_not_required_must_still_be_right_when_it_is_shown() {
 }
 
 #[test]
+fn the_worker_is_told_of_a_certificate_by_us_alone() {
+    let authority = Authority::new();
+    let all = "tell = [\"client-cert\", \"x-arr-clientcert\"], required = false";
+    let toml = toml(&authority, false).replace("required = false", all);
+    let log = "[access_log]\npath = \"access.log\"\nfields = [\"status\", \"client_subject\"]\n";
+    let sidecar = start(&format!("{toml}{log}"));
+    let forged = ["-H", "Client-Cert: :Zm9v:", "-H", "X-ARR-ClientCert: Zm9v"];
+    authority.issue("client");
+    let path = |end: &str| {
+        authority
+            .path(&format!("client.{end}"))
+            .display()
+            .to_string()
+    };
+    let (certificate, key) = (path("pem"), path("key"));
+    let shown = ["--cert", &certificate, "--key", &key];
+    let shown = [&shown[..], &forged].concat();
+    let output = text(&curl(&sidecar, &authority, "localhost", &shown).stdout);
+    let pem = std::fs::read_to_string(&certificate).unwrap();
+    let lines = pem.lines().filter(|line| !line.starts_with("-----"));
+    let der: String = lines.collect::<String>().to_lowercase();
+    // Python's echo writes all in lower case.
+    assert!(
+        output.contains(&format!("client-cert: :{der}:\n")),
+        "{output}"
+    );
+    assert!(
+        output.contains(&format!("x-arr-clientcert: {der}\n")),
+        "{output}"
+    );
+    assert!(!output.contains("zm9v"), "{output}");
+    let none = text(&curl(&sidecar, &authority, "localhost", &forged).stdout);
+    assert!(none.contains("200") && !none.contains("cert"), "{none}");
+    let logged = sidecar.wait("both are logged", || {
+        let lines = std::fs::read_to_string(sidecar.path("access.log")).ok()?;
+        (lines.lines().count() == 2).then_some(lines)
+    });
+    let subjects = [
+        "{\"status\":200,\"client_subject\":\"CN=client\"}",
+        "{\"status\":200}",
+    ];
+    assert_eq!(logged.lines().collect::<Vec<_>>(), subjects);
+}
+
+#[test]
 fn a_session_is_resumed_until_other_clients_are_let_in() {
     let authority = Authority::new();
     let sidecar = start(&toml(&authority, false));

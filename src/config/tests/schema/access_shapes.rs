@@ -25,6 +25,7 @@ const ACCESS_FIELDS: &[&str] = &[
     "host",
     "user_agent",
     "referer",
+    "client_subject",
 ];
 
 pub(super) const SHAPES: &[Entry] = &[

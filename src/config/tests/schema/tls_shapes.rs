@@ -2,7 +2,7 @@
 
 use super::shapes::{
     Entry,
-    Shape::{Flag, Table, Text},
+    Shape::{Any, Flag, OneOrMore, Table, Text, Words},
     WORDS,
 };
 
@@ -31,6 +31,19 @@ pub(super) const SHAPES: &[Entry] = &[
         "required",
         Flag,
         "false: a client may show none.",
+    ),
+    (
+        "tls.client",
+        "tell",
+        Any(&[
+            Words(&["none"]),
+            OneOrMore(&Words(&[
+                "client-cert",
+                "client-cert-chain",
+                "x-arr-clientcert",
+            ])),
+        ]),
+        "In which fields the worker is told of a client's certificate.",
     ),
     (
         "worker.tls",

@@ -1,17 +1,22 @@
 //! TLS as it may be asked for.
 
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, sample::subsequence};
 
 use super::any::absolute;
 use crate::{
     config::tls::Tls,
-    tls::spec::{Behind, Clients, Files, LOCAL_NAME},
+    tls::spec::{Behind, Clients, Files, LOCAL_NAME, Told},
 };
 
 pub(super) fn tls() -> BoxedStrategy<Option<Tls>> {
     let pair = (absolute(), absolute()).prop_map(|(certificate, key)| Files { certificate, key });
-    let clients =
-        (absolute(), any::<bool>()).prop_map(|(roots, required)| Clients { roots, required });
+    let tell = subsequence(Told::ALL.to_vec(), 0..=Told::ALL.len());
+    let clients = (absolute(), any::<bool>(), tell);
+    let clients = clients.prop_map(|(roots, required, tell)| Clients {
+        roots,
+        required,
+        tell,
+    });
     let tls =
         (vec(pair, 1..3), option::of(clients)).prop_map(|(pairs, client)| Tls { pairs, client });
     option::of(tls).boxed()
