@@ -8,7 +8,6 @@ use std::{
 };
 
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
-use hyper::body::Incoming;
 
 use super::{
     body::{Download, Exchange},
@@ -108,12 +107,12 @@ pub async fn attempt(
     seat.upstream.local.answered();
     thread.release();
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let worker = switched(connection).await?;
+        let worker = switched(connection)?;
         guard.armed = false;
         let (thread, view) = (thread.clone(), view.clone());
         let stay = Stay::new(thread, view, seat.upstream.clone(), key, permit);
         let tunnel = Box::new(Tunnel { worker, stay });
-        return Ok(answer.map(|_| Download::Tunnel(Some(tunnel))));
+        return Ok(answer.map(|()| Download::Tunnel(Some(tunnel))));
     }
     guard.armed = false;
     let call = call(plan, seat, view, &answer, mask);
@@ -127,22 +126,22 @@ pub async fn attempt(
         upload: plan.upload().cloned(),
         call,
     };
-    Ok(answer.map(|incoming| Download::worker(incoming, exchange)))
+    Ok(answer.map(|()| Download::worker(exchange)))
 }
 
 /// The answer as its client gets it.
 fn prepared(
-    (answer, connection): (Response<Incoming>, Connection),
+    (answer, connection): (Response<()>, Connection),
     closing: bool,
     plan: &Plan,
-) -> Result<(Response<Incoming>, Connection), Failed> {
-    let (mut head, incoming) = answer.into_parts();
+) -> Result<(Response<()>, Connection), Failed> {
+    let (mut head, ()) = answer.into_parts();
     let prepared = response::prepare(&mut head, closing, plan.websocket);
     prepared.map_err(|failure| Failed {
         failure,
         sent: true,
     })?;
-    Ok((Response::from_parts(head, incoming), connection))
+    Ok((Response::from_parts(head, ()), connection))
 }
 
 /// Whether how long it took says how much the worker has to do: what it refuses or fails at, it
@@ -156,7 +155,7 @@ fn tells(outcome: Outcome) -> bool {
 }
 
 /// Whether it lasts for as long as its sides want, as a tunnel and server-sent events do.
-fn is_stream(answer: &Response<Incoming>) -> bool {
+fn is_stream(answer: &Response<()>) -> bool {
     let kind = answer.headers().get(CONTENT_TYPE);
     let kind = kind.map_or(&b""[..], HeaderValue::as_bytes);
     let events = kind.get(..EVENTS.len());
@@ -167,21 +166,15 @@ fn is_stream(answer: &Response<Incoming>) -> bool {
 const EVENTS: &[u8] = b"text/event-stream";
 
 /// What is left of a connection whose worker switched protocols.
-async fn switched(connection: Connection) -> Result<WorkerEnd, Failed> {
-    connection.switched().await.ok_or(Failed {
+fn switched(connection: Connection) -> Result<WorkerEnd, Failed> {
+    connection.switched().ok_or(Failed {
         failure: Failure::Closed,
         sent: true,
     })
 }
 
 /// A call's status feeds the rules: now if the head is all of the answer, else when it comes.
-fn call(
-    plan: &Plan,
-    seat: &Seat,
-    view: &View,
-    answer: &Response<Incoming>,
-    mask: u64,
-) -> Option<Call> {
+fn call(plan: &Plan, seat: &Seat, view: &View, answer: &Response<()>, mask: u64) -> Option<Call> {
     if !plan.call || answer.status() != StatusCode::OK {
         return None;
     }
@@ -203,7 +196,7 @@ async fn exchange(
     upstream: &Upstream,
     plan: &Plan,
     (key, now): (Key, MonoTime),
-) -> Result<(Response<Incoming>, Connection), Failed> {
+) -> Result<(Response<()>, Connection), Failed> {
     let unsent = |failure| Failed {
         failure,
         sent: false,
@@ -221,13 +214,8 @@ async fn exchange(
         .await
         .map_err(|cut| unsent(of_cut(cut)))?
         .map_err(unsent)?;
-    let request = plan
-        .request(key)
-        .ok_or_else(|| unsent(Failure::ClientBody))?;
-    if plan.websocket {
-        connection.may_switch();
-    }
-    let sent = or_cut(thread, key, connection.send(request)).await;
+    let body = plan.body(key).ok_or_else(|| unsent(Failure::ClientBody))?;
+    let sent = or_cut(thread, key, connection.send(plan, body)).await;
     match sent {
         Err(cut) => Err(Failed {
             failure: of_cut(cut),
@@ -238,7 +226,7 @@ async fn exchange(
             let client_failed = plan
                 .upload()
                 .is_some_and(|upload| upload.broken().is_some());
-            let failure = upstream.judge(&lost.error, client_failed);
+            let failure = upstream.judge(&lost.why, client_failed);
             if failure == Failure::Closed {
                 upstream.closed_under_a_request(crate::time::now(), connection.is_reused());
             }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 
 use super::{
     grpc::Call,
@@ -79,6 +79,8 @@ impl Exchange {
             let now = crate::time::now();
             upstream.give_back(connection, now, &view.settings);
             thread.arm(now + view.settings.keep_alive);
+        } else if end == End::Completed {
+            connection.leave();
         }
         drop(permit);
         thread.release();
@@ -101,19 +103,22 @@ pub enum Download {
 /// The worker's response body. Dropped before its end: the client left.
 #[derive(Debug)]
 pub struct WorkerBody {
-    incoming: Incoming,
+    /// `None`: it has ended.
     exchange: Option<Exchange>,
+    /// It broke off: what has come of it is written before that is told.
+    broken: bool,
 }
 
 impl Download {
     /// The body of a worker's answer.
     #[must_use]
-    pub fn worker(incoming: Incoming, exchange: Exchange) -> Self {
+    pub fn worker(exchange: Exchange) -> Self {
+        let is_end_stream = exchange.connection.is_end_stream();
         let mut body = WorkerBody {
-            incoming,
             exchange: Some(exchange),
+            broken: false,
         };
-        if body.incoming.is_end_stream() {
+        if is_end_stream {
             body.end(End::Completed);
         }
         Self::Worker(body)
@@ -141,21 +146,21 @@ impl WorkerBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        let Some(exchange) = &mut self.exchange else {
+            return Poll::Ready(None);
+        };
+        if self.broken {
+            self.end(End::Failed(Code::AnswerTruncated));
+            return Poll::Ready(Some(Err(Truncated)));
+        }
+        match exchange.connection.poll_frame(cx) {
             Poll::Pending => {
-                let cut = self.exchange.as_ref().and_then(|exchange| {
-                    exchange
-                        .thread
-                        .in_flight()
-                        .poll_cut(exchange.key, cx.waker())
-                });
+                let mut table = exchange.thread.in_flight();
+                let cut = table.poll_cut(exchange.key, cx.waker());
+                drop(table);
                 if cut.is_none() {
                     return Poll::Pending;
                 }
-                self.end(End::Failed(Code::AnswerTruncated));
-                Poll::Ready(Some(Err(Truncated)))
-            }
-            Poll::Ready(None) if self.is_cut_short() => {
                 self.end(End::Failed(Code::AnswerTruncated));
                 Poll::Ready(Some(Err(Truncated)))
             }
@@ -165,27 +170,33 @@ impl WorkerBody {
             }
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(trailers) = frame.trailers_ref()
-                    && let Some(exchange) = &mut self.exchange
                     && let Some(call) = exchange.call.take()
                 {
                     call.ended(&exchange.view.rules, Some(trailers));
                 }
-                if self.incoming.is_end_stream() {
+                if exchange.connection.is_end_stream() {
                     self.end(End::Completed);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => {
-                self.end(End::Failed(Code::AnswerTruncated));
-                Poll::Ready(Some(Err(Truncated)))
+            Poll::Ready(Some(Err(Truncated))) => {
+                self.broken = true;
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
         }
     }
 
-    /// hyper takes a stream that was reset without an error for one that ended.
-    fn is_cut_short(&self) -> bool {
-        let connection = self.exchange.as_ref().map(|exchange| &exchange.connection);
-        matches!(connection, Some(Connection::Lane(_))) && !self.incoming.is_end_stream()
+    fn is_end_stream(&self) -> bool {
+        self.exchange.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let exchange = self.exchange.as_ref();
+        exchange.map_or_else(
+            || SizeHint::with_exact(0),
+            |exchange| exchange.connection.size_hint(),
+        )
     }
 }
 
@@ -220,7 +231,7 @@ impl Body for Download {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
-            Self::Worker(body) => body.incoming.is_end_stream(),
+            Self::Worker(body) => body.is_end_stream(),
             Self::Tunnel(_) => true,
             Self::Noted(noted) => noted.inner.is_end_stream(),
         }
@@ -229,7 +240,7 @@ impl Body for Download {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Self::Worker(body) => body.incoming.size_hint(),
+            Self::Worker(body) => body.size_hint(),
             Self::Tunnel(_) => SizeHint::with_exact(0),
             Self::Noted(noted) => noted.inner.size_hint(),
         }

@@ -88,22 +88,20 @@ impl Failure {
         }
     }
 
-    /// What a failed exchange means.
+    /// What the end of a stream means. Only streams that the worker does not begin with end by a
+    /// GOAWAY of its (RFC 9113 sections 6.8 and 8.7).
     #[must_use]
-    pub fn of_exchange(error: &hyper::Error, client_failed: bool) -> Self {
-        if client_failed || error.is_user() {
+    pub fn of_stream(error: &hyper::Error) -> Self {
+        if error.is_user() {
             return Self::ClientBody;
         }
         if error.is_parse() {
             return Self::BadResponse;
         }
         let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<h2::Error>());
-        cause.map_or(Self::Closed, Self::of_stream)
-    }
-
-    /// What the end of a stream means. Only streams that the worker does not begin with end by a
-    /// GOAWAY of its (RFC 9113 sections 6.8 and 8.7).
-    fn of_stream(error: &h2::Error) -> Self {
+        let Some(error) = cause else {
+            return Self::Closed;
+        };
         let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
         if error.is_remote() && (error.is_go_away() || refused) {
             Self::Declined

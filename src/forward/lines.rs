@@ -5,19 +5,21 @@ use std::{
     cell::{Cell, OnceCell, RefCell},
     fmt,
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{
     Request, Response, Uri, Version,
     header::{CONNECTION, HOST, UPGRADE},
     uri::{Authority, Scheme},
 };
 use hyper::{
-    body::Incoming,
+    body::{Body, Frame, Incoming, SizeHint},
     client::conn::http2::{self, SendRequest},
     rt::Executor,
 };
@@ -25,9 +27,10 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::Notify;
 
 use super::{
+    body::Truncated,
     failure::Failure,
     habits::RECENT,
-    pool::{Fresh, Lost},
+    pool::{Fresh, Lost, Why},
     socket::{self, Heard, Open},
     thread::Settings,
     upload::{Outgoing, STREAM_WINDOW},
@@ -76,6 +79,8 @@ struct Opening {
 pub struct Lane {
     line: Rc<Line>,
     sender: SendRequest<Outgoing>,
+    /// The body of its answer, once its head has come.
+    incoming: Option<Incoming>,
 }
 
 impl Lines {
@@ -181,6 +186,7 @@ impl Line {
         Some(Lane {
             line: self.clone(),
             sender: self.sender.clone(),
+            incoming: None,
         })
     }
 }
@@ -189,14 +195,41 @@ impl Lane {
     pub(super) async fn send(
         &mut self,
         mut request: Request<Outgoing>,
-    ) -> Result<Response<Incoming>, Lost> {
+    ) -> Result<Response<()>, Lost> {
         for_http2(&mut request, &self.line.scheme);
         let sending = self.sender.try_send_request(request);
         // Which bytes of a line belong to which request is not known.
-        sending.await.map_err(|error| Lost {
+        let answer = sending.await.map_err(|error| Lost {
             sent: error.message().is_none(),
-            error: error.into_error(),
+            why: Why::Lane(error.into_error()),
+        })?;
+        Ok(answer.map(|incoming| self.incoming = Some(incoming)))
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        // hyper takes a stream that was reset without an error for one that ended.
+        let cut_short = frame.is_none() && !incoming.is_end_stream();
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => Some(Ok(frame)),
+            None if !cut_short => None,
+            None | Some(Err(_)) => Some(Err(Truncated)),
         })
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        let incoming = self.incoming.as_ref();
+        incoming.map_or_else(SizeHint::default, Body::size_hint)
     }
 }
 

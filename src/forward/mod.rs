@@ -8,6 +8,7 @@ mod choice;
 pub mod failure;
 mod frames;
 pub mod grpc;
+pub mod h1;
 pub mod habits;
 mod identity;
 pub mod lines;

@@ -5,37 +5,27 @@ use std::{
     collections::VecDeque,
     fmt,
     rc::Rc,
-    sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, Request, Response,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-};
-use hyper::{
-    body::{Body, Incoming},
-    client::conn::http1::{self, SendRequest},
-};
-use hyper_util::rt::TokioIo;
-use tokio::sync::{Notify, oneshot};
+use http::Response;
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::Notify;
 
 use super::{
+    body::Truncated,
     failure::Failure,
+    h1::{Break, Whole},
     habits::{Habits, PROVEN, RECENT, SURE, Trust},
     lines::{Lane, Lines},
+    replay::Plan,
     socket::{self, Open, WorkerIo},
     thread::Settings,
     upload::Outgoing,
 };
-use crate::{
-    admit::{gate::Local, roster::Member},
-    time::MonoTime,
-};
-
-/// Read and write buffers grow to this at most, in bytes, for each connection.
-const BUFFER_MAX: usize = 64 * 1024;
+use crate::{admit::gate::Local, time::MonoTime};
 
 /// The news that a worker is dead follows the end of its connections within this time.
 pub const NEWS: Duration = Duration::from_millis(25);
@@ -78,51 +68,82 @@ pub enum Connection {
 #[derive(Debug)]
 pub struct Lost {
     /// Why.
-    pub error: hyper::Error,
+    pub why: Why,
     /// Whether bytes of the request may have reached the worker.
     pub sent: bool,
 }
 
-/// One connection to the worker, not in use by anyone else.
+/// Why an exchange failed before its response head.
 #[derive(Debug)]
-pub struct Whole {
-    sender: SendRequest<Outgoing>,
-    /// Bytes written to the worker on it so far.
-    written: Rc<Cell<u64>>,
-    /// Whether its task leaves us the socket, should the worker switch protocols.
-    may_switch: Rc<Cell<bool>>,
-    switched: oneshot::Receiver<WorkerEnd>,
-    /// Since when it has been idle.
-    idle_since: MonoTime,
-    /// Whether it has carried a request before.
-    reused: bool,
+pub enum Why {
+    /// Over HTTP/1.1.
+    Whole(Break),
+    /// Over HTTP/2.
+    Lane(hyper::Error),
 }
 
 impl Connection {
-    /// Sends a request and waits for the response head.
+    /// Sends a request with this body and waits for the response head.
     ///
     /// # Errors
     /// How it failed, and whether bytes of the request may have reached the worker.
-    pub async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<Incoming>, Lost> {
+    pub async fn send(&mut self, plan: &Plan, body: Outgoing) -> Result<Response<()>, Lost> {
         match self {
-            Self::Whole(whole) => whole.send(request).await,
-            Self::Lane(lane) => lane.send(request).await,
+            Self::Whole(whole) => {
+                let before = whole.written();
+                let head = (&plan.method, &plan.uri, plan.headers());
+                whole.send(head, body).await.map_err(|error| Lost {
+                    why: Why::Whole(error),
+                    sent: whole.written() > before,
+                })
+            }
+            Self::Lane(lane) => lane.send(plan.request(body)).await,
         }
     }
 
-    /// The next request asks the worker to switch protocols.
-    pub fn may_switch(&self) {
-        if let Self::Whole(whole) = self {
-            whole.may_switch.set(true);
+    /// What comes next of the response body. An error: it broke off.
+    pub fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
+        let broke_off =
+            |frame: Option<Result<Frame<Bytes>, _>>| frame.map(|f| f.or(Err(Truncated)));
+        match self {
+            Self::Whole(whole) => whole.poll_frame(cx).map(broke_off),
+            Self::Lane(lane) => lane.poll_frame(cx),
+        }
+    }
+
+    /// Whether the response body has ended.
+    #[must_use]
+    pub fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.is_end_stream(),
+            Self::Lane(lane) => lane.is_end_stream(),
+        }
+    }
+
+    /// What is known of the rest of the response body.
+    #[must_use]
+    pub fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(whole) => whole.size_hint(),
+            Self::Lane(lane) => lane.size_hint(),
         }
     }
 
     /// The worker's end of a connection that switched protocols. `None`: it has ended.
-    pub async fn switched(self) -> Option<WorkerEnd> {
-        match self {
-            Self::Whole(whole) => whole.switched.await.ok(),
-            Self::Lane(_) => None,
-        }
+    #[must_use]
+    pub fn switched(self) -> Option<WorkerEnd> {
+        let Self::Whole(whole) = self else {
+            return None;
+        };
+        let (io, early, open) = whole.into_parts()?;
+        Some(WorkerEnd {
+            io,
+            early,
+            _open: open,
+        })
     }
 
     /// Whether its worker closes it by habit rather than by dying.
@@ -130,23 +151,13 @@ impl Connection {
     pub fn is_reused(&self) -> bool {
         matches!(self, Self::Whole(whole) if whole.reused)
     }
-}
 
-impl Whole {
-    async fn send(&mut self, mut request: Request<Outgoing>) -> Result<Response<Incoming>, Lost> {
-        let body = request.body();
-        if body.size_hint().exact().is_none() && !body.is_end_stream() {
-            // hyper's client would drop the body of a GET whose length is not known.
-            let headers = request.headers_mut();
-            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            headers.remove(CONTENT_LENGTH);
+    /// Its answer is complete, but not the request, of which the rest goes on by itself.
+    pub fn leave(self) {
+        match self {
+            Self::Whole(whole) => whole.leave(),
+            Self::Lane(lane) => drop(lane),
         }
-        let before = self.written.get();
-        let sending = self.sender.try_send_request(request);
-        sending.await.map_err(|error| Lost {
-            sent: error.message().is_none() && self.written.get() > before,
-            error: error.into_error(),
-        })
     }
 }
 
@@ -154,7 +165,7 @@ impl Habits {
     /// Learns from a connection that nobody used since it was given back.
     fn saw(&self, now: MonoTime, idle: &Whole) {
         let age = now.since(idle.idle_since);
-        if idle.sender.is_closed() {
+        if idle.is_over() {
             self.closed(now, age);
         } else {
             self.survived(age);
@@ -191,23 +202,29 @@ impl Upstream {
             let lane = self.lines.lane(now, fresh, &self.local, settings).await?;
             return Ok(Connection::Lane(lane));
         }
-        while let Some(mut connection) = self.idle_connection(now, fresh, settings.keep_alive) {
-            // Its task may still have to see the end of the last exchange.
-            if connection.sender.ready().await.is_ok() {
-                return Ok(Connection::Whole(connection));
-            }
-            self.habits.closed(now, now.since(connection.idle_since));
+        if let Some(connection) = self.idle_connection(now, fresh, settings.keep_alive) {
+            return Ok(Connection::Whole(connection));
         }
-        let within = settings.connect_timeout;
-        connect(&self.local.member, self.local.thread(), within).await
+        let member = &self.local.member;
+        let io = socket::connect(member, settings.connect_timeout).await?;
+        let open = Open::new(member.clone(), self.local.thread());
+        Ok(Connection::Whole(Whole::new(io, open)))
     }
 
     /// What a failed exchange means.
     #[must_use]
-    pub fn judge(&self, error: &hyper::Error, client_failed: bool) -> Failure {
-        let of_tls = || socket::of_tls(&self.local.member, error);
-        let of_tls = (!client_failed).then(of_tls).flatten();
-        of_tls.unwrap_or_else(|| Failure::of_exchange(error, client_failed))
+    pub fn judge(&self, why: &Why, client_failed: bool) -> Failure {
+        if client_failed {
+            return Failure::ClientBody;
+        }
+        let of_tls = |error| socket::of_tls(&self.local.member, error);
+        match why {
+            Why::Lane(error) => of_tls(error).unwrap_or_else(|| Failure::of_stream(error)),
+            Why::Whole(Break::Failed(error)) => of_tls(error).unwrap_or(Failure::Closed),
+            Why::Whole(Break::Closed) => Failure::Closed,
+            Why::Whole(Break::NotHttp) => Failure::BadResponse,
+            Why::Whole(Break::Client) => Failure::ClientBody,
+        }
     }
 
     fn idle_connection(&self, now: MonoTime, fresh: Fresh, keep_alive: Duration) -> Option<Whole> {
@@ -231,8 +248,8 @@ impl Upstream {
                 None => idle.pop_back(),
             }?;
             let age = now.since(next.idle_since);
-            if next.sender.is_closed() {
-                self.habits.saw(now, &next);
+            if next.is_over() {
+                self.habits.closed(now, age);
             } else if proof.is_some_and(|proof| age < proof) {
                 idle.push_front(next);
                 return None;
@@ -268,11 +285,14 @@ impl Upstream {
         let Connection::Whole(mut connection) = connection else {
             return;
         };
-        if self.closed.get() || connection.sender.is_closed() {
+        if self.closed.get() || !connection.may_carry_more() {
+            return;
+        }
+        if connection.is_over() {
+            self.habits.closed(now, Duration::ZERO);
             return;
         }
         (connection.idle_since, connection.reused) = (now, true);
-        connection.may_switch.set(false);
         let mut idle = self.idle.borrow_mut();
         let share = settings
             .idle_connections
@@ -319,47 +339,6 @@ impl Upstream {
     pub async fn left(&self) {
         self.leaving.notified().await;
     }
-}
-
-async fn connect(
-    member: &Arc<Member>,
-    thread: usize,
-    within: Duration,
-) -> Result<Connection, Failure> {
-    let io = socket::connect(member, within).await?;
-    let written = io.written.clone();
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(BUFFER_MAX)
-        .handshake(TokioIo::new(io))
-        .await
-        .map_err(|_| Failure::Unreachable)?;
-    let open = Open::new(member.clone(), thread);
-    let may_switch = Rc::new(Cell::new(false));
-    let (leave, switched) = oneshot::channel();
-    let switches = may_switch.clone();
-    tokio::task::spawn_local(async move {
-        let mut connection = connection;
-        // How it ends shows in the exchange that it carried, if any.
-        drop((&mut connection).await);
-        if switches.get() {
-            let parts = connection.into_parts();
-            let end = WorkerEnd {
-                io: parts.io.into_inner(),
-                early: parts.read_buf,
-                _open: open,
-            };
-            // Dropped where nobody wants it any more.
-            drop(leave.send(end));
-        }
-    });
-    Ok(Connection::Whole(Whole {
-        sender,
-        written,
-        may_switch,
-        switched,
-        idle_since: MonoTime::ZERO,
-        reused: false,
-    }))
 }
 
 /// The worker's end of a connection that speaks HTTP no longer.

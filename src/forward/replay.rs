@@ -69,18 +69,23 @@ impl Plan {
         }
     }
 
-    /// The request for one more attempt; `None`: its body is gone.
+    /// The body for one more attempt; `None`: it is gone.
     #[must_use]
-    pub fn request(&self, key: Key) -> Option<Request<Outgoing>> {
-        let body = match &self.upload {
-            None => Outgoing::Empty,
-            Some(upload) => upload.again(key)?,
-        };
+    pub fn body(&self, key: Key) -> Option<Outgoing> {
+        match &self.upload {
+            None => Some(Outgoing::Empty),
+            Some(upload) => upload.again(key),
+        }
+    }
+
+    /// A request of its own, with this body.
+    #[must_use]
+    pub fn request(&self, body: Outgoing) -> Request<Outgoing> {
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        Some(request)
+        request
     }
 
     /// Its fields.

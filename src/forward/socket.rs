@@ -3,8 +3,9 @@
 use std::{
     cell::Cell,
     error::Error,
+    future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -14,6 +15,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
+    task::coop::unconstrained,
     time::timeout,
 };
 
@@ -41,7 +43,8 @@ pub(super) async fn connect(member: &Member, within: Duration) -> Result<WorkerI
     };
     Ok(WorkerIo {
         stream,
-        written: Rc::default(),
+        written: 0,
+        takes_no_more: false,
         heard: None,
     })
 }
@@ -149,7 +152,9 @@ enum Stream {
 pub(super) struct WorkerIo {
     stream: Stream,
     /// Bytes written to the worker so far.
-    pub(super) written: Rc<Cell<u64>>,
+    pub(super) written: u64,
+    /// Whether the worker has refused some.
+    pub(super) takes_no_more: bool,
     /// Who waits for the worker's first word.
     pub(super) heard: Option<Rc<Heard>>,
 }
@@ -157,12 +162,29 @@ pub(super) struct WorkerIo {
 impl WorkerIo {
     /// Counts what was written. A worker that takes no more may have answered before: the answer
     /// is read first, and reading tells how the connection ended.
-    fn wrote(&self, poll: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
+    fn wrote(&mut self, poll: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
         poll.map(|result| {
-            let bytes = result.as_ref().copied().unwrap_or(0);
-            self.written.set(self.written.get() + bytes as u64);
+            self.takes_no_more |= result.is_err();
+            self.written += result.as_ref().copied().unwrap_or(0) as u64;
             Ok(result.unwrap_or(length))
         })
+    }
+
+    /// Whether nothing has come on it that was not read, not even its end.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        let read = match &mut self.stream {
+            Stream::Plain(Plain::Tcp(stream)) => stream.try_read(&mut byte),
+            Stream::Plain(Plain::Unix(stream)) => stream.try_read(&mut byte),
+            // Words of its own may come on it.
+            Stream::Tls(stream) => {
+                let mut cx = Context::from_waker(Waker::noop());
+                let mut byte = ReadBuf::new(&mut byte);
+                let read = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut byte));
+                return pin!(unconstrained(read)).poll(&mut cx).is_pending();
+            }
+        };
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 

@@ -244,15 +244,15 @@ impl Upload {
     }
 }
 
-/// What hyper's client sends as a body.
+/// What is sent as a body.
 #[derive(Debug)]
 pub enum Outgoing {
     /// Nothing.
     Empty,
     /// What comes from the client.
     Upload(Rc<Upload>),
-    /// What came from the client before. In a box, for each connection to a worker has room for 64
-    /// requests, most of which have none.
+    /// What came from the client before. In a box, for a connection of HTTP/2 to a worker has room
+    /// for many requests, most of which have none.
     Kept(Option<Box<Bytes>>),
 }
 
