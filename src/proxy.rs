@@ -9,7 +9,7 @@ pub mod steward;
 
 use std::{convert::Infallible, rc::Rc, time::Duration};
 
-use http::{Request, Response, Version};
+use http::{Request, Response, Version, request::Parts};
 use hyper::body::{Body, Incoming};
 
 use self::account::Account;
@@ -60,9 +60,8 @@ pub async fn serve(
         Ok(noted) => noted,
         Err(code) => return Ok(account.refuse(&head.headers, &view, code, None, true)),
     };
-    if noted.websocket && !view.rules.may_tunnel(head.method.as_str(), head.uri.path()) {
-        request::stay(&mut head.headers);
-        noted.websocket = false;
+    if let Err(code) = route(&mut head, &mut noted, &view) {
+        return Ok(account.refuse(&head.headers, &view, code, None, false));
     }
     let keep = settings.mode != Mode::Relay;
     let upload = (!body.is_end_stream()).then(|| {
@@ -118,6 +117,20 @@ pub async fn serve(
         await_news(&thread, &view, seat, failed.failure).await;
         view = thread.view();
     }
+}
+
+/// Takes the wish for a WebSocket out of a request for a path that has none. Of one on a stream of
+/// HTTP/2 nothing would be left.
+fn route(head: &mut Parts, noted: &mut request::Noted, view: &View) -> Result<(), Code> {
+    if !noted.websocket || view.rules.may_tunnel(head.method.as_str(), head.uri.path()) {
+        return Ok(());
+    }
+    if noted.connect {
+        return Err(Code::MethodNotForwarded);
+    }
+    request::stay(&mut head.headers);
+    noted.websocket = false;
+    Ok(())
 }
 
 /// Waits for what a failure may be the first sign of; not if another instance can be tried at once.

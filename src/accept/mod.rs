@@ -12,4 +12,5 @@ pub mod proxy_protocol;
 mod refusal;
 mod rest;
 mod streams;
+mod switched;
 mod tls;

@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, header::CONNECTION};
+use http::{Method, Request, Response, header::CONNECTION};
 use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
     rt::Executor,
     server::conn::http2,
+    upgrade::OnUpgrade,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
@@ -27,6 +28,7 @@ use super::{
     connection::{Deadlines, Limits},
     io::Shared,
     leave::leaving,
+    switched,
 };
 use crate::{
     explain::code::Code,
@@ -83,6 +85,7 @@ pub(super) async fn serve<S, E>(
         .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
+        .enable_connect_protocol()
         .serve_connection(TokioIo::new(ClientIo(shared.clone())), each);
     let mut serving = pin!(serving);
     let mut sleep = pin!(tokio::time::sleep(deadlines.shortest()));
@@ -205,7 +208,7 @@ where
     type Error = S::Error;
     type Future = Answering<Oneshot<S, Request<Incoming>>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let streams = self.streams.clone();
         streams.open.set(streams.open.get() + 1);
         let progress = Rc::new(Progress::default());
@@ -220,7 +223,10 @@ where
             holds: Cell::new(false),
         }));
         self.streams.begun.set(Some(stream.clone()));
+        let connects = *request.method() == Method::CONNECT;
+        let upgrade = connects.then(|| hyper::upgrade::on(&mut request));
         Answering {
+            upgrade,
             inner: (self.stack)(Rc::new(client)).oneshot(request),
             stream,
         }
@@ -233,6 +239,8 @@ pin_project! {
         #[pin]
         inner: F,
         stream: Stream,
+        // What becomes of a stream that may be a tunnel.
+        upgrade: Option<OnUpgrade>,
     }
 }
 
@@ -254,6 +262,11 @@ where
             state.answered.set(true);
             // HTTP/2 says by frames what HTTP/1.1 says here.
             answer.headers_mut().remove(CONNECTION);
+            if let Some(tunnel) = answer.body_mut().take_tunnel()
+                && let Some(upgrade) = me.upgrade.take()
+            {
+                switched::run(tunnel, upgrade, me.stream.clone());
+            }
             let stream = me.stream.clone();
             answer.map(|inner| Given { inner, stream })
         })

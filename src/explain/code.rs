@@ -95,6 +95,8 @@ codes! {
     Internal = 500_101, proxy_internal_error;
     /// A transfer coding other than chunked.
     UnknownTransferCoding = 501_101, http_request_error;
+    /// A stream of HTTP/2 was to become a tunnel of another protocol than a WebSocket.
+    ProtocolNotSpoken = 501_102, http_request_denied;
     /// The worker refused the connection.
     WorkerRefusedConnection = 502_101, connection_refused;
     /// The worker closed or reset the connection before its answer.
@@ -114,6 +116,9 @@ codes! {
     WorkerDeclined = 502_108, connection_refused;
     /// A call of gRPC, which needs HTTP/2, but the worker is spoken to in HTTP/1.1.
     GrpcNeedsHttp2 = 502_109, http_protocol_error;
+    /// The worker was asked for a WebSocket, by a client on HTTP/2, and answered as if it had been
+    /// asked for a page.
+    WebSocketNotGranted = 502_110, http_protocol_error;
     /// The certificate of the worker, which is spoken to in TLS, is no longer valid.
     WorkerCertificateExpired = 502_111, tls_certificate_error;
     /// The certificate of the worker is not valid yet.

@@ -11,6 +11,7 @@ use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
 use super::{
     body::{Download, Exchange},
+    extended,
     failure::Failure,
     grpc::{Call, GRPC_STATUS},
     pool::{Connection, Fresh, Upstream, WorkerEnd},
@@ -112,7 +113,11 @@ pub async fn attempt(
         let (thread, view) = (thread.clone(), view.clone());
         let stay = Stay::new(thread, view, seat.upstream.clone(), key, permit);
         let tunnel = Box::new(Tunnel { worker, stay });
-        return Ok(answer.map(|()| Download::Tunnel(Some(tunnel))));
+        let mut answer = answer.map(|()| Download::Tunnel(Some(tunnel)));
+        if plan.connect {
+            extended::grant(&mut answer);
+        }
+        return Ok(answer);
     }
     guard.armed = false;
     let call = call(plan, seat, view, &answer, mask);
@@ -137,7 +142,11 @@ fn prepared(
 ) -> Result<(Response<()>, Connection), Failed> {
     let (mut head, ()) = answer.into_parts();
     let prepared = response::prepare(&mut head, closing, plan.websocket);
-    prepared.map_err(|failure| Failed {
+    let judged = prepared.and_then(|()| match plan.connect {
+        true => extended::judge(&head, plan.headers()),
+        false => Ok(()),
+    });
+    judged.map_err(|failure| Failed {
         failure,
         sent: true,
     })?;

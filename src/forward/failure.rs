@@ -22,6 +22,8 @@ pub enum Failure {
     Declined,
     /// A call of gRPC can't be sent to a worker that speaks HTTP/1.1.
     NeedsHttp2,
+    /// Asked for a WebSocket for a stream of HTTP/2, it answered with a success and did not switch.
+    NotSwitched,
     /// TLS could not be agreed on with the worker.
     Tls(Fault),
     /// The worker sent something that is not an HTTP response.
@@ -48,6 +50,7 @@ impl Failure {
             Self::Closed => Code::WorkerClosedConnection,
             Self::Declined => Code::WorkerDeclined,
             Self::NeedsHttp2 => Code::GrpcNeedsHttp2,
+            Self::NotSwitched => Code::WebSocketNotGranted,
             Self::Tls(fault) => fault.code(),
             Self::BadResponse => Code::WorkerBadResponse,
             Self::TimedOut => Code::WorkerTimeout,
@@ -68,7 +71,8 @@ impl Failure {
             | Self::Stuck
             | Self::DrainOver
             | Self::ClientBody
-            | Self::NeedsHttp2 => None,
+            | Self::NeedsHttp2
+            | Self::NotSwitched => None,
         }
     }
 

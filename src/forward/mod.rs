@@ -5,6 +5,7 @@ pub mod answer;
 pub mod attempt;
 pub mod body;
 mod choice;
+mod extended;
 pub mod failure;
 mod frames;
 pub mod grpc;

@@ -23,6 +23,8 @@ pub struct Plan {
     pub uri: Uri,
     /// Whether it asks for a WebSocket.
     pub websocket: bool,
+    /// It asks for it on a stream of HTTP/2.
+    pub connect: bool,
     /// It is a call of gRPC.
     pub call: bool,
     headers: HeaderMap,
@@ -62,6 +64,7 @@ impl Plan {
             method,
             uri,
             websocket: noted.websocket,
+            connect: noted.connect,
             call: noted.call,
             headers,
             upload,
@@ -149,7 +152,7 @@ pub fn may_go_again(idempotent: bool, tried: Tried, failed: Failed) -> bool {
         // Its time is over, or its client's word can't be relied on.
         Failure::TimedOut | Failure::ClientBody | Failure::LocalExhaustion => false,
         // The worker answered, if badly: a second time may do the same again.
-        Failure::BadResponse | Failure::NeedsHttp2 => false,
+        Failure::BadResponse | Failure::NeedsHttp2 | Failure::NotSwitched => false,
         Failure::Refused
         | Failure::Declined
         | Failure::ConnectTimeout

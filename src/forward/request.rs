@@ -15,7 +15,7 @@ use http::{
 
 use self::seen::Seen;
 use super::{
-    grpc,
+    extended, grpc,
     identity::{self, X_REQUEST_ID},
     thread::Settings,
 };
@@ -62,6 +62,8 @@ pub struct Noted {
     pub bytes: u64,
     /// It asks for a WebSocket.
     pub websocket: bool,
+    /// It asks for it on a stream of HTTP/2, where no other answer than that is a success.
+    pub connect: bool,
     /// It is a call of gRPC.
     pub call: bool,
     /// How long its client waits, if it said so.
@@ -78,7 +80,11 @@ pub fn prepare(
     settings: &Settings,
     id: impl FnOnce() -> HeaderValue,
 ) -> Result<Noted, Code> {
-    if head.method == Method::CONNECT || head.method == Method::TRACE {
+    let connect = head.method == Method::CONNECT;
+    if connect {
+        extended::check(head)?;
+        head.method = Method::GET;
+    } else if head.method == Method::TRACE {
         return Err(Code::MethodNotForwarded);
     }
     let many = head.version == Version::HTTP_2;
@@ -104,7 +110,8 @@ pub fn prepare(
     let noted = Noted {
         came_back: seen.via && came_back(&head.headers, &settings.via)?,
         bytes,
-        websocket: seen.upgrade && asks_for_websocket(head),
+        websocket: connect || (seen.upgrade && asks_for_websocket(head)),
+        connect,
         call: seen.call,
         patience: seen
             .patience
@@ -114,6 +121,9 @@ pub fn prepare(
     remove_hop_by_hop(&mut head.headers, &seen);
     if noted.websocket {
         switch(&mut head.headers);
+    }
+    if connect {
+        extended::ask(&mut head.headers);
     }
     let trusted = peer.ip.is_none_or(|ip| {
         (seen.forwarded || seen.request_id || seen.certificate) && (settings.trusted)(ip)

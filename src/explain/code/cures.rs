@@ -25,6 +25,21 @@ pub(super) fn of(code: Code) -> Cures {
                  gzip`",
             "let the client send Content-Encoding instead, or plain chunked",
         )],
+        Code::ProtocolNotSpoken => &[(
+            "a client asked for WebTransport, connect-udp or another use of extended CONNECT",
+            "let it use a WebSocket, or serve it beside autoheal",
+        )],
+        Code::WebSocketNotGranted => &[
+            (
+                "what the app has at this path is no WebSocket: the client's URL is wrong",
+                "compare the path in the access log with the app's routes",
+            ),
+            (
+                "the worker is spoken to in HTTP/2 (worker.protocol), where autoheal asks for no \
+                 WebSocket",
+                "let the worker serve HTTP/1.1: worker.protocol = \"http\" or \"https\"",
+            ),
+        ],
         Code::WorkerRefusedConnection => &[
             (
                 "the worker accepted nothing on its port: it crashed a moment ago",

@@ -96,6 +96,11 @@ impl Client {
         self.sender.send_request(request, all).unwrap()
     }
 
+    /// Whether the other end offers RFC 8441.
+    pub(super) fn may_connect(&self) -> bool {
+        self.sender.is_extended_connect_protocol_enabled()
+    }
+
     pub(super) fn get(&mut self, path: &str) -> ResponseFuture {
         self.send(get(path), true).0
     }

@@ -7,4 +7,5 @@ mod grpc;
 mod heads;
 mod streams;
 mod upstream;
+mod websocket;
 mod worker;
