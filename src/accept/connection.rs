@@ -122,6 +122,7 @@ pub async fn serve<S, E>(
                     Next::Close => return,
                     Next::Tunnel(tunnel, early) => {
                         shared.phase.set(Phase::Tunnel);
+                        rest::give_back();
                         return Box::pin(tunnel.run(ClientIo(shared), early)).await;
                     }
                     Next::Linger => return Box::pin(shared.linger()).await,

@@ -199,6 +199,10 @@ impl Flow {
                 }
                 (*moved, self.unflushed) = (true, true);
             }
+            // Nearly always nothing waits: a tunnel that stalled once keeps no room for it.
+            if self.waiting.capacity() > 0 {
+                self.waiting = BytesMut::new();
+            }
             if self.ended {
                 if !self.told {
                     // Who can't be told has ended too.
