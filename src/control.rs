@@ -322,10 +322,12 @@ impl Control {
         match &seen {
             Observation::Started { generation, .. } => {
                 let seen = self.parts.hands.seen();
-                if let Some(one) = seen.iter().find(|one| one.generation == *generation) {
-                    self.parts
-                        .sampler
-                        .watch(*generation, one.tree, self.thresholds.clone());
+                let mut seen = seen.iter();
+                if let Some(one) = seen.find(|one| one.generation == *generation)
+                    && let Some(tree) = one.tree
+                {
+                    let thresholds = self.thresholds.clone();
+                    self.parts.sampler.watch(*generation, tree, thresholds);
                 }
             }
             Observation::Gone { generation } => self.parts.sampler.forget(*generation),

@@ -96,15 +96,19 @@ pub enum Exit {
     Signal(i32),
     /// This signal killed it, and the system wrote a core dump.
     Core(i32),
+    /// It was not our child: only its parent is told how it ended.
+    Unknown,
 }
 
 impl Exit {
-    /// The code a shell would show: the exit code, or 128 plus the signal's number.
+    /// The code a shell would show: the exit code, or 128 plus the signal's number; 1 where neither
+    /// is known.
     #[must_use]
     pub fn shell_code(self) -> i32 {
         match self {
             Self::Code(code) => code,
             Self::Signal(signal) | Self::Core(signal) => 128 + signal,
+            Self::Unknown => 1,
         }
     }
 }
@@ -118,6 +122,7 @@ impl fmt::Display for Exit {
                 Some(name) => write!(f, "killed by SIG{name}"),
                 None => write!(f, "killed by signal {signal}"),
             },
+            Self::Unknown => f.write_str("ended; its exit status belongs to its parent"),
         }
     }
 }

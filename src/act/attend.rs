@@ -39,7 +39,8 @@ impl Hands {
                 generation,
             } => {
                 let running = self.running.get(&generation);
-                let worker = running.map(|one| (one.child.tree(), one.child.output().clone()));
+                let worker = running
+                    .and_then(|one| Some((one.process.tree()?, one.process.output().cloned())));
                 let capture = Capture {
                     incident,
                     rule,

@@ -41,8 +41,8 @@ pub(super) struct Capture {
     pub(super) rule: String,
     pub(super) reason: String,
     pub(super) generation: Generation,
-    /// The worker's tree, and what it prints; `None`: it is gone.
-    pub(super) worker: Option<(Root, Output)>,
+    /// The worker's tree, and what it prints, if that comes to us; `None`: it is gone.
+    pub(super) worker: Option<(Root, Option<Output>)>,
     pub(super) mailboxes: Mailboxes,
     /// Where captures are kept; `None`: nowhere.
     pub(super) folder: Option<PathBuf>,
@@ -81,7 +81,8 @@ impl Capture {
             what.push_str("; not kept, as there is no state_dir");
             return what;
         };
-        let lines = output.tail(LINES_MOST).into_iter().map(|line| {
+        let lines = output.map_or_else(Vec::new, |output| output.tail(LINES_MOST));
+        let lines = lines.into_iter().map(|line| {
             let text = line.text;
             json!({ "at": line.at.to_string(), "text": text })
         });

@@ -42,16 +42,18 @@ use crate::{
         step::{Door, Step},
     },
     explain::code::Code,
+    sense::probe::Address,
     time,
     tls::back::Manner,
     words::Generation,
     worker::{
-        child::Child,
+        attachment::{Attachment, Plan},
         lines::Patterns,
         output::{Output, Passing},
         port::{FreshPorts, SocketFolder},
+        process::Process,
         ready::Test,
-        spec::{Listen, StopTo},
+        spec::StopTo,
         warmup::Warmup,
     },
 };
@@ -105,14 +107,20 @@ pub struct Settings {
     pub warmup: Warmup,
     /// Where captures are kept; `None`: nowhere.
     pub captures: Option<PathBuf>,
+    /// What to attach to; `None`: workers are started. Which of the two, and where, holds from the
+    /// start of the hands on.
+    pub attach: Option<Plan>,
 }
 
 /// One worker that is not gone.
 #[derive(Debug)]
 struct Running {
     instance: u32,
-    child: Child,
-    listen: Listen,
+    process: Process,
+    /// Where it must listen.
+    address: Address,
+    /// Its socket is a file that we made room for.
+    is_own_socket: bool,
     /// Where it was found to answer.
     endpoint: Rc<OnceCell<Endpoint>>,
     /// How it is spoken to.
@@ -139,8 +147,8 @@ pub struct Seen {
     pub generation: Generation,
     /// Where it listens.
     pub address: String,
-    /// The root of its process tree.
-    pub tree: crate::os::tree::Root,
+    /// The root of its process tree; `None`: it has not been found yet.
+    pub tree: Option<crate::os::tree::Root>,
     /// Requests in flight on it.
     pub in_flight: u64,
 }
@@ -155,6 +163,8 @@ pub struct Hands {
     occupancy: Arc<Occupancy>,
     ports: FreshPorts,
     sockets: Option<SocketFolder>,
+    /// What is attached to, rather than started.
+    attachment: Option<Attachment>,
     running: BTreeMap<Generation, Running>,
     /// What the newest generations of each instance printed, the oldest first.
     outputs: VecDeque<Printed>,
@@ -173,9 +183,11 @@ impl Hands {
         occupancy: Arc<Occupancy>,
         observations: mpsc::Sender<Observation>,
     ) -> Self {
+        let attachment = settings.attach.clone().map(Attachment::new);
         Self {
             caps: Caps::new(settings.cap),
             settings,
+            attachment,
             stage: Stage::new(threads, roster),
             mailboxes,
             occupancy,
@@ -191,7 +203,12 @@ impl Hands {
     /// Takes what the next worker is started with, and which lines of all are counted.
     pub fn set(&mut self, settings: Settings) {
         for running in self.running.values() {
-            running.child.output().count(settings.lines.clone());
+            if let Some(output) = running.process.output() {
+                output.count(settings.lines.clone());
+            }
+        }
+        if let (Some(attachment), Some(plan)) = (&self.attachment, &settings.attach) {
+            attachment.set(plan.clone());
         }
         self.caps.set(settings.cap);
         self.settings = settings;
@@ -218,11 +235,11 @@ impl Hands {
                 generation,
                 kill_at,
             } => {
-                let (signal, to) = self.settings.stop;
-                let within = kill_at.since(time::now());
-                self.with(generation, |running| running.child.stop(signal, to, within));
+                let (stop, within) = (self.settings.stop, kill_at.since(time::now()));
+                self.with(generation, |running| running.process.stop(stop, within));
             }
-            Step::Kill { generation } => self.with(generation, |running| running.child.kill()),
+            Step::Kill { generation } => self.with(generation, |running| running.process.kill()),
+            Step::LetGo { generation } => self.with(generation, |running| running.process.let_go()),
             Step::Door(door) => {
                 let closing = matches!(
                     door,
@@ -254,6 +271,7 @@ impl Hands {
             Observation::Started { generation, pid } => {
                 let pid = *pid;
                 self.with(*generation, |running| running.pid = Some(pid));
+                self.await_found(*generation);
             }
             Observation::Exited { generation, .. }
             | Observation::StartFailed { generation, .. } => {
@@ -295,7 +313,7 @@ impl Hands {
     /// Passes a signal on to every worker's main process.
     pub fn signal(&mut self, number: i32) {
         for running in self.running.values_mut() {
-            running.child.signal(number, StopTo::Leader);
+            running.process.signal(number);
         }
     }
 
@@ -304,12 +322,11 @@ impl Hands {
     pub fn seen(&self) -> Vec<Seen> {
         let seen = self.running.iter().map(|(generation, running)| Seen {
             generation: *generation,
-            address: match (running.endpoint.get(), &running.listen) {
-                (Some(endpoint), _) => endpoint.to_string(),
-                (None, Listen::Port(port)) => format!("127.0.0.1:{port}"),
-                (None, Listen::Socket(path)) => format!("unix:{}", path.display()),
+            address: match running.endpoint.get() {
+                Some(endpoint) => endpoint.to_string(),
+                None => running.address.to_string(),
             },
-            tree: running.child.tree(),
+            tree: running.process.tree(),
             in_flight: running
                 .member
                 .as_ref()
@@ -322,14 +339,15 @@ impl Hands {
     #[must_use]
     pub fn lines(&self, generation: Generation, epoch: u64) -> Vec<(usize, u64)> {
         let running = self.running.get(&generation);
-        running.map_or_else(Vec::new, |one| one.child.output().counts(epoch))
+        let output = running.and_then(|one| one.process.output());
+        output.map_or_else(Vec::new, |output| output.counts(epoch))
     }
 
     /// The processes that are waited for elsewhere.
     #[must_use]
     pub fn children(&self) -> Vec<u32> {
-        let keepers = self.running.values();
-        keepers.map(|running| running.child.tree().pid()).collect()
+        let all = self.running.values();
+        all.filter_map(|running| running.process.keeper()).collect()
     }
 
     /// Where a ready worker listens, and how it is spoken to.
@@ -369,7 +387,7 @@ impl Hands {
     fn forget(&mut self, generation: Generation) {
         self.stage.withdraw(generation);
         if let Some(running) = self.running.remove(&generation)
-            && matches!(running.listen, Listen::Socket(_))
+            && running.is_own_socket
             && let Some(folder) = &self.sockets
         {
             folder.remove(generation);

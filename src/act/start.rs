@@ -2,18 +2,23 @@
 
 use std::{cell::OnceCell, net::Ipv4Addr, rc::Rc, sync::Arc};
 
+use tokio::sync::mpsc;
+
 use super::{Hands, Port, Printed, Running, report};
 use crate::{
     admit::roster::Endpoint,
-    decide::observation::{Observation, StartFailure, WarmUp},
-    os::procfs::Proc,
+    decide::observation::{Observation, StartFailure, Trouble, WarmUp},
+    os::{listener::Place, procfs::Proc, tree::Root},
     sense::probe::{Address, Failure},
     time,
     words::Generation,
     worker::{
+        attached::Attached,
+        attachment::Attachment,
         child::{Child, Event},
         output::Output,
         port::{SocketFolder, prove_free},
+        process::Process,
         ready::until_ready,
         spec::{Listen, Spec},
         user::User,
@@ -27,6 +32,9 @@ const OUTPUTS_MAX: usize = 2;
 
 impl Hands {
     pub(super) fn start(&mut self, generation: Generation, instance: u32) {
+        if let Some(attachment) = self.attachment.clone() {
+            return self.attach(&attachment, generation, instance);
+        }
         if let Err(why) = self.try_start(generation, instance) {
             let failed = Observation::StartFailed { generation, why };
             let observations = self.observations.clone();
@@ -51,30 +59,72 @@ impl Hands {
             open_files: settings.open_files,
             keeper_exe: Spec::OWN_EXE.into(),
         };
-        let (child, mut events) =
-            Child::spawn(&spec, settings.passing.clone(), settings.lines.clone())
-                .map_err(cannot)?;
+        let (child, events) = Child::spawn(&spec, settings.passing.clone(), settings.lines.clone())
+            .map_err(cannot)?;
         let endpoint = Rc::new(OnceCell::new());
-        let waiting = self.await_ready(generation, &listen, &child, endpoint.clone());
+        let address = match &listen {
+            Listen::Port(port) => Address::Tcp((Ipv4Addr::LOCALHOST, *port).into()),
+            Listen::Socket(path) => Address::Unix(path.clone()),
+        };
+        let waiting = self.await_ready(generation, &address, child.tree(), endpoint.clone());
+        self.hear(generation, events);
+        self.keep_output(generation, instance, child.output().clone());
+        let running = Running {
+            instance,
+            process: Process::Spawned(child),
+            address,
+            is_own_socket: matches!(listen, Listen::Socket(_)),
+            endpoint,
+            manner: self.settings.manner.clone(),
+            member: None,
+            pid: None,
+            waiting: Some(waiting),
+        };
+        self.running.insert(generation, running);
+        Ok(())
+    }
+
+    /// Looks for the worker that something else starts.
+    fn attach(&mut self, attachment: &Attachment, generation: Generation, instance: u32) {
+        let (attached, events) = Attached::attach(attachment, generation);
+        self.hear(generation, events);
+        let running = Running {
+            instance,
+            process: Process::Attached(attached),
+            address: match attachment.place() {
+                Place::Tcp(address) => Address::Tcp(address),
+                Place::Unix(path) => Address::Unix(path),
+            },
+            is_own_socket: false,
+            endpoint: Rc::default(),
+            manner: self.settings.manner.clone(),
+            member: None,
+            pid: None,
+            waiting: None,
+        };
+        self.running.insert(generation, running);
+    }
+
+    /// One that was looked for has been found: it is waited for from now on.
+    pub(super) fn await_found(&mut self, generation: Generation) {
+        let Some(running) = self.running.get(&generation) else {
+            return;
+        };
+        if let (None, Some(tree)) = (&running.waiting, running.process.tree()) {
+            let endpoint = running.endpoint.clone();
+            let waiting = self.await_ready(generation, &running.address, tree, endpoint);
+            self.with(generation, |running| running.waiting = Some(waiting));
+        }
+    }
+
+    /// Tells what becomes of a worker.
+    fn hear(&self, generation: Generation, mut events: mpsc::Receiver<Event>) {
         let observations = self.observations.clone();
         tokio::task::spawn_local(async move {
             while let Some(event) = events.recv().await {
                 report(&observations, observation(generation, event)).await;
             }
         });
-        let running = Running {
-            instance,
-            child,
-            listen,
-            endpoint,
-            manner: settings.manner.clone(),
-            member: None,
-            pid: None,
-            waiting: Some(waiting),
-        };
-        self.keep_output(generation, instance, running.child.output().clone());
-        self.running.insert(generation, running);
-        Ok(())
     }
 
     fn keep_output(&mut self, generation: Generation, instance: u32, output: Output) {
@@ -125,15 +175,16 @@ impl Hands {
     fn await_ready(
         &self,
         generation: Generation,
-        listen: &Listen,
-        child: &Child,
+        address: &Address,
+        tree: Root,
         endpoint: Rc<OnceCell<Endpoint>>,
     ) -> tokio::task::AbortHandle {
-        let (address, expected) = match listen {
-            Listen::Port(port) => (Address::Tcp((Ipv4Addr::LOCALHOST, *port).into()), *port),
-            Listen::Socket(path) => (Address::Unix(path.clone()), 0),
+        let address = address.clone();
+        let expected = match &address {
+            Address::Tcp(address) => address.port(),
+            Address::Unix(_) => 0,
         };
-        let (test, tree) = (self.settings.ready.clone(), child.tree());
+        let test = self.settings.ready.clone();
         let manner = self.settings.manner.clone();
         let (warmup, started) = (self.settings.warmup.clone(), time::now());
         let observations = self.observations.clone();
@@ -197,6 +248,14 @@ impl Hands {
 fn observation(generation: Generation, event: Event) -> Observation {
     match event {
         Event::Started { pid } => Observation::Started { generation, pid },
+        Event::Absent { why } => Observation::Attaching {
+            generation,
+            trouble: Trouble::Absent(why),
+        },
+        Event::NotRestarted { why } => Observation::Attaching {
+            generation,
+            trouble: Trouble::NotRestarted(why),
+        },
         Event::Failed { why } => Observation::StartFailed {
             generation,
             why: StartFailure::Spawn(why),

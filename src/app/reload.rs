@@ -186,6 +186,10 @@ impl Reader {
             of_certificates.push(kept.why);
             kept.back
         });
+        if let Some(refused) = elsewhere(&self.started, &loaded) {
+            self.send(asked, Found::Refused(refused));
+            return;
+        }
         if loaded.settings == self.loaded.settings {
             of_certificates
                 .iter()
@@ -248,6 +252,22 @@ impl Reader {
 
 /// So many errors are told in the log's one line.
 const TOLD_MOST: usize = 3;
+
+/// Why what autoheal stands in front of can't be another from now on, if it is.
+fn elsewhere(started: &Loaded, new: &Loaded) -> Option<Refused> {
+    let place = |loaded: &Loaded| {
+        let attach = loaded.settings.attach.clone()?;
+        Some((attach.address, attach.pid_file))
+    };
+    (place(started) != place(new)).then(|| {
+        let line = "what [attach] names is another: restart autoheal, which lets the app run on";
+        Refused {
+            line: line.to_owned(),
+            whole: line.to_owned(),
+            again: false,
+        }
+    })
+}
 
 fn restless() -> Refused {
     let line = "its files go on being written; write a new file and rename it over the old one";

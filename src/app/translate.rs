@@ -26,6 +26,7 @@ use crate::{
         route::{Limit, Route, Routes},
         tally::Rules,
     },
+    os::listener::Place,
     proxy::steward,
     sense::probe::Question,
     telemetry::log,
@@ -35,7 +36,14 @@ use crate::{
     },
     words::Mode,
     worker::{
-        lines::Patterns, output::Passing, pass::Pass, ready::Test, spec::StopTo, warmup::Warmup,
+        attachment::{Plan, Restart},
+        find::Wanted,
+        lines::Patterns,
+        output::Passing,
+        pass::Pass,
+        ready::Test,
+        spec::StopTo,
+        warmup::Warmup,
     },
 };
 
@@ -257,6 +265,10 @@ fn hands(
             start_timeout: settings.policy.recycle.start_timeout,
         },
         cap: cap(settings),
+        attach: settings
+            .attach
+            .as_ref()
+            .map(|attach| plan(settings, attach)),
         captures: settings.state_dir.as_ref().map(|at| at.join("captures")),
         open_files,
         sockets: super::socket_folder(settings),
@@ -264,6 +276,27 @@ fn hands(
             protocol: worker.protocol,
             tls: back.filter(|_| worker.protocol.is_tls()),
         },
+    }
+}
+
+/// What is attached to, and how it is restarted.
+fn plan(settings: &Settings, attach: &config::Attach) -> Plan {
+    let restart = match &attach.restart {
+        config::RestartBy::Command(argv) => Restart::Command {
+            argv: argv.clone(),
+            timeout: settings.policy.recycle.start_timeout,
+        },
+        config::RestartBy::Signal(signal) => Restart::Signal(*signal),
+        config::RestartBy::Supervisor => Restart::Supervisor(settings.worker.stop_signal),
+    };
+    let place = match &attach.address {
+        config::Reach::Tcp(address) => Place::Tcp(*address),
+        config::Reach::Unix(path) => Place::Unix(path.clone()),
+    };
+    let pid_file = attach.pid_file.clone();
+    Plan {
+        wanted: Wanted { place, pid_file },
+        restart,
     }
 }
 

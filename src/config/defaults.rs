@@ -58,6 +58,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
         watch: true,
         maintenance: None,
         worker: worker(dir),
+        attach: None,
         recycle: Recycle {
             strategy: StrategyChoice::Auto,
             ready: Ready::Http {
@@ -177,6 +178,7 @@ fn policy() -> Policy {
         },
         dependencies: Vec::new(),
         instances: Instances::ONE,
+        attached: None,
     }
 }
 

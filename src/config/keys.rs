@@ -18,6 +18,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
             "watch",
             "maintenance",
             "worker",
+            "attach",
             "crashes",
             "recycle",
             "timeouts",
@@ -71,6 +72,8 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
         "worker.count",
         &["min", "max", "in_flight", "grow_after", "shrink_after"],
     ),
+    ("attach", &["address", "pid_file", "restart"]),
+    ("attach.restart", &["signal"]),
     (
         "crashes",
         &[
@@ -249,13 +252,8 @@ pub(super) const RULE_KEYS: [(&str, &[&str]); 11] = [
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 5] = [
+const LATER: [(&str, &str, &str); 4] = [
     ("", "probes", "remove it, and let probes ask the app itself"),
-    (
-        "",
-        "attach",
-        "write [worker] with the command that starts the app",
-    ),
     ("", "fleet", "remove it; each replica heals itself"),
     (
         "",

@@ -86,6 +86,7 @@ pub(super) fn list(settings: &Settings, merged: &Table, report: &Report) -> Vec<
                 ("", "tls") => all.push(listing.tls(settings)),
                 // Nothing is probed, so nothing of it is in force.
                 ("health", _) if *key != "path" && settings.health.is_none() => {}
+                ("", "attach") | ("attach", _) if settings.attach.is_none() => {}
                 _ => all.push(listing.setting(table, key, &written)),
             }
         }
@@ -277,6 +278,8 @@ mod tests {
             };
             // These are values, or parts of rules.
             let elsewhere = [
+                "attach",
+                "attach.restart",
                 "dependency",
                 "listen",
                 "recycle.ready",
@@ -292,7 +295,7 @@ mod tests {
             if !elsewhere && !table.starts_with("when") {
                 let missing = keys
                     .iter()
-                    .filter(|key| !TABLES.contains(key) && !listed(key));
+                    .filter(|key| !TABLES.contains(key) && **key != "attach" && !listed(key));
                 assert_eq!(missing.collect::<Vec<_>>(), [&""; 0], "{table}");
             }
         }

@@ -10,6 +10,7 @@ mod action;
 mod address;
 mod app_service;
 mod arm;
+mod attach;
 mod change;
 mod concurrency;
 mod condition;
@@ -47,6 +48,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::{
     access_log::{AccessFormat, AccessLog, AccessTo},
+    attach::{Attach, Reach, RestartBy},
     change::{Change, changes, in_words, needs_restart, why_recycle},
     concurrency::Concurrency,
     diagnostic::{Diagnostic, Place, Severity, SourceText},

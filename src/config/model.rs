@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{access_log::AccessLog, concurrency::Concurrency, tls::Tls};
+use super::{access_log::AccessLog, attach::Attach, concurrency::Concurrency, tls::Tls};
 use crate::{
     decide::{policy::Policy, trigger::Filter},
     tls::spec::Behind,
@@ -34,6 +34,8 @@ pub struct Settings {
     pub maintenance: Option<PathBuf>,
     /// The process that serves the app.
     pub worker: Worker,
+    /// What serves the app when something else starts it; the worker's command is empty then.
+    pub attach: Option<Attach>,
     /// How a worker is replaced, as far as the policy does not say.
     pub recycle: Recycle,
     /// How long each side may take.

@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    Surroundings, access_log, address, crashes, defaults,
+    Surroundings, access_log, address, attach, crashes, defaults,
     defaults::secs,
     dependencies,
     diagnostic::Report,
@@ -31,6 +31,7 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
     let top = Fields::top(table, report);
     front(&top, &mut settings, around, report);
     worker::read(&top, &mut settings, around, report);
+    attach::read(&top, &mut settings, report);
     crashes::read(&top, &mut settings, report);
     recycle(&top, &mut settings, report);
     clients(&top, &mut settings, report);
@@ -43,6 +44,7 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
     rules::read(&top, &mut settings, report);
     instances::read(&top, &mut settings, report);
     worker::check(&top, &settings, report);
+    attach::check(&top, &settings, report);
     instances::check(&top, &settings, report);
     judge(&top, &settings, &around.machine, report);
     settings
@@ -170,7 +172,7 @@ fn recycle(top: &Fields<'_>, settings: &mut Settings, report: &mut Report) {
         let tunnels = &mut settings.recycle.tunnel_timeout;
         fields.read(report, "tunnel_timeout", tunnels, most_hour());
     }
-    let fixed = matches!(port, Port::Fixed(_));
+    let fixed = matches!(port, Port::Fixed(_)) || settings.attach.is_some();
     settings.policy.recycle.strategy = match settings.recycle.strategy {
         StrategyChoice::Auto if fixed => Strategy::InPlace,
         StrategyChoice::InPlace => Strategy::InPlace,

@@ -4,6 +4,7 @@ mod condition;
 
 use self::condition::{condition, scope};
 use super::{
+    attach::{Attach, RestartBy},
     model::{Admin, Listen, Port, Ready, Route, RouteLimit, Settings},
     tls::Tls,
 };
@@ -11,7 +12,7 @@ use crate::{
     decide::policy::{Action, Count, Dependency, Rule, Rung, Strategy},
     tls::spec::Behind,
     units::format_duration,
-    words::{Mode, Protocol},
+    words::{Mode, Protocol, signal_name},
 };
 
 /// What autoheal will do, a line each: where it listens, what it starts, every rule in force.
@@ -126,6 +127,9 @@ fn worker(settings: &Settings) -> String {
         } => format!("it answers GET {path} with {status}"),
         Ready::Port => "its port accepts connections".to_owned(),
     };
+    if let Some(attach) = &settings.attach {
+        return attached(attach, &ready);
+    }
     let command = if worker.command.is_empty() {
         "COMMAND given after --".to_owned()
     } else {
@@ -146,6 +150,25 @@ fn worker(settings: &Settings) -> String {
     format!(
         "The worker is `{command}`, run in {}, on {port}; it is ready when {ready}.{many}",
         worker.dir.display()
+    )
+}
+
+fn attached(attach: &Attach, ready: &str) -> String {
+    let found = match &attach.pid_file {
+        Some(file) => format!("the process that {} names", file.display()),
+        None => "who listens there".to_owned(),
+    };
+    let restarted = match &attach.restart {
+        RestartBy::Command(argv) => format!("by `{}`", command_line(argv)),
+        RestartBy::Signal(signal) => {
+            format!("by SIG{}", signal_name(*signal).unwrap_or("TERM"))
+        }
+        RestartBy::Supervisor => "by being stopped: its supervisor starts it again".to_owned(),
+    };
+    format!(
+        "The worker is {found}, on {}, and was started by something else; it is restarted \
+         {restarted}. It is ready when {ready}.",
+        attach.address
     )
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 
+mod attach;
 mod cures;
 mod dependencies;
 mod effort;
@@ -63,6 +64,13 @@ fn shipped() -> String {
     std::fs::read_to_string("config/autoheal.toml").unwrap()
 }
 
+/// The section that a line of the shipped file begins. One that has no defaults is prose.
+fn header(line: &str) -> Option<&str> {
+    let bare = line.strip_prefix("# ").or_else(|| line.strip_prefix('#'))?;
+    let name = bare.strip_prefix('[')?.strip_suffix(']')?;
+    (!name.contains('[')).then_some(name)
+}
+
 /// The shipped file with every default taken out of its comment.
 fn uncommented() -> String {
     let lines = shipped();
@@ -105,7 +113,7 @@ fn the_shipped_file_names_every_key() {
     let mut section = "";
     let mut named = Vec::new();
     for line in shipped.lines() {
-        if let Some(header) = line.strip_prefix("#[").and_then(|l| l.strip_suffix(']')) {
+        if let Some(header) = header(line) {
             section = header;
         }
         let key = line.trim_start_matches(['#', ' ']).split(['=', ' ']).next();
@@ -153,7 +161,7 @@ fn every_example_is_a_configuration() {
         )
     };
     let files: Vec<PathBuf> = files.filter(is_config).collect();
-    assert_eq!(files.len(), 5);
+    assert_eq!(files.len(), 6);
     for path in files {
         let source = Source::read(&path, &std::env::current_dir().unwrap()).unwrap();
         let loaded = load_all(&[source], &Overrides::default(), &[("PATH", "/bin")]);

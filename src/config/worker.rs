@@ -27,8 +27,12 @@ pub(super) fn read(
     around: &Surroundings<'_>,
     report: &mut Report,
 ) {
+    // With [attach] there is nothing to start.
+    let is_ours = top.get("attach").is_none();
     let Some(fields) = top.section("worker", report) else {
-        no_command(report);
+        if is_ours {
+            no_command(report);
+        }
         return;
     };
     let to = &mut settings.worker;
@@ -42,7 +46,8 @@ pub(super) fn read(
         Some(_) => fields.read(report, "command", &mut to.command, |report, name, node| {
             command(report, name, node, &dir)
         }),
-        None => no_command(report),
+        None if is_ours => no_command(report),
+        None => {}
     }
     fields.read(report, "port", &mut to.port, port);
     fields.read(report, "env", &mut to.env, env);
@@ -228,7 +233,7 @@ fn env(report: &mut Report, name: &str, node: &Node) -> Option<BTreeMap<String, 
     Some(env)
 }
 
-fn signal(report: &mut Report, name: &str, node: &Node) -> Option<i32> {
+pub(super) fn signal(report: &mut Report, name: &str, node: &Node) -> Option<i32> {
     const USUAL: [&str; 8] = [
         "TERM", "QUIT", "INT", "HUP", "USR1", "USR2", "WINCH", "KILL",
     ];

@@ -157,9 +157,10 @@ impl Control {
         self.parts.about.parking = new.parking;
         self.parts.about.queue = new.queue;
         for one in self.parts.hands.seen() {
-            self.parts
-                .sampler
-                .watch(one.generation, one.tree, self.thresholds.clone());
+            if let Some(tree) = one.tree {
+                let thresholds = self.thresholds.clone();
+                self.parts.sampler.watch(one.generation, tree, thresholds);
+            }
         }
         let word = Word::Reload {
             policy: Box::new(new.policy),

@@ -218,7 +218,7 @@ mod tests {
         [Seen {
             generation: Generation(1),
             address: String::new(),
-            tree: crate::os::tree::Root::Under(0),
+            tree: Some(crate::os::tree::Root::Under(0)),
             in_flight: 3,
         }]
     }

@@ -113,6 +113,10 @@ impl Engine {
 
     /// Sends the stop signal.
     pub(super) fn stop(&mut self, generation: Generation) {
+        if self.lets_go() {
+            self.let_go(generation);
+            return;
+        }
         let now = self.now;
         let mut kill_at = now + self.policy.recycle.stop_timeout;
         if let Some(ending) = &self.ending {
@@ -135,6 +139,10 @@ impl Engine {
 
     /// Kills every process of a worker at once.
     pub(super) fn kill(&mut self, generation: Generation) {
+        if self.lets_go() {
+            self.let_go(generation);
+            return;
+        }
         let now = self.now;
         let Some(life) = self.life_mut(generation) else {
             return;
@@ -235,15 +243,19 @@ impl Engine {
 
     fn say_stopped(&mut self, life: &Life) {
         let took = self.now.since(life.stop_at.unwrap_or(self.now));
-        let how = life
-            .exit
-            .map_or_else(String::new, |exit| format!(": {exit}"));
+        let how = match life.exit {
+            None | Some(Exit::Unknown) => String::new(),
+            Some(exit) => format!(": {exit}"),
+        };
         let cut = match life.cut {
             0 => String::new(),
             1 => "; 1 request was cut".to_owned(),
             cut => format!("; {cut} requests were cut"),
         };
-        let text = format!("{} stopped within {}{how}{cut}", life.name(), words(took));
+        let text = match self.policy.attached {
+            Some(_) if life.exit.is_none() => self.runs_on(&life.name(), &cut),
+            _ => format!("{} stopped within {}{how}{cut}", life.name(), words(took)),
+        };
         let event = Event::new(Kind::WorkerStopped, Level::Info, text).about(life.generation);
         self.say(
             event

@@ -217,6 +217,10 @@ impl Engine {
                 code,
                 why,
             } => self.tls_failed(generation, code, why),
+            Observation::Attaching {
+                generation,
+                trouble,
+            } => self.attaching(generation, trouble),
             Observation::Exited {
                 generation,
                 exit,

@@ -110,6 +110,10 @@ pub enum Kind {
     ShuttingDown,
     /// The worker listens on another port than it was told to.
     ListensElsewhere,
+    /// The worker that something else starts is not there.
+    WorkerAbsent,
+    /// The worker that something else started could not be restarted.
+    NotRestarted,
     /// TLS can't be agreed on with a worker that starts.
     TlsFailed,
     /// A certificate was renewed, can't be, or expires.
@@ -159,6 +163,8 @@ impl Kind {
             Self::ConfigurationRefused => "configuration-refused",
             Self::ShuttingDown => "shutting-down",
             Self::ListensElsewhere => "listens-elsewhere",
+            Self::WorkerAbsent => "worker-absent",
+            Self::NotRestarted => "not-restarted",
             Self::TlsFailed => "tls-failed",
             Self::Certificate => "certificate",
             Self::RecordsLost => "records-lost",

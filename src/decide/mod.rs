@@ -4,11 +4,11 @@
 //! not injected. The same observations at the same times give the same steps.
 //!
 //! In reading order: [`observation`] (in), [`step`] (out), [`engine`] (between them); the slot's
-//! life (`slot`, `drain`, `life`, `restart`); rules (`healing`, `firing`, `readiness`, `rule`,
-//! `condition`, `window`, `guard`, `overload`); the replacement of a worker (`recycle`,
-//! `recycling`, `replacing`, `handover`, `growth`); whether that helped (`verdict`, `efficacy`);
-//! what is to come (`foresight`, `forecast`, `traffic`, `thinned`), and whose fault it is
-//! (`attribution`); the probe (`health`); what the app depends on (`dependency`, `depending`);
+//! life (`slot`, `drain`, `life`, `restart`, `retry`, `attached`); rules (`healing`, `firing`,
+//! `readiness`, `rule`, `condition`, `window`, `guard`, `overload`); the replacement of a worker
+//! (`recycle`, `recycling`, `replacing`, `handover`, `growth`); whether that helped (`verdict`,
+//! `efficacy`); what is to come (`foresight`, `forecast`, `traffic`, `thinned`), and whose fault it
+//! is (`attribution`); the probe (`health`); what the app depends on (`dependency`, `depending`);
 //! what operators say (`operator`, `shutdown`); the page of `maintenance`; which incidents are not
 //! over ([`open`]); and who looks on ([`snapshot`]). All of that is one worker slot; [`group`] has
 //! as many of them as there are instances, and `peers` is what each knows of the others.
@@ -23,6 +23,7 @@ pub mod snapshot;
 pub mod step;
 pub mod trigger;
 
+mod attached;
 mod attribution;
 mod condition;
 mod dependency;
@@ -47,6 +48,7 @@ mod recycle;
 mod recycling;
 mod replacing;
 mod restart;
+mod retry;
 mod rng;
 mod rule;
 mod say;

@@ -63,6 +63,13 @@ pub enum Observation {
         /// Where it does.
         found: u16,
     },
+    /// About a worker that something else starts.
+    Attaching {
+        /// Which.
+        generation: Generation,
+        /// What is in the way.
+        trouble: Trouble,
+    },
     /// While starting: TLS can't be agreed on with the worker. Told when the reason is another.
     TlsFailed {
         /// Whose.
@@ -190,6 +197,7 @@ impl Observation {
             | Self::Ready { generation }
             | Self::StartFailed { generation, .. }
             | Self::ListensElsewhere { generation, .. }
+            | Self::Attaching { generation, .. }
             | Self::TlsFailed { generation, .. }
             | Self::Exited { generation, .. }
             | Self::Gone { generation }
@@ -264,6 +272,15 @@ pub struct MemorySample {
     pub limit: Option<ByteSize>,
     /// What is left of that limit: limit less working set.
     pub room: Option<ByteSize>,
+}
+
+/// What is in the way with a worker that something else starts; as a fragment for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// While it is looked for: why it is not found. Told when the reason is another.
+    Absent(String),
+    /// It was to be restarted and could not be. It goes on as it was; `Gone` follows.
+    NotRestarted(String),
 }
 
 /// Why a worker could not be started.

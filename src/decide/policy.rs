@@ -36,6 +36,18 @@ pub struct Policy {
     pub dependencies: Vec<Dependency>,
     /// How many workers serve at the same time.
     pub instances: Instances,
+    /// The worker is started by something else, and attached to; `None`: we start it. It is
+    /// recycled in place, and it is let go rather than ended when we end or nobody wants it.
+    pub attached: Option<Comes>,
+}
+
+/// How the next worker comes when it is not we who start it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comes {
+    /// Something else starts it whenever the one before has ended, or it goes on by itself.
+    ByItself,
+    /// A command of the operator's brings it.
+    ByCommand,
 }
 
 /// The most dependencies one configuration may have.

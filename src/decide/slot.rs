@@ -1,15 +1,11 @@
 //! How a worker comes, and what follows when it ends by itself.
 
-use std::time::Duration;
-
 use super::{
     drain::SLACK,
     engine::Engine,
-    event::{Event, Kind, Level},
-    life::{Life, State, Want},
+    event::{Event, Field, Kind, Level},
+    life::{Life, State},
     observation::{StartFailure, WarmUp},
-    policy::{Enough, RestartWhen},
-    restart::Plan,
     say::{millis, words},
     step::Step,
 };
@@ -17,8 +13,6 @@ use crate::{
     explain::code::Code,
     words::{Exit, Generation},
 };
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// What else was seen when a worker ended.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +34,11 @@ impl Engine {
         if let Some(recycle) = &mut self.recycle {
             recycle.new = Some(generation);
         }
-        let text = format!("starting worker {generation}");
+        let doing = match self.policy.attached {
+            None => "starting",
+            Some(_) => "looking for",
+        };
+        let text = format!("{doing} worker {generation}");
         let event = Event::new(Kind::WorkerStarting, Level::Info, text);
         self.say(event.about(generation).of(self.story));
         self.push(Step::Start {
@@ -224,13 +222,16 @@ impl Engine {
         let (now, generation) = (self.now, life.generation);
         let served = life.served(now).unwrap_or_default();
         let incident = self.new_incident();
-        let what = format!(
+        let mut what = format!(
             "{} {} after {} with {} in flight",
             life.name(),
             ended(exit, signs),
             words(served),
             life.in_flight,
         );
+        if exit == Exit::Unknown {
+            what.push_str("; its exit status belongs to its parent");
+        }
         let next = if self.ending.is_some() {
             "autoheal is stopping".to_owned()
         } else if let Some(next) = self.recycle_survives(generation) {
@@ -240,16 +241,16 @@ impl Engine {
             self.story = Some(incident);
             self.restart(Some(served), clean, exit.shell_code())
         };
-        let event = Event::new(Kind::WorkerExited, Level::Warn, format!("{what}; {next}"))
+        let mut event = Event::new(Kind::WorkerExited, Level::Warn, format!("{what}; {next}"))
             .about(generation)
             .of(incident)
             .text("how", exit.to_string())
             .text("what", what)
-            .number(exit_name(exit), exit_number(exit))
             .flag("core_dumped", matches!(exit, Exit::Core(_)))
             .number("uptime_ms", millis(served))
             .number("in_flight", life.in_flight)
             .flag("oom_killed", signs.oom_killed);
+        event.fields.extend(exit_number(exit));
         self.say(event);
         if let Some(life) = self.life_mut(generation) {
             life.incident = Some(incident);
@@ -285,103 +286,16 @@ impl Engine {
         self.say_if_given_up();
         self.end_failed_recycle(generation, why);
     }
-
-    /// Plans the next start and says it in words.
-    fn restart(&mut self, served: Option<Duration>, clean: bool, code: i32) -> String {
-        if self.relays() || (clean && self.policy.restart.when == RestartWhen::OnFailure) {
-            self.want = Want::LeftDown;
-            self.pending_start = None;
-            let why = if self.relays() {
-                "in relay mode"
-            } else {
-                "after exit code 0"
-            };
-            return format!("it is not restarted {why}");
-        }
-        let patience = self.policy.restart.patience;
-        let retry = patience.retry;
-        let plan = (self.restarts).ended(self.now, served, &patience, &mut self.rng);
-        let (delay, words) = match plan {
-            Plan::AtOnce(nth) => {
-                let most = patience.at_once;
-                let within = match patience.window {
-                    MINUTE => "this minute".to_owned(),
-                    window => format!("in {}", words(window)),
-                };
-                (
-                    Duration::ZERO,
-                    format!("restarting at once ({nth} of {most} {within})"),
-                )
-            }
-            Plan::Later(delay) => (delay, format!("next start in {}", words(delay))),
-            Plan::GiveUp { .. } if self.gives_up_all() => {
-                self.end_by_itself(code);
-                return "giving up".to_owned();
-            }
-            Plan::GiveUp { ends } => {
-                let text = format!(
-                    "giving up after {ends} ends {}; next try in {}",
-                    self.of_ends(),
-                    words(retry)
-                );
-                self.given_up = Some(ends);
-                (retry, text)
-            }
-            Plan::StillDown => (retry, format!("next try in {}", words(retry))),
-        };
-        self.pending_start = Some(self.now + delay);
-        words
-    }
-
-    /// Which ends are counted.
-    fn of_ends(&self) -> String {
-        let patience = &self.policy.restart.patience;
-        match patience.enough {
-            Enough::Within(_, window) => format!("in {}", words(window)),
-            Enough::Never | Enough::InARow(_) => {
-                format!("in a row without {} of service", words(patience.service))
-            }
-        }
-    }
-
-    /// Says it after the end that was the last straw.
-    fn say_if_given_up(&mut self) {
-        let Some(ends) = self.given_up.take() else {
-            return;
-        };
-        let retry = self.policy.restart.patience.retry;
-        let text = format!(
-            "the worker does not stay up: {ends} ends {}; {} and trying again every {}",
-            self.of_ends(),
-            match self.peers.serving {
-                0 => "answering 503",
-                _ => "going on with the others",
-            },
-            words(retry)
-        );
-        let event = Event::new(Kind::GaveUp, Level::Error, text).of(self.story);
-        self.say(
-            event
-                .number("ends", u64::from(ends))
-                .number("retry_ms", millis(retry)),
-        );
-    }
 }
 
-/// The field for its number.
-fn exit_name(exit: Exit) -> &'static str {
-    match exit {
-        Exit::Code(_) => "exit_code",
-        Exit::Core(_) | Exit::Signal(_) => "signal",
-    }
-}
-
-fn exit_number(exit: Exit) -> u64 {
-    match exit {
-        Exit::Code(number) | Exit::Core(number) | Exit::Signal(number) => {
-            u64::from(number.unsigned_abs())
-        }
-    }
+/// The field for its number, where it is known.
+fn exit_number(exit: Exit) -> Option<(&'static str, Field)> {
+    let (name, number) = match exit {
+        Exit::Code(code) => ("exit_code", code),
+        Exit::Core(signal) | Exit::Signal(signal) => ("signal", signal),
+        Exit::Unknown => return None,
+    };
+    Some((name, Field::Number(u64::from(number.unsigned_abs()))))
 }
 
 /// How it ended, with what a person should know beside the bare status.
@@ -390,6 +304,7 @@ fn ended(exit: Exit, signs: Signs) -> String {
         Exit::Signal(9) if signs.oom_killed => "was killed by the OOM killer".to_owned(),
         Exit::Code(code) => format!("exited with code {code}"),
         Exit::Core(_) | Exit::Signal(_) => format!("was {exit}"),
+        Exit::Unknown => "ended".to_owned(),
     };
     if signs.oom_killed && exit != Exit::Signal(9) {
         text.push_str(" just after the OOM killer had been at work in its group");

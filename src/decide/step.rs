@@ -16,7 +16,9 @@ pub enum Step {
     /// Start a worker under this serial number, on a fresh port unless the port is fixed, and
     /// probe it until it is ready. Numbers rise by one. Reports `Started`, then `Ready`; or
     /// `StartFailed`, and nothing after it; `ListensElsewhere` while it starts; at its end
-    /// `Exited`, then `Gone` once the rest of its tree is killed too.
+    /// `Exited`, then `Gone` once the rest of its tree is killed too. A worker that something else
+    /// starts is looked for, and brought by the operator's command if that is how it comes;
+    /// `Attaching` tells of what is in the way.
     Start {
         /// Its number.
         generation: Generation,
@@ -67,7 +69,8 @@ pub enum Step {
         rule: usize,
     },
     /// Send the stop signal, wait `stop_timeout`, then SIGKILL group and descendants. Reports
-    /// `Exited`, then `Gone`.
+    /// `Exited`, then `Gone`. One that something else started is restarted as its operator said; if
+    /// its process goes on there is no `Exited`.
     Stop {
         /// Which.
         generation: Generation,
@@ -77,6 +80,12 @@ pub enum Step {
     /// SIGKILL group and every descendant at once. Reports `Exited`, then `Gone`. Comes again for
     /// a worker that does not go.
     Kill {
+        /// Which.
+        generation: Generation,
+    },
+    /// Let a worker that something else started run on, and have no more to do with it. Reports
+    /// `Gone`.
+    LetGo {
         /// Which.
         generation: Generation,
     },

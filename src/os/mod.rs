@@ -6,6 +6,7 @@
 pub mod cgroup;
 pub mod cpus;
 pub mod facts;
+pub mod listener;
 pub mod procfs;
 pub mod sockets;
 pub mod tree;

@@ -81,6 +81,20 @@ fn listeners(proc: &Proc, pid: u32) -> BTreeMap<u64, SocketAddr> {
     tables.lines().filter_map(parse_listener).collect()
 }
 
+/// The sockets that listen at an address of a process's network namespace, those that listen on
+/// every interface included: by inode, with the user who made each.
+pub(super) fn listening_at(proc: &Proc, pid: u32, at: SocketAddr) -> BTreeMap<u64, Option<u32>> {
+    let tables = tables(proc, pid);
+    let found = tables.lines().filter_map(|line| {
+        let (inode, address) = parse_listener(line)?;
+        let ip = address.ip().to_canonical();
+        let here = address.port() == at.port() && (ip == at.ip() || ip.is_unspecified());
+        let user = line.split_ascii_whitespace().nth(7)?.parse().ok();
+        here.then_some((inode, user))
+    });
+    found.collect()
+}
+
 /// The TCP sockets of a process's network namespace.
 fn tables(proc: &Proc, pid: u32) -> String {
     ["net/tcp", "net/tcp6"]
@@ -89,7 +103,7 @@ fn tables(proc: &Proc, pid: u32) -> String {
         .collect()
 }
 
-fn sockets_of(proc: &Proc, pid: u32) -> impl Iterator<Item = u64> + use<> {
+pub(super) fn sockets_of(proc: &Proc, pid: u32) -> impl Iterator<Item = u64> + use<> {
     fs::read_dir(proc.file(pid, "fd"))
         .into_iter()
         .flatten()

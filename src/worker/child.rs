@@ -22,6 +22,7 @@ use super::{
     keeper::ARGUMENT,
     lines::Patterns,
     message::{End, MAX_LINE_BYTES, Orders, Report, Request, line, take_line},
+    oom::OomKills,
     output::{Ends, Output, Passing},
     spec::{GENERATION_VARIABLE, INCIDENT_VARIABLE, Spec, StopTo, is_ours},
 };
@@ -43,13 +44,24 @@ pub struct Child {
     output: Output,
 }
 
-/// What becomes of a worker, in this order: `Started`, `Exited`, `Gone`; or `Failed` alone.
+/// What becomes of a worker, in this order: `Started`, `Exited`, `Gone`; or `Failed` alone. Of one
+/// that something else starts also what is in the way, and `Gone` alone when it runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The command runs, as this process.
     Started {
         /// Its main process.
         pid: u32,
+    },
+    /// It is looked for and is not there: why, as a fragment for people.
+    Absent {
+        /// `nobody on this machine listens on 127.0.0.1:5000`.
+        why: String,
+    },
+    /// It was to be restarted and could not be; it runs on: why, as a fragment for people.
+    NotRestarted {
+        /// `` `systemctl restart shop` ended with exit code 1 ``.
+        why: String,
     },
     /// The command could not be run: why, and the cure, as a fragment for people.
     Failed {
@@ -221,42 +233,6 @@ fn keeper_command(spec: &Spec, link: StdStream, ends: Ends) -> Command {
 
 fn invalid(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
-}
-
-/// Whether the OOM killer has been at work of late. The counter of a group says nothing of who was
-/// killed: one that went up long before a worker's end is not what ended it.
-struct OomKills {
-    cgroup: Cgroup,
-    /// What it was one look ago, and at the last look.
-    seen: [Option<u64>; 2],
-}
-
-impl OomKills {
-    const LOOK: Duration = Duration::from_secs(1);
-
-    fn new(cgroup: Cgroup) -> Self {
-        let now = cgroup.oom_kills();
-        let seen = [now; 2];
-        Self { cgroup, seen }
-    }
-
-    /// Waits for something, and looks at the counter meanwhile.
-    async fn watch<T>(&mut self, what: impl Future<Output = T>) -> T {
-        let mut what = std::pin::pin!(what);
-        loop {
-            match timeout(Self::LOOK, &mut what).await {
-                Ok(came) => return came,
-                Err(_) => self.seen = [self.seen[1], self.cgroup.oom_kills()],
-            }
-        }
-    }
-
-    /// Whether the counter went up since the last look but one.
-    fn lately(&self) -> bool {
-        let [before, _] = self.seen;
-        let now = self.cgroup.oom_kills();
-        now.zip(before).is_some_and(|(now, before)| now > before)
-    }
 }
 
 /// Hears a keeper.

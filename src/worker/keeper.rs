@@ -22,12 +22,13 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     process::{
-        Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process,
-        kill_process_group, pidfd_open, pidfd_send_signal, set_child_subreaper, setrlimit, wait,
+        Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process,
+        kill_process_group, set_child_subreaper, setrlimit, wait,
     },
 };
 
 use super::{
+    kill::kill,
     message::{End, MAX_LINE_BYTES, Orders, Report, Request, line, take_line},
     spec::{StopTo, why_not_started},
 };
@@ -249,7 +250,7 @@ impl Keeper {
         }
         let mut met = Vec::new();
         for member in self.alive() {
-            self.kill(member);
+            kill(&self.proc, member.who);
             met.push(member.who);
         }
         // Who flees by forking is chased at full speed; who just can't die yet is waited for.
@@ -266,23 +267,6 @@ impl Keeper {
         let me = Root::Under(std::process::id());
         let found = members(&self.proc, me).unwrap_or_default();
         found.into_iter().filter(|member| !member.zombie)
-    }
-
-    /// Kills a process that was seen, but not another that got its number since.
-    fn kill(&self, member: Member) {
-        let Some(pid) = i32::try_from(member.who.pid).ok().and_then(Pid::from_raw) else {
-            return;
-        };
-        match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(fd) if self.proc.is(member.who) => {
-                let _ = pidfd_send_signal(&fd, Signal::KILL);
-            }
-            // A sandbox without pidfds, or no descriptor left.
-            Err(error) if error != Errno::SRCH && self.proc.is(member.who) => {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-            Ok(_) | Err(_) => {}
-        }
     }
 
     fn report(&mut self, report: &Report) {

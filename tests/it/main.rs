@@ -8,6 +8,7 @@
 mod access_log;
 mod apps;
 mod arm;
+mod attach;
 mod clients;
 mod crash;
 mod dependencies;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod all;
+mod attached;
 mod checks;
 mod crashes;
 mod dependencies;

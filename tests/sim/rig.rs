@@ -58,6 +58,7 @@ pub(crate) fn policy() -> Policy {
         },
         dependencies: Vec::new(),
         instances: Instances::ONE,
+        attached: None,
     }
 }
 
@@ -345,6 +346,7 @@ impl Rig {
                 kill_at,
             } => format!("stop {generation} {}", within(*kill_at)),
             Step::Kill { generation } => format!("kill {generation}"),
+            Step::LetGo { generation } => format!("let go {generation}"),
             Step::Door(Door::Park { next_start, .. }) => format!("park {}", within(*next_start)),
             Step::Door(Door::Refuse { code, .. }) => format!("refuse {code:?}"),
             Step::Leave { until } => format!("leave {}", within(*until)),

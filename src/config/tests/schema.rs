@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{keys, shipped};
+use super::{header, keys, shipped};
 
 mod access_shapes;
 mod agreement;
+mod attach_shapes;
 mod crash_shapes;
 mod dependency_shapes;
 mod health_shapes;
@@ -159,7 +160,7 @@ fn documented() -> Documented {
     let (mut found, mut section) = (Documented::new(), String::new());
     let (mut words, mut over_key) = (Vec::new(), false);
     for line in shipped().lines() {
-        if let Some(header) = line.strip_prefix("#[").and_then(|l| l.strip_suffix(']')) {
+        if let Some(header) = header(line) {
             section = header.to_owned();
             words.clear();
             continue;

@@ -7,6 +7,7 @@
 mod access_log;
 mod app_service;
 mod arm;
+mod attach;
 mod condition;
 mod crashes;
 mod deed;

@@ -10,7 +10,7 @@ use super::{
             Settings, StrategyChoice, Threads, Timeouts,
         },
     },
-    access_log, crashes,
+    access_log, attach, crashes,
     dependencies::dependency,
     instances,
     routes::route,
@@ -39,6 +39,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
         watch: _,
         maintenance: _,
         worker,
+        attach,
         recycle,
         timeouts,
         routes: _,
@@ -54,14 +55,14 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
     let mut started = worker::section(worker, &policy.restart, &default, home);
     let mut replaced = of_recycle(recycle, &policy.recycle, &default);
     instances::put(&mut started, &mut replaced, &policy.instances);
-    let mut all = vec![
-        front(settings, &default, home),
-        started,
+    let mut all = vec![front(settings, &default, home), started];
+    all.extend((attach.as_ref()).map(|attach| attach::section(attach, home)));
+    all.extend([
         crashes::section(&policy.restart.patience),
         replaced,
         of_timeouts(timeouts, &default.timeouts),
         of_limits(limits, &default.limits),
-    ];
+    ]);
     all.extend(health.as_ref().map(of_health));
     all.extend([
         waiting::parking(parking, &default.parking),
@@ -151,6 +152,7 @@ fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
         shutdown: _,
         dependencies: _,
         instances: _,
+        attached: _,
     } = &settings.policy;
     to.put("mode", mode, &default.policy.mode, display);
     to.put(

@@ -12,7 +12,9 @@ use crate::config::{
 
 mod any;
 mod any_tls;
+mod attach;
 mod crashes;
+mod dependencies;
 mod instances;
 mod project;
 mod whole;

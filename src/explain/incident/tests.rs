@@ -108,6 +108,7 @@ fn a_cure_fits_the_way_a_worker_ended() {
         (core, "core dump"),
         (json!({ "signal": null, "exit_code": 1 }), "logs --previous"),
         (json!({ "signal": null, "exit_code": 0 }), "meant to end"),
+        (json!({ "signal": null }), "Ask whoever started it"),
     ] {
         let page = story(&one(&[crash(1, 1, &more)]));
         assert!(page.contains(cure), "{more}: {page}");

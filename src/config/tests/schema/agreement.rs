@@ -84,6 +84,8 @@ const NO_WORD: &str = "qqqqqqqqqq";
 fn whole(table: &str, key: &str, value: &str) -> String {
     let mut all: Vec<(&str, &str)> = match table {
         "listen" => vec![("address", "\":80\"")],
+        "attach" => vec![("address", "\"[::1]:9\""), ("restart", "\"supervisor\"")],
+        "attach.restart" => vec![("signal", "\"HUP\"")],
         "dependency" => vec![("name", "\"d\""), ("address", "\"db:1\"")],
         "route" => vec![("path", "\"/\"")],
         "tls" => vec![("certificate", "\"a\""), ("key", "\"b\"")],
@@ -161,6 +163,7 @@ fn pairs(table: &str, all: &[(&str, &str)]) -> String {
         None => match table {
             "" => format!("{lines}\n{worker}"),
             "tls" => format!("tls = {inline}\n{worker}"),
+            "attach" => format!("[attach]\n{lines}"),
             "listen" => format!("listen = {inline}\n{worker}"),
             "health" => {
                 format!("[worker]\ncommand = [\"serve\"]\nprotocol = \"h2c\"\n[health]\n{lines}")
@@ -178,6 +181,7 @@ fn pairs(table: &str, all: &[(&str, &str)]) -> String {
             let pair = "certificate = \"a\", key = \"b\"";
             format!("tls = {{ {pair}, {client} = {inline} }}\n{worker}")
         }
+        Some(("attach", key)) => format!("[attach]\naddress = \"[::1]:9\"\n{key} = {inline}"),
         Some(("worker", key)) => format!("{worker}protocol = \"https\"\n{key} = {inline}"),
         Some((section, key)) => format!("{worker}[{section}]\n{key} = {inline}"),
     }

@@ -113,6 +113,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
         .chain(super::dependency_shapes::SHAPES)
         .chain(super::instance_shapes::SHAPES)
         .chain(super::tls_shapes::SHAPES)
+        .chain(super::attach_shapes::SHAPES)
         .chain(super::crash_shapes::SHAPES)
         .chain(super::health_shapes::SHAPES)
 }
@@ -383,6 +384,8 @@ const SHAPES: &[Entry] = &[
 /// The keys without which a table means nothing.
 pub(super) const REQUIRED: &[(&str, &[&str])] = &[
     ("listen", &["address"]),
+    ("attach", &["address", "restart"]),
+    ("attach.restart", &["signal"]),
     ("dependency", &["name", "address"]),
     ("route", &["path"]),
     ("tls", &["certificate", "key"]),

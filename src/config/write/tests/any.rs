@@ -83,7 +83,7 @@ pub(super) fn target() -> BoxedStrategy<String> {
     "/[a-z%0-9/]{0,8}(\\?[a-z=\"\\\\]{0,5})?".boxed()
 }
 
-fn argv() -> BoxedStrategy<Vec<String>> {
+pub(super) fn argv() -> BoxedStrategy<Vec<String>> {
     let program = prop_oneof![
         pathless(),
         absolute().prop_map(|path| path.display().to_string())
@@ -97,7 +97,7 @@ fn argv() -> BoxedStrategy<Vec<String>> {
         .boxed()
 }
 
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.replace(['{', '}'], "")
 }
 

@@ -13,12 +13,15 @@ use super::{
         DAY, GIB, HOME, HOUR, absolute, is_readable, listen, routes, rules, size, statuses, target,
         time, trust, worker,
     },
+    attach::{attach, instead_of_a_worker},
     crashes::restart,
+    dependencies::dependencies,
     instances::instances,
 };
 use crate::{
     config::{
         access_log::{AccessFormat, AccessLog, AccessTo},
+        attach::Attach,
         defaults,
         model::{
             Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Parking, Port, Queue,
@@ -26,8 +29,7 @@ use crate::{
         },
     },
     decide::policy::{
-        self, Budget, Dependency, DependencyAddress, Policy, Restart, Shutdown, Strategy as Order,
-        Verdict,
+        self, Budget, Dependency, Policy, Restart, Shutdown, Strategy as Order, Verdict,
     },
     units::Share,
     words::{AccessField, Mode},
@@ -160,31 +162,6 @@ fn clients() -> BoxedStrategy<(Timeouts, Limits, Vec<Route>)> {
             },
         )
         .boxed()
-}
-
-fn dependencies() -> BoxedStrategy<Vec<Dependency>> {
-    let host = ("[a-z][a-z0-9.-]{0,8}", 1u16..)
-        .prop_map(|(host, port)| DependencyAddress::Host(host, port));
-    let six = (any::<std::net::Ipv6Addr>(), 1u16..)
-        .prop_map(|(six, port)| DependencyAddress::Host(six.to_string(), port));
-    let places = prop_oneof![host, six, absolute().prop_map(DependencyAddress::Unix)];
-    let numbers = (1u32..=1000, 1u32..=1000);
-    let times = (time(1000, HOUR), time(100, 60_000));
-    let one = (places, option::of(target()), times, numbers);
-    let all = proptest::collection::vec(one, 0..3);
-    let named = all.prop_map(|all| {
-        let one = |(at, (address, path, (interval, timeout), (failures, successes)))| Dependency {
-            name: format!("number {at}"),
-            address,
-            path,
-            interval,
-            timeout,
-            failures,
-            successes,
-        };
-        all.into_iter().enumerate().map(one).collect()
-    });
-    named.boxed()
 }
 
 type Guards = (
@@ -335,7 +312,7 @@ pub(super) fn settings() -> BoxedStrategy<Settings> {
                 clients(),
                 guards(),
                 records(),
-                (restart(), instances(port)),
+                (restart(), instances(port), attach()),
             );
             (Just(worker), parts, rules(port), any::<[bool; 5]>())
                 .prop_map(|(worker, parts, rules, said)| put_together(worker, parts, rules, said))
@@ -349,7 +326,7 @@ type Parts = (
     (Timeouts, Limits, Vec<Route>),
     Guards,
     (Journal, Log, AccessLog),
-    (Restart, policy::Instances),
+    (Restart, policy::Instances, Option<Attach>),
 );
 
 /// gRPC's health protocol needs HTTP/2.
@@ -368,7 +345,7 @@ fn put_together(
     said: [bool; 5],
 ) -> Settings {
     let (front, (recycle, order), (timeouts, limits, routes), guards, records, ends) = parts;
-    let (restart, instances) = ends;
+    let (restart, instances, attach) = ends;
     let (listen, admin, (state_dir, maintenance), threads, trust, mode) = front;
     let (health, (parking, queue), (budget, verdict), shutdown, dependencies) = guards;
     let (journal, log, access_log) = records;
@@ -383,6 +360,7 @@ fn put_together(
         watch: !said[0],
         maintenance,
         worker,
+        attach: None,
         recycle,
         timeouts,
         routes,
@@ -407,10 +385,19 @@ fn put_together(
             shutdown,
             dependencies,
             instances,
+            attached: None,
         },
         health,
     };
     without_calls_over_http_1(&mut whole);
+    at_defaults_where_nothing_is_said(&mut whole, said);
+    if let Some(attach) = attach {
+        instead_of_a_worker(attach, &mut whole);
+    }
+    whole
+}
+
+fn at_defaults_where_nothing_is_said(whole: &mut Settings, said: [bool; 5]) {
     let usual = defaults::settings(PathBuf::from(HOME));
     let [front, clients, parking, guards, records] = said;
     if !front {
@@ -436,5 +423,4 @@ fn put_together(
         (whole.journal, whole.log, whole.access_log) = (usual.journal, usual.log, usual.access_log);
     }
     whole.policy.parking_wait = whole.parking.wait;
-    whole
 }

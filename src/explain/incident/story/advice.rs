@@ -79,7 +79,8 @@ fn of_exit(exit: &Exit) -> String {
             .to_owned(),
         (Some(_), _) => "Someone or something else sent it that signal.".to_owned(),
         (None, Some(0)) => "It says that it was done: a server should never be.".to_owned(),
-        (None, _) => "It gave up with an error of its own.".to_owned(),
+        (None, Some(_)) => "It gave up with an error of its own.".to_owned(),
+        (None, None) => "Only whoever started it is told how it ended.".to_owned(),
     }
 }
 
@@ -111,7 +112,10 @@ fn for_exit(exit: &Exit) -> String {
         (None, Some(0)) => "If it is meant to end now and then (a limit of requests, say), all is \
                             well; else its last words are in autoheal logs --previous."
             .to_owned(),
-        (None, _) => "Its last words are in autoheal logs --previous.".to_owned(),
+        (None, Some(_)) => "Its last words are in autoheal logs --previous.".to_owned(),
+        (None, None) => "Ask whoever started it: systemctl status, docker inspect, or the logs of \
+                         its container."
+            .to_owned(),
     }
 }
 

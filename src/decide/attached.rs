@@ -1,0 +1,75 @@
+//! A worker that something else starts: we look for it, watch it, have it restarted, and let it go.
+
+use super::{
+    drain::SLACK,
+    engine::Engine,
+    event::{Event, Kind, Level},
+    life::{State, Want},
+    observation::Trouble,
+    step::Step,
+};
+use crate::words::Generation;
+
+impl Engine {
+    pub(super) fn attaching(&mut self, generation: Generation, trouble: Trouble) {
+        let Some(life) = self.life_mut(generation) else {
+            return;
+        };
+        let (kind, level, text) = match trouble {
+            Trouble::Absent(why) => {
+                if life.state != State::Starting || life.unready.as_ref() == Some(&why) {
+                    return;
+                }
+                let text = format!("{} is not there: {why}", life.name());
+                life.unready = Some(why);
+                (Kind::WorkerAbsent, Level::Warn, text)
+            }
+            Trouble::NotRestarted(why) => {
+                let text = format!("{} was not restarted: {why}; it goes on", life.name());
+                (Kind::NotRestarted, Level::Error, text)
+            }
+        };
+        let event = Event::new(kind, level, text.clone()).about(generation);
+        self.say(event.of(self.story));
+        if kind == Kind::NotRestarted {
+            self.goes_on(generation, &text);
+        }
+    }
+
+    /// It is as it was, and is to serve again as soon as it has been let go.
+    fn goes_on(&mut self, generation: Generation, text: &str) {
+        if (self.recycle.as_ref()).is_some_and(|recycle| recycle.old == Some(generation)) {
+            self.end_recycle("kept-old", text);
+        }
+        if self.want == Want::Up && self.ending.is_none() {
+            self.pending_start = Some(self.now);
+        }
+    }
+
+    /// Whether a worker that is done with runs on without us: nobody wants another in its place,
+    /// or it was there before us and has never answered.
+    pub(super) fn lets_go(&self) -> bool {
+        let wanted = self.want == Want::Up && self.ending.is_none() && !self.offline;
+        let unmet = self.last_start_took.is_zero();
+        self.policy.attached.is_some() && (!wanted || unmet)
+    }
+
+    pub(super) fn let_go(&mut self, generation: Generation) {
+        let now = self.now;
+        let Some(life) = self.life_mut(generation) else {
+            return;
+        };
+        life.state = State::Stopping;
+        life.stop_at.get_or_insert(now);
+        life.overdue_at = Some(now + SLACK);
+        self.push(Step::LetGo { generation });
+    }
+
+    /// What is said of one that is not ours to end.
+    pub(super) fn runs_on(&self, name: &str, cut: &str) -> String {
+        match self.lets_go() {
+            true => format!("{name} is let go and runs on{cut}"),
+            false => format!("{name} goes on as worker {}{cut}", self.newest.next()),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A worker that something else starts: looked for, restarted in place, and let go rather than
+//! ended where nobody wants another in its place.
+
+use autoheal::{
+    decide::{
+        event::{Field, Kind},
+        observation::{Observation, Trouble, Word},
+        policy::{Comes, Policy},
+    },
+    words::{Exit, Generation, Mode},
+};
+
+use crate::rig::{Rig, in_place};
+
+const G1: Generation = Generation(1);
+
+fn attached(comes: Comes) -> Policy {
+    Policy {
+        attached: Some(comes),
+        ..in_place()
+    }
+}
+
+fn absent(rig: &mut Rig, why: &str) {
+    rig.see(Observation::Attaching {
+        generation: G1,
+        trouble: Trouble::Absent(why.to_owned()),
+    });
+}
+
+#[test]
+fn one_that_is_not_there_is_looked_for_and_told_of_once_for_each_reason() {
+    let mut rig = Rig::new(attached(Comes::ByItself));
+    assert_eq!(rig.acts(), ["start 1", "park 0ms"]);
+    assert_eq!(rig.said(Kind::WorkerStarting), ["looking for worker 1"]);
+    for why in ["nobody listens", "nobody listens", "it is hidden"] {
+        absent(&mut rig, why);
+    }
+    assert_eq!(
+        rig.said(Kind::WorkerAbsent),
+        [
+            "worker 1 is not there: nobody listens",
+            "worker 1 is not there: it is hidden"
+        ]
+    );
+    rig.until_act();
+    assert_eq!(rig.acts()[0], "let go 1", "it is not ours to kill");
+    rig.gone(1);
+    rig.pass(1_000);
+    assert_eq!(rig.acts()[0], "start 2");
+    let said = rig.said(Kind::StartFailed).remove(0);
+    assert_eq!(
+        said,
+        "worker 1 failed to start: no complete answer within 2min: it is hidden; looking for the \
+         next one"
+    );
+}
+
+#[test]
+fn how_it_ended_is_not_guessed_and_the_next_one_is_looked_for_at_once_however_often() {
+    let mut rig = Rig::ready(attached(Comes::ByItself));
+    for generation in 1..=9 {
+        rig.forget();
+        rig.exits(generation, Exit::Unknown);
+        rig.gone(generation);
+        let said = rig.said(Kind::WorkerExited).remove(0);
+        assert!(
+            said.ends_with(
+                "with 0 in flight; its exit status belongs to its parent; looking for the next one"
+            ),
+            "{said}"
+        );
+        rig.pass(1_000);
+        assert!(
+            rig.acts().contains(&format!("start {}", generation + 1)),
+            "{generation}"
+        );
+        rig.pass(1_500);
+        rig.ready_now(generation + 1);
+        rig.pass(1_500);
+    }
+    rig.forget();
+    rig.exits(10, Exit::Unknown);
+    let said = rig.said(Kind::WorkerExited).remove(0);
+    assert!(said.contains("giving up after 10 ends in a row"), "{said}");
+    assert!(said.ends_with("; next try in 1s"), "{said}");
+}
+
+#[test]
+fn one_that_a_command_brings_is_brought_with_the_patience_of_any_start() {
+    let mut rig = Rig::ready(attached(Comes::ByCommand));
+    for generation in 1..=3 {
+        rig.pass(2_000);
+        rig.exits(generation, Exit::Unknown);
+        rig.gone(generation);
+        rig.ready_now(generation + 1);
+    }
+    rig.pass(2_000);
+    rig.forget();
+    rig.exits(4, Exit::Unknown);
+    rig.gone(4);
+    let said = rig.said(Kind::WorkerExited).remove(0);
+    assert!(said.contains("; next start in "), "{said}");
+}
+
+#[test]
+fn a_recycle_restarts_it_in_place_whether_its_process_ends_or_goes_on() {
+    for ends in [true, false] {
+        let mut rig = Rig::ready(attached(Comes::ByItself));
+        rig.recycle(false);
+        rig.see(Observation::Quiet { generation: G1 });
+        rig.drained(1);
+        let acts = rig.acts();
+        assert_eq!(acts.last().unwrap(), "stop 1 10000ms", "{acts:?}");
+        if ends {
+            rig.exits(1, Exit::Unknown);
+        }
+        rig.gone(1);
+        assert!(rig.acts().contains(&"start 2".to_owned()));
+        let said = rig.said(Kind::WorkerStopped).remove(0);
+        let how = match ends {
+            true => "worker 1 (pid 101) stopped within 0ms",
+            false => "worker 1 (pid 101) goes on as worker 2",
+        };
+        assert_eq!(said, how);
+        rig.ready_now(2);
+        assert_eq!(rig.events(Kind::RecycleEnded).count(), 1);
+    }
+}
+
+#[test]
+fn one_that_could_not_be_restarted_serves_again_and_that_is_said() {
+    let mut rig = Rig::ready(attached(Comes::ByCommand));
+    rig.recycle(true);
+    rig.drained(1);
+    rig.see(Observation::Attaching {
+        generation: G1,
+        trouble: Trouble::NotRestarted("`systemctl` ended with 4".to_owned()),
+    });
+    rig.gone(1);
+    assert_eq!(
+        rig.said(Kind::NotRestarted),
+        ["worker 1 (pid 101) was not restarted: `systemctl` ended with 4; it goes on"]
+    );
+    let ended = rig.events(Kind::RecycleEnded).next().unwrap();
+    assert_eq!(ended.fields[0].1, Field::Text("kept-old".to_owned()));
+    assert!(rig.acts().contains(&"start 2".to_owned()));
+    rig.ready_now(2);
+    assert_eq!(rig.acts(), ["admit 2"]);
+}
+
+#[test]
+fn it_outlives_us_and_an_operator_s_stop() {
+    for word in [Word::Stop, Word::Shutdown] {
+        let mut rig = Rig::ready(attached(Comes::ByItself));
+        let ends = word == Word::Shutdown;
+        rig.word(word);
+        rig.drained(1);
+        let acts = rig.acts();
+        assert_eq!(acts.last().unwrap(), "let go 1", "{acts:?}");
+        rig.gone(1);
+        assert_eq!(
+            rig.said(Kind::WorkerStopped),
+            ["worker 1 (pid 101) is let go and runs on"]
+        );
+        assert_eq!(rig.acts(), if ends { vec!["exit 0"] } else { vec![] });
+    }
+}
+
+#[test]
+fn a_bare_proxy_finds_the_next_one_too() {
+    let mut rig = Rig::ready(Policy {
+        mode: Mode::Relay,
+        ..attached(Comes::ByItself)
+    });
+    rig.exits(1, Exit::Unknown);
+    rig.gone(1);
+    rig.pass(1_000);
+    let acts = rig.acts();
+    assert!(acts.contains(&"start 2".to_owned()), "{acts:?}");
+}
