@@ -170,6 +170,20 @@ impl WorkerIo {
         })
     }
 
+    /// Has the system acknowledge at once what has come. A worker that writes the head of its
+    /// answer by itself, with Nagle's algorithm on, keeps the body until then (RFC 9293 section
+    /// 3.7.4); the system would wait for 40 ms for something to acknowledge it with.
+    pub(super) fn acknowledge(&self) {
+        let plain = match &self.stream {
+            Stream::Plain(plain) => plain,
+            Stream::Tls(stream) => stream.get_ref(),
+        };
+        if let Plain::Tcp(stream) = plain {
+            // Where that is not to be had there is only the wait.
+            drop(stream.set_quickack(true));
+        }
+    }
+
     /// Whether nothing has come on it that was not read, not even its end.
     pub(super) fn is_quiet(&mut self) -> bool {
         let mut byte = [0];

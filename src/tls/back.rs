@@ -209,6 +209,13 @@ impl fmt::Debug for Back {
 #[derive(Debug)]
 pub struct Secured<S>(TlsStream<S>);
 
+impl<S> Secured<S> {
+    /// The connection under it.
+    pub fn get_ref(&self) -> &S {
+        self.0.get_ref().0
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -125,6 +125,9 @@ impl Whole {
         self.keeps = keeps;
         let (status, version) = (response.status(), response.version());
         self.framing = Framing::of(head.0, status, version, response.headers())?;
+        if self.unread.is_empty() && !self.framing.is_over() {
+            self.io.stream.borrow().acknowledge();
+        }
         if !sending.is_over() {
             self.go_on(sending);
         }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{UnixListener, UnixStream},
+    net::{TcpListener, UnixListener, UnixStream},
     runtime::LocalOptions,
 };
 
@@ -12,6 +12,7 @@ use super::*;
 use crate::{
     admit::roster::{Endpoint, Member, Ramp},
     forward::socket,
+    time::now,
     tls::back::Manner,
     words::{Generation, Protocol},
 };
@@ -21,21 +22,23 @@ async fn pair() -> (Whole, UnixStream) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("worker");
     let listener = UnixListener::bind(&path).unwrap();
+    let whole = connected(Endpoint::Unix(Arc::from(path))).await;
+    let (worker, _) = listener.accept().await.unwrap();
+    (whole, worker)
+}
+
+async fn connected(endpoint: Endpoint) -> Whole {
     let ramp = Ramp {
         first: 1,
         since: MonoTime::ZERO,
         until: MonoTime::ZERO,
     };
-    let at = (
-        Endpoint::Unix(Arc::from(path)),
-        Manner::plain(Protocol::Http),
-    );
+    let at = (endpoint, Manner::plain(Protocol::Http));
     let member = Member::new((Generation(1), 0), at, ramp, 1, Arc::default());
     let io = socket::connect(&member, Duration::from_secs(30))
         .await
         .unwrap();
-    let (worker, _) = listener.accept().await.unwrap();
-    (Whole::new(io, Open::new(Arc::new(member), 0)), worker)
+    Whole::new(io, Open::new(Arc::new(member), 0))
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -239,5 +242,33 @@ fn after_a_switch_the_socket_is_given_away_with_what_was_said() {
         let mut more = [0; 4];
         io.read_exact(&mut more).await.unwrap();
         assert_eq!(&more, b"more");
+    });
+}
+
+#[test]
+fn a_worker_that_writes_head_and_body_apart_is_not_kept_waiting() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut whole = connected(Endpoint::Tcp(listener.local_addr().unwrap())).await;
+        // It has Nagle's algorithm on, as sockets are made.
+        let (mut worker, _) = listener.accept().await.unwrap();
+        let mut times = Vec::new();
+        for _ in 0..41 {
+            let began = now();
+            let answers = async {
+                worker.read_exact(&mut [0; GET.len()]).await.unwrap();
+                let head = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n";
+                worker.write_all(head).await.unwrap();
+                tokio::task::yield_now().await;
+                worker.write_all(b"hi").await.unwrap();
+            };
+            let (sent, ()) = tokio::join!(get(&mut whole), answers);
+            sent.unwrap();
+            assert_eq!(body(&mut whole).await.unwrap(), b"hi");
+            times.push(now().since(began));
+        }
+        times.sort();
+        // A delayed acknowledgement takes 40 ms.
+        assert!(times[20] < Duration::from_millis(20), "{times:?}");
     });
 }
