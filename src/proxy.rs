@@ -175,7 +175,9 @@ async fn admit(
 ) -> Wait {
     let (now, thread, settings) = (time::now(), account.thread, &view.settings);
     account.tries(now);
-    let probe = || settings.parking_probe.as_deref() == Some(plan.uri.path());
+    // Who asks for a tunnel on HTTP/2 would take our 200 for one.
+    let of_probe = || settings.parking_probe.as_deref() == Some(plan.uri.path());
+    let probe = || !plan.connect && of_probe();
     if view.unready && probe() {
         return Wait::Refuse(Code::Unready, None);
     }

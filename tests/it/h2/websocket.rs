@@ -206,6 +206,25 @@ fn other_tunnels_are_refused_with_a_code() {
 }
 
 #[test]
+fn one_that_is_asked_for_while_no_worker_serves_waits_whatever_its_path() {
+    let (proxy, origin) = start(&["parking.probe=\"/chat\""]);
+    proxy.order("hold", "{\"for\": \"30s\"}");
+    let mut client = Client::of(&proxy);
+    let (answer, up) = ask(&mut client, "websocket");
+    proxy.until_parked(1);
+    proxy.order("release", "{}");
+    let mut worker = origin.accept();
+    let asked = worker.head();
+    worker.send(switch(&asked));
+    let answer = client.wait(answer).unwrap();
+    assert_eq!(answer.status(), 200);
+    drop((answer, up, client));
+    assert_ne!(worker.rest(PATIENCE).1, End::Open);
+    drop(worker);
+    assert_eq!(proxy.settled().tunnels, 1);
+}
+
+#[test]
 fn a_tunnel_moves_politely_when_its_worker_is_replaced_and_its_connection_stays() {
     let (proxy, origin) = start(&["recycle.tunnel_timeout=500ms"]);
     let mut client = Client::of(&proxy);
