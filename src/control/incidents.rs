@@ -55,8 +55,8 @@ impl Control {
     }
 }
 
-/// What was counted up to so many ticks before an incident was known is not charged to it.
-const LOOK_BACK_TICKS: usize = 3;
+/// What was counted longer before an incident was known is not charged to it.
+const LOOK_BACK_TICKS: usize = 10;
 /// Requests that were parked or sent once more are waited for no longer than this.
 const SETTLE: Duration = Duration::from_secs(30);
 

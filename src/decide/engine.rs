@@ -63,7 +63,7 @@ pub struct Engine {
     pub(super) down_since: MonoTime,
     /// A start is due at this time, or as soon after it as nothing blocks it.
     pub(super) pending_start: Option<MonoTime>,
-    /// The incident that the next start belongs to.
+    /// The incident that the start under way, or the next one, belongs to.
     pub(super) story: Option<u64>,
     pub(super) restarts: Restarts,
     /// So many ends in a row were the last straw, which is still to be said.
@@ -321,6 +321,7 @@ impl Engine {
         {
             self.start();
         }
+        self.end_story();
         self.ask_dependencies();
         self.refresh_door();
         self.refresh_readiness();

@@ -1,6 +1,6 @@
 //! Which incidents have not come to their end.
 
-use super::{engine::Engine, group::Group, life::Want};
+use super::{engine::Engine, group::Group};
 
 /// How far an incident is that has not come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,13 +15,10 @@ impl Engine {
     /// Every incident that has not come to its end; one may be told more than once, and the
     /// earliest stage counts.
     pub fn open_incidents(&self) -> impl Iterator<Item = (u64, Stage)> {
-        let comes = self.pending_start.is_some() || self.starting().is_some();
-        let up = self.want == Want::Up && self.ending.is_none();
-        let story = self.story.filter(|_| comes && up);
         let recycle = self.recycle.as_ref().map(|recycle| recycle.incident);
         let leaving = self.lives.iter().filter(|life| !life.on_roster);
         let healing = leaving.filter_map(|life| life.incident);
-        let healing = healing.chain(story).chain(recycle);
+        let healing = healing.chain(self.story).chain(recycle);
         let running = self.rules.iter().filter_map(|rule| rule.running);
         let healing = healing.chain(running).map(|id| (id, Stage::Healing));
         let trials = self.rules.iter().filter_map(|rule| {
@@ -30,6 +27,12 @@ impl Engine {
         });
         healing.chain(trials)
     }
+
+    /// An incident has no part in a start that nobody plans yet.
+    pub(super) fn end_story(&mut self) {
+        let comes = self.pending_start.is_some() || self.starting().is_some();
+        self.story = self.story.filter(|_| comes || self.recycle.is_some());
+    }
 }
 
 impl Group {
@@ -37,7 +40,8 @@ impl Group {
     pub fn open_incidents(&self) -> impl Iterator<Item = (u64, Stage)> {
         let slots = self.slots.iter();
         let each = slots.flat_map(|slot| slot.engine.open_incidents());
-        let rolls = self.rolls.iter();
+        // One of a single instance is told of as that instance's own.
+        let rolls = self.rolls.iter().filter(|roll| roll.only.is_none());
         each.chain(rolls.map(|roll| (roll.incident, Stage::Healing)))
     }
 }

@@ -217,10 +217,11 @@ impl Engine {
         {
             self.drain(recycle.old.unwrap_or_default(), self.now, End::Kill);
         }
-        if outcome == "kept-old"
-            && let Some(kept) = self.life_mut(recycle.old.unwrap_or_default())
+        if let Some(old) = self.life_mut(recycle.old.unwrap_or_default())
+            && old.on_roster
         {
-            kept.incident = None;
+            // When it leaves, it will be for something else.
+            old.incident = None;
         }
         let text = format!("{text}; asked for: {}", recycle.reasons.join("; "));
         self.say_ended(recycle.incident, outcome, &text, Some(&recycle));

@@ -17,6 +17,7 @@ mod grpc;
 mod h2;
 mod held;
 mod http;
+mod incidents;
 mod instances;
 mod journal;
 mod ladder;

@@ -22,7 +22,7 @@ pub(crate) fn db() -> Dependency {
     }
 }
 
-fn needing_db(mut policy: Policy) -> Policy {
+pub(crate) fn needing_db(mut policy: Policy) -> Policy {
     policy.dependencies = vec![db()];
     policy
 }
@@ -59,7 +59,7 @@ fn rig(policy: Policy, ok: bool) -> Rig {
     rig
 }
 
-fn down(policy: Policy) -> Rig {
+pub(crate) fn down(policy: Policy) -> Rig {
     let mut rig = rig(policy, false);
     assert_eq!(rig.state(), "doubtful");
     rig.pass(1_100);

@@ -24,6 +24,7 @@ impl World {
             assert!(self.exit.is_none(), "a step after the last one: {step:?}");
             self.step(step);
         }
+        self.followed.look(&self.group);
         for on in &self.roster {
             let instance = self.workers[on].instance;
             let on = self.serving(instance);
@@ -102,7 +103,10 @@ impl World {
             Step::Probe(Some(generation)) => assert!(self.roster.contains(&generation.0)),
             Step::AskDependency { probe, .. } => self.answer_for_dependency(probe),
             Step::ConfirmMemory { .. } => self.confirm = true,
-            Step::Say(event) => self.hear(&event),
+            Step::Say(event) => {
+                self.followed.hear(&event);
+                self.hear(&event);
+            }
             Step::Exit(code) => self.exit = Some(code),
             Step::Door(door) => self.door = Some(door),
             _ => {}

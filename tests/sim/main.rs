@@ -12,6 +12,7 @@ mod due;
 mod faults;
 mod guards;
 mod hands;
+mod incidents;
 mod instances;
 mod ladder;
 mod leak;

@@ -233,6 +233,11 @@ impl Rig {
         self.said.iter().filter(move |event| event.kind == kind)
     }
 
+    /// All of them.
+    pub(crate) fn heard(&self) -> &[Event] {
+        &self.said
+    }
+
     pub(crate) fn forget(&mut self) {
         self.acts.clear();
         self.said.clear();

@@ -144,6 +144,7 @@ fn live(seed: u64, record: bool) -> World {
     }
     let left = world.workers.iter().filter(|(_, worker)| worker.lives());
     assert_eq!(left.count(), 0, "nothing of a worker outlives us");
+    world.followed.check_end();
     if world.exit == Some(0) {
         let due = &world.unjudged;
         assert!(due.is_empty(), "no verdict of incidents {due:?}");

@@ -18,6 +18,7 @@ use autoheal::{
 
 use crate::{
     checks::{Judged, Recycle},
+    incidents::Followed,
     worker::{Knobs, Life, Worker},
 };
 
@@ -63,6 +64,7 @@ pub(crate) struct World {
     pub(crate) judged: BTreeMap<(u32, String), Judged>,
     /// The instance of the last verdict.
     pub(crate) last_judged: u32,
+    pub(crate) followed: Followed,
     /// Of each instance.
     pub(crate) starts: BTreeMap<u32, VecDeque<MonoTime>>,
     /// Starts that are not restarts: recycles and words.
@@ -102,6 +104,7 @@ impl World {
             unjudged: BTreeMap::new(),
             judged: BTreeMap::new(),
             last_judged: 0,
+            followed: Followed::default(),
             starts: BTreeMap::new(),
             asked: VecDeque::from([now]),
         };

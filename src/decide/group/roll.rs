@@ -23,7 +23,7 @@ pub(in crate::decide) struct Roll {
     /// Workers up to this one go.
     upto: Generation,
     /// This instance alone.
-    only: Option<u32>,
+    pub(in crate::decide) only: Option<u32>,
     /// Why, in words; the wish for each worker has the first.
     reasons: Vec<String>,
     force: bool,
