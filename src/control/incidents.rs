@@ -147,7 +147,7 @@ impl Open {
 }
 
 /// All that are remembered, and what is needed of those that are not over.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Incidents {
     known: store::Incidents,
     open: BTreeMap<u64, Open>,
@@ -164,7 +164,10 @@ impl Incidents {
         known.cut_off();
         Self {
             known,
-            ..Self::default()
+            open: BTreeMap::new(),
+            // Nothing was counted before the start.
+            past: VecDeque::from([Counted::default()]),
+            over: BTreeMap::new(),
         }
     }
 
@@ -260,7 +263,7 @@ impl Incidents {
             self.past.push_back(counted.clone());
         }
         if open.charging == Charging::Over && stage == Some(Stage::Judging) {
-            incident.state = State::Judged;
+            incident.state = State::Judging;
         }
     }
 
@@ -376,3 +379,6 @@ impl Incidents {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -179,8 +179,11 @@ impl Engine {
         let Some(trial) = rule.efficacy.trial.take() else {
             return;
         };
-        let event = verdict_event(rule, &trial, found, note);
+        let mut event = verdict_event(rule, &trial, found, note);
         let too_many = rule.efficacy.take(now, &trial, found.verdict);
+        if found.verdict == Verdict::DidNotHelp {
+            event = event.text("cure", cure(rule, &trial, found));
+        }
         self.say(event);
         if too_many && self.ending.is_none() {
             self.recycling_does_not_help(at, &trial, found);

@@ -69,8 +69,17 @@ impl Incident {
             "unhealthy" | "recycle-begun" => self.generation = self.generation.or(generation),
             "gave-up" => self.outcome = Some("gave-up".to_owned()),
             "verdict" => self.verdict = Some(verdict(line)),
-            "recycling-does-not-help" if self.kind == Kind::NoHelp => {
-                self.outcome = Some("disarmed".to_owned());
+            "recycling-does-not-help" => {
+                self.disarmed = line.number("disarmed_ms") != Some(0);
+                if self.kind == Kind::NoHelp {
+                    let outcome = if self.disarmed {
+                        "disarmed"
+                    } else {
+                        "reported"
+                    };
+                    self.outcome = Some(outcome.to_owned());
+                    self.last = line.number("last");
+                }
             }
             _ => {}
         }

@@ -67,6 +67,10 @@ pub struct Incident {
     pub verdict: Option<Verdict>,
     /// What would help where recycling does not.
     pub cure: Option<String>,
+    /// That a rule was disarmed for it was told.
+    pub disarmed: bool,
+    /// The incident whose recycle was the last that did not help.
+    pub last: Option<u64>,
     /// What it cost; while it is open, so far.
     pub cost: Option<Cost>,
     /// What it saved.
@@ -122,7 +126,7 @@ pub enum State {
     #[default]
     Open,
     /// All is done; the verdict is due.
-    Judged,
+    Judging,
     /// It is over.
     Closed,
     /// autoheal ended before it was over.
@@ -221,7 +225,7 @@ impl Incident {
             (None, Some(outcome), _) => outcome,
             (None, None, State::CutOff) => "cut-off",
             (None, None, State::Closed) => "closed",
-            (None, None, State::Open | State::Judged) => "open",
+            (None, None, State::Open | State::Judging) => "open",
         }
     }
 }

@@ -55,7 +55,7 @@ impl Incidents {
     /// Nothing more will come of what is open: whoever wrote of it has ended.
     pub fn cut_off(&mut self) {
         for incident in self.0.values_mut() {
-            if matches!(incident.state, State::Open | State::Judged) {
+            if matches!(incident.state, State::Open | State::Judging) {
                 incident.state = State::CutOff;
             }
         }

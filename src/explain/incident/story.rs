@@ -35,7 +35,11 @@ pub fn story(incident: &Incident) -> String {
         wrapped(&mut page, "           ", &left_out);
     }
     let Incident { cost, averted, .. } = incident;
-    section(&mut page, "What it cost", &cost_words(cost.as_ref()));
+    let costs = match cost {
+        Some(cost) => cost_words(cost),
+        None => not_counted(incident),
+    };
+    section(&mut page, "What it cost", &costs);
     section(&mut page, "What it saved", &saved(averted.as_ref()));
     section(&mut page, "Whether it helped", &helped(incident));
     section(&mut page, "What to do", &advice::to_do(incident));
@@ -86,7 +90,7 @@ fn when(incident: &Incident) -> String {
     let lasted = ms(incident.lasted_ms);
     text += &match incident.state {
         State::Open => format!("still going on after {lasted}"),
-        State::Judged => format!("dealt with; whether it helped is being judged since {lasted}"),
+        State::Judging => format!("dealt with; whether it helped is being judged since {lasted}"),
         State::Closed => format!("over after {lasted}"),
         State::CutOff => format!("autoheal ended {lasted} into it"),
     };
@@ -109,10 +113,19 @@ fn section(page: &mut String, title: &str, text: &str) {
     }
 }
 
-fn cost_words(cost: Option<&Cost>) -> String {
-    let Some(cost) = cost else {
-        return "It was not counted: autoheal ended before it was over.".to_owned();
-    };
+fn not_counted(incident: &Incident) -> String {
+    match (incident.last, incident.state) {
+        (Some(last), _) => {
+            format!("What its recycles cost is in their stories: autoheal explain {last}.")
+        }
+        (None, State::CutOff) => {
+            "It was not counted: autoheal ended before it was over.".to_owned()
+        }
+        (None, _) => "Nothing: nothing was done that a request could notice.".to_owned(),
+    }
+}
+
+fn cost_words(cost: &Cost) -> String {
     let mut text = match cost.is_nothing() {
         true => format!(
             "Nothing: no request was parked, replayed, refused or failed, of {} that ended in \
@@ -199,7 +212,7 @@ fn helped(incident: &Incident) -> String {
         (_, Some("kept-old"), _) => "No: the old worker was kept.".to_owned(),
         (_, Some("failed"), _) => "No: the worker was not replaced.".to_owned(),
         (_, Some("reported"), _) => "Nothing was to help: the rule only reported.".to_owned(),
-        (_, _, State::Judged) => "That is still being judged.".to_owned(),
+        (_, _, State::Judging) => "That is still being judged.".to_owned(),
         (Kind::Crash | Kind::FailedStart, _, State::Open) => "Not yet: none serves.".to_owned(),
         (_, Some("replaced"), _) => {
             "The worker was replaced. There is no symptom to compare: it was planned, or asked \

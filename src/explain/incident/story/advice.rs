@@ -18,7 +18,7 @@ pub(super) fn why(incident: &Incident) -> String {
             line(seen(incident))
         ),
         (Kind::NoHelp, _) => "The new worker had the same trouble as the one before it, twice in \
-                              a row: whatever is wrong, it is not in the worker's process."
+                              a row: a fresh process does not cure it."
             .to_owned(),
         (Kind::Unhealthy, _) => "The health probe failed as often as it may.".to_owned(),
         (Kind::FailedStart, _) => "A new worker did not get as far as its first answer.".to_owned(),
@@ -37,7 +37,11 @@ pub(super) fn to_do(incident: &Incident) -> String {
     let cure = incident.cure.as_deref().map(|cure| capital(&line(cure)));
     if verdict == Some("did-not-help") || incident.kind == Kind::NoHelp {
         let cure = cure.unwrap_or_else(|| "Look at what the worker depends on".to_owned());
-        return format!("{cure}.\nautoheal arm lets a disarmed rule act again.");
+        let arm = match incident.disarmed {
+            true => "\nautoheal arm lets the rule act again before its time.",
+            false => "",
+        };
+        return format!("{cure}.{arm}");
     }
     match (incident.outcome.as_deref(), &incident.exit) {
         (Some("kept-old" | "failed"), _) => {
