@@ -27,6 +27,7 @@ use crate::{
     admit::{
         gate::{Admission, Permit},
         lot::{Asking, Lack, Parked, Verdict},
+        wish::Wish,
     },
     explain::code::Code,
     forward::{
@@ -39,7 +40,7 @@ use crate::{
         upload::Upload,
     },
     time::{self, MonoTime},
-    words::{Generation, Mode},
+    words::Mode,
 };
 
 /// Serves one request, whatever becomes of its worker.
@@ -77,9 +78,9 @@ pub async fn serve(
     }
     let mut plan = Plan::new(head, upload, noted);
     let mut once = !plan.is_idempotent();
-    let mut avoid = None;
+    let mut wish = Wish::to_have(noted.wants);
     loop {
-        let permit = match admit(&mut account, &view, &client, &plan, noted, avoid).await {
+        let permit = match admit(&mut account, &view, &client, &plan, noted, wish).await {
             Wait::Pass(permit) => permit,
             Wait::ClientGone => return Ok(account.abort()),
             Wait::Probe => return Ok(account.probe()),
@@ -100,7 +101,7 @@ pub async fn serve(
             view = thread.view();
             continue;
         }
-        avoid = Some(seat.upstream.local.member.generation);
+        wish.avoids = Some(seat.upstream.local.member.generation);
         let failed = match attempt(&thread, &view, seat, permit, &plan).await {
             Ok(answer) => return Ok(account.hand_over(answer)),
             Err(failed) => failed,
@@ -171,7 +172,7 @@ async fn admit(
     client: &Client,
     plan: &Plan,
     noted: request::Noted,
-    avoid: Option<Generation>,
+    wish: Wish,
 ) -> Wait {
     let (now, thread, settings) = (time::now(), account.thread, &view.settings);
     account.tries(now);
@@ -187,7 +188,7 @@ async fn admit(
     let admission = if thread.has_queue(view) {
         view.wait()
     } else {
-        view.admit(now, parked_deadline, avoid)
+        view.admit(now, parked_deadline, wish)
     };
     let (lack, deadline) = match admission {
         Admission::Pass(permit) => return Wait::Pass(permit),
@@ -215,6 +216,7 @@ async fn admit(
         now,
         deadline,
         parked_deadline,
+        wish,
     };
     let _held = match thread.waits(settings, lack, client.peer.ip, plan.headers()) {
         Ok(held) => held,

@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{gate::Permit, occupancy::Occupancy};
+use super::{gate::Permit, occupancy::Occupancy, wish::Wish};
 use crate::{explain::code::Code, time::MonoTime};
 
 /// How much may wait, over all data threads.
@@ -50,6 +50,8 @@ pub struct Asking {
     pub deadline: MonoTime,
     /// Until then if there is no worker at all.
     pub parked_deadline: MonoTime,
+    /// Which worker it would rather have.
+    pub wish: Wish,
 }
 
 /// What ends a wait.
@@ -147,14 +149,14 @@ impl Lot {
 
     /// Lets the first in, and the next, for as long as `admit` gives permits. If places are
     /// `shared` with the other threads, whoever has waited longer there comes first.
-    pub fn release(&self, shared: bool, mut admit: impl FnMut() -> Option<Permit>) {
+    pub fn release(&self, shared: bool, mut admit: impl FnMut(Wish) -> Option<Permit>) {
         let (inner, turns) = (&self.0, self.0.occupancy.turns());
         let mut released = false;
         while let Some((number, first)) = inner.first() {
             if shared && turns.is_before(inner.thread, first.asking.now) {
                 break;
             }
-            let Some(permit) = admit() else {
+            let Some(permit) = admit(first.asking.wish) else {
                 // Whoever gives the next place back calls who is first then.
                 return;
             };

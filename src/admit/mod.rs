@@ -12,3 +12,4 @@ pub mod overload;
 pub mod pace;
 pub mod roster;
 pub mod turns;
+pub mod wish;

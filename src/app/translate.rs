@@ -138,6 +138,7 @@ fn forwarding(settings: &Settings) -> thread::Settings {
         tunnel_idle: settings.timeouts.tunnel,
         tunnel_drain: settings.recycle.tunnel_timeout,
         idle_connections: worker.connections.unwrap_or(IDLE_CONNECTIONS) as usize,
+        affinity: affinity(settings),
         cap: cap(settings),
         waiting: admit::lot::Limits {
             parked: u64::from(parking.requests),
@@ -158,6 +159,12 @@ fn forwarding(settings: &Settings) -> thread::Settings {
         trusted: Box::new(move |ip| trust.contains(ip)),
         via: [via("1.1"), via("2.0")],
     }
+}
+
+/// There is nothing to choose among where there is never more than one.
+fn affinity(settings: &Settings) -> Option<String> {
+    let (_, most) = settings.policy.instances.bounds();
+    settings.worker.affinity.clone().filter(|_| most > 1)
 }
 
 /// Nothing waits in a bare proxy, so there is no cap either.

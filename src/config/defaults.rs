@@ -127,6 +127,7 @@ fn worker(dir: PathBuf) -> Worker {
         keep_alive: secs(3),
         connections: None,
         concurrency: Concurrency::Unlimited,
+        affinity: None,
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
             "connections",
             "concurrency",
             "count",
+            "affinity",
         ],
     ),
     (
@@ -68,6 +69,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
         &["roots", "name", "certificate", "key", "verify"],
     ),
     ("worker.concurrency", &["min", "max"]),
+    ("worker.affinity", &["cookie"]),
     (
         "worker.count",
         &["min", "max", "in_flight", "grow_after", "shrink_after"],

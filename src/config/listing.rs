@@ -288,6 +288,7 @@ mod tests {
                 "tls",
                 "tls.client",
                 "worker.tls",
+                "worker.affinity",
                 "worker.concurrency",
                 "worker.count",
             ]

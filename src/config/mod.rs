@@ -8,6 +8,7 @@
 mod access_log;
 mod action;
 mod address;
+mod affinity;
 mod app_service;
 mod arm;
 mod attach;

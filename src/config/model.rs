@@ -174,6 +174,8 @@ pub struct Worker {
     pub connections: Option<u32>,
     /// How many requests it has at once.
     pub concurrency: Concurrency,
+    /// The cookie that keeps a client at one of several, if there is one.
+    pub affinity: Option<String>,
 }
 
 /// Where the worker listens.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use super::{
     Surroundings,
+    affinity::affinity,
     concurrency::concurrency,
     defaults::secs,
     diagnostic::{Diagnostic, Report, Severity},
@@ -71,6 +72,7 @@ pub(super) fn read(
     let connections = fields.find(report, "connections", count(1..=100_000));
     to.connections = connections;
     fields.read(report, "concurrency", &mut to.concurrency, concurrency);
+    fields.read(report, "affinity", &mut to.affinity, affinity);
     let restart = [
         ("always", RestartWhen::Always),
         ("on-failure", RestartWhen::OnFailure),

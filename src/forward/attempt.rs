@@ -10,6 +10,7 @@ use std::{
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
 use super::{
+    affinity,
     body::{Download, Exchange},
     extended,
     failure::Failure,
@@ -21,7 +22,7 @@ use super::{
     tunnel::{Stay, Tunnel},
 };
 use crate::{
-    admit::gate::Permit,
+    admit::{gate::Permit, wish::Token},
     observe::in_flight::{Cut, Key},
     time::MonoTime,
     words::Outcome,
@@ -87,7 +88,7 @@ pub async fn attempt(
         armed: true,
     };
     let exchanged = exchange(thread, view, &seat.upstream, plan, (key, start)).await;
-    let result = exchanged.and_then(|whole| prepared(whole, thread.is_closing(), plan));
+    let result = exchanged.and_then(|whole| prepared(whole, thread.is_closing(), plan, seat, view));
     let outcome = match &result {
         Ok((answer, _)) => Some(Outcome::Status(answer.status().as_u16())),
         Err(failed) => failed.failure.outcome(),
@@ -139,6 +140,8 @@ fn prepared(
     (answer, connection): (Response<()>, Connection),
     closing: bool,
     plan: &Plan,
+    seat: &Seat,
+    view: &View,
 ) -> Result<(Response<()>, Connection), Failed> {
     let (mut head, ()) = answer.into_parts();
     let prepared = response::prepare(&mut head, closing, plan.websocket);
@@ -150,6 +153,12 @@ fn prepared(
         failure,
         sent: true,
     })?;
+    let own = Token::of(seat.upstream.local.member.instance);
+    if let Some(cookie) = &view.settings.affinity
+        && plan.wants != Some(own)
+    {
+        affinity::give(&mut head.headers, cookie, own, plan.headers());
+    }
     Ok((Response::from_parts(head, ()), connection))
 }
 

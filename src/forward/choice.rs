@@ -5,7 +5,14 @@
 use std::cell::Cell;
 
 use super::thread::Seat;
-use crate::{admit::gate::Permit, time::MonoTime, words::Generation};
+use crate::{
+    admit::{
+        gate::Permit,
+        wish::{Token, Wish},
+    },
+    time::MonoTime,
+    words::Generation,
+};
 
 /// A fresh worker begins with this part of its share, in thousandths.
 const SHARE_FIRST: u64 = 100;
@@ -38,12 +45,11 @@ pub(super) fn are_many(seats: &[Seat]) -> bool {
 }
 
 /// A permit of the best instance that lets one more in.
-pub(super) fn best(
-    seats: &[Seat],
-    turns: &Turns,
-    now: MonoTime,
-    avoid: Option<Generation>,
-) -> Option<Permit> {
+pub(super) fn best(seats: &[Seat], turns: &Turns, now: MonoTime, wish: Wish) -> Option<Permit> {
+    let avoid = wish.avoids;
+    if let Some(permit) = wish.wants.and_then(|at| wanted(seats, at, now, avoid)) {
+        return Some(permit);
+    }
     let turn = turns.0.get().wrapping_add(1);
     turns.0.set(turn);
     let count = instances(seats).count();
@@ -65,6 +71,18 @@ pub(super) fn best(
         }
         tried = Some(rank);
     }
+}
+
+/// A permit of the instance that a request's session is at, if it may be well and lets one more in.
+/// A fresh worker gets all of its sessions, not a share: they are at home there.
+fn wanted(seats: &[Seat], at: Token, now: MonoTime, avoid: Option<Generation>) -> Option<Permit> {
+    let seats = instances(seats).find(|seats| Token::of(instance(&seats[0])) == at)?;
+    let failed = |seat: &Seat| Some(seat.upstream.local.member.generation) == avoid;
+    let suspect = |seat: &Seat| seat.upstream.is_suspect(now);
+    if seats.iter().any(failed) || seats.iter().all(suspect) {
+        return None;
+    }
+    seats.iter().find_map(|seat| seat.upstream.local.admit(now))
 }
 
 fn load(seats: &[Seat]) -> u64 {
@@ -134,6 +152,7 @@ mod tests {
         admit::{
             gate::Local,
             occupancy::Occupancy,
+            overload::Cap,
             roster::{Endpoint, Member, Ramp},
         },
         forward::{habits::Habits, pool::Upstream},
@@ -169,6 +188,16 @@ mod tests {
     const THREE: [(u32, u32, u64); 3] = [(4, 0, 0), (2, 1, 0), (3, 2, 0)];
     const LATER: MonoTime = MonoTime::from_millis(100_000);
 
+    const ANY: Wish = Wish {
+        wants: None,
+        avoids: None,
+    };
+
+    fn not(generation: u32) -> Wish {
+        let avoids = Some(Generation(generation));
+        Wish { avoids, ..ANY }
+    }
+
     fn taken(permits: &[Permit]) -> BTreeMap<u32, usize> {
         let mut taken = BTreeMap::new();
         for permit in permits {
@@ -181,7 +210,7 @@ mod tests {
     fn each_gets_as_many_when_none_answers() {
         let (seats, turns) = (seats(&THREE), Turns::default());
         let permits: Vec<_> = (0..30)
-            .map_while(|_| best(&seats, &turns, LATER, None))
+            .map_while(|_| best(&seats, &turns, LATER, ANY))
             .collect();
         assert_eq!(taken(&permits), BTreeMap::from([(2, 10), (3, 10), (4, 10)]));
     }
@@ -191,7 +220,7 @@ mod tests {
         let (seats, turns) = (seats(&THREE), Turns::default());
         let mut stuck = Vec::new();
         for _ in 0..1_000 {
-            let permit = best(&seats, &turns, LATER, None).unwrap();
+            let permit = best(&seats, &turns, LATER, ANY).unwrap();
             if permit.local().member.generation.0 == 3 {
                 stuck.push(permit);
             }
@@ -204,7 +233,7 @@ mod tests {
         let (seats, turns) = (seats(&THREE), Turns::default());
         let mut taken = BTreeMap::new();
         for _ in 0..30 {
-            let permit = best(&seats, &turns, LATER, None).unwrap();
+            let permit = best(&seats, &turns, LATER, ANY).unwrap();
             *taken.entry(permit.local().member.generation.0).or_insert(0) += 1;
         }
         assert_eq!(taken, BTreeMap::from([(2, 10), (3, 10), (4, 10)]));
@@ -214,14 +243,14 @@ mod tests {
     fn the_one_that_failed_a_request_gets_it_again_only_if_no_other_can_take_it() {
         let (seats, turns) = (seats(&THREE), Turns::default());
         for _ in 0..9 {
-            let permit = best(&seats, &turns, LATER, Some(Generation(2))).unwrap();
+            let permit = best(&seats, &turns, LATER, not(2)).unwrap();
             assert_ne!(permit.local().member.generation.0, 2);
         }
         seats[0].upstream.local.member.close();
         seats[2].upstream.local.member.close();
-        assert!(best(&seats, &turns, LATER, Some(Generation(2))).is_some());
+        assert!(best(&seats, &turns, LATER, not(2)).is_some());
         seats[1].upstream.local.member.close();
-        assert!(best(&seats, &turns, LATER, None).is_none());
+        assert!(best(&seats, &turns, LATER, ANY).is_none());
     }
 
     #[test]
@@ -229,7 +258,7 @@ mod tests {
         let (seats, turns) = (seats(&THREE), Turns::default());
         seats[1].upstream.closed_under_a_request(LATER, false);
         for _ in 0..9 {
-            let permit = best(&seats, &turns, LATER, None).unwrap();
+            let permit = best(&seats, &turns, LATER, ANY).unwrap();
             assert_ne!(permit.local().member.generation.0, 2);
         }
     }
@@ -241,7 +270,7 @@ mod tests {
         let share = |after: u64| {
             let now = LATER + Duration::from_millis(after);
             let fresh = (0..3_000).filter(|_| {
-                let permit = best(&seats, &turns, now, None).unwrap();
+                let permit = best(&seats, &turns, now, ANY).unwrap();
                 permit.local().member.generation.0 == 9
             });
             fresh.count()
@@ -259,7 +288,7 @@ mod tests {
             let (seats, turns) = (seats(&workers), Turns::default());
             let mut stuck = Vec::new();
             for _ in 0..1_000 {
-                let permit = best(&seats, &turns, LATER, None).unwrap();
+                let permit = best(&seats, &turns, LATER, ANY).unwrap();
                 if permit.local().member.generation.0 == 1 {
                     stuck.push(permit);
                 }
@@ -273,9 +302,54 @@ mod tests {
         let workers = [(5, 0, 100_000), (1, 0, 0), (2, 1, 0)];
         let (seats, turns) = (seats(&workers), Turns::default());
         let permits: Vec<_> = (0..20)
-            .map_while(|_| best(&seats, &turns, LATER, None))
+            .map_while(|_| best(&seats, &turns, LATER, ANY))
             .collect();
         assert_eq!(taken(&permits), BTreeMap::from([(2, 10), (5, 10)]));
         assert!(are_many(&seats) && !are_many(&seats[..2]));
+    }
+
+    #[test]
+    fn a_session_stays_at_its_instance_unless_that_is_sick_full_or_gone() {
+        let (seats, turns) = (seats(&THREE), Turns::default());
+        let at = |instance| Some(Token::of(instance));
+        let got = |wants, avoids| {
+            let permit = best(&seats, &turns, LATER, Wish { wants, avoids });
+            permit.unwrap().local().member.instance
+        };
+        let held: Vec<_> = (0..20)
+            .map_while(|_| {
+                best(
+                    &seats,
+                    &turns,
+                    LATER,
+                    Wish {
+                        wants: at(1),
+                        ..ANY
+                    },
+                )
+            })
+            .collect();
+        assert_eq!(taken(&held), BTreeMap::from([(2, 20)]), "load or not");
+        assert_ne!(got(at(9), None), 1, "there is none such");
+        assert_ne!(got(at(1), Some(Generation(2))), 1, "it failed it");
+        seats[1].upstream.local.set_cap(Cap::Fixed(0));
+        assert_ne!(got(at(1), None), 1, "it is full");
+        seats[1].upstream.local.set_cap(Cap::None);
+        assert_eq!(got(at(1), None), 1);
+        seats[1].upstream.refused(LATER);
+        assert_ne!(got(at(1), None), 1, "it may be dead");
+        seats[2].upstream.local.member.close();
+        assert_ne!(got(at(2), None), 2, "it is closed");
+    }
+
+    #[test]
+    fn a_session_follows_its_instance_to_a_fresh_worker() {
+        let workers = [(1, 0, 0), (9, 1, 100_000)];
+        let (seats, turns) = (seats(&workers), Turns::default());
+        for _ in 0..30 {
+            let wants = Some(Token::of(1));
+            let permit = best(&seats, &turns, LATER, Wish { wants, ..ANY });
+            assert_eq!(permit.unwrap().local().member.generation.0, 9);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Sends a request to a worker and its answer back: the rules of RFC 9110 and 9112 for an
 //! intermediary, the connections to the worker, and when a request may be sent once more.
 
+mod affinity;
 pub mod answer;
 pub mod attempt;
 pub mod body;
@@ -19,6 +20,7 @@ mod pump;
 pub mod replay;
 pub mod request;
 pub mod response;
+pub mod settings;
 mod socket;
 pub mod thread;
 pub mod tunnel;

@@ -9,7 +9,7 @@ use super::{
     request::Noted,
     upload::{Outgoing, Upload},
 };
-use crate::observe::in_flight::Key;
+use crate::{admit::wish::Token, observe::in_flight::Key};
 
 /// How often a request may be tried at a worker without a byte of it being sent.
 const UNSENT_MAX: u32 = 4;
@@ -27,6 +27,8 @@ pub struct Plan {
     pub connect: bool,
     /// It is a call of gRPC.
     pub call: bool,
+    /// The instance that its session is at.
+    pub wants: Option<Token>,
     headers: HeaderMap,
     upload: Option<Rc<Upload>>,
     tried: Tried,
@@ -66,6 +68,7 @@ impl Plan {
             websocket: noted.websocket,
             connect: noted.connect,
             call: noted.call,
+            wants: noted.wants,
             headers,
             upload,
             tried: Tried::default(),

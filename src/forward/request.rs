@@ -15,11 +15,11 @@ use http::{
 
 use self::seen::Seen;
 use super::{
-    extended, grpc,
+    affinity, extended, grpc,
     identity::{self, X_REQUEST_ID},
     thread::Settings,
 };
-use crate::{explain::code::Code, tls::shown::Shown};
+use crate::{admit::wish::Token, explain::code::Code, tls::shown::Shown};
 
 /// How often a request may come back through us before it is taken for a loop.
 const LOOPS_MAX: usize = 3;
@@ -68,6 +68,8 @@ pub struct Noted {
     pub call: bool,
     /// How long its client waits, if it said so.
     pub patience: Option<Duration>,
+    /// The instance that its session is at.
+    pub wants: Option<Token>,
 }
 
 /// Checks a request head as it came and makes it the one that the worker gets.
@@ -117,6 +119,8 @@ pub fn prepare(
             .patience
             .then(|| grpc::patience(&head.headers))
             .flatten(),
+        wants: (settings.affinity.as_ref().filter(|_| seen.cookies > 0))
+            .and_then(|cookie| affinity::take(&mut head.headers, cookie)),
     };
     remove_hop_by_hop(&mut head.headers, &seen);
     if noted.websocket {

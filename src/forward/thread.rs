@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use tokio::sync::Notify;
 
+pub use super::settings::{PerClient, Settings};
 use super::{
     choice::{self, Turns},
     identity,
@@ -22,9 +23,9 @@ use crate::{
     admit::{
         clients::{ClientKey, Clients, Held},
         gate::{Admission, Permit, at_the_door},
-        lot::{self, Lack, Lot},
-        overload::Cap,
+        lot::{Lack, Lot},
         roster::Door,
+        wish::Wish,
     },
     explain::code::Code,
     observe::{
@@ -35,70 +36,10 @@ use crate::{
         tally::{Counters, Rules},
     },
     time::MonoTime,
-    words::{Generation, Mode},
 };
 
 /// Unless they are counted together with those of other threads.
 const CLIENTS: usize = 1024;
-
-/// What the data path was told: the resolved configuration of forwarding.
-pub struct Settings {
-    /// Parking and replay are off in relay mode.
-    pub mode: Mode,
-    /// Longest wait for a response head.
-    pub response_timeout: Option<Duration>,
-    /// Longest wait for the worker to accept a connection.
-    pub connect_timeout: Duration,
-    /// Longest idle time of a connection to the worker.
-    pub keep_alive: Duration,
-    /// Longest silence of a tunnel.
-    pub tunnel_idle: Duration,
-    /// Tunnels of a worker that goes end within this time.
-    pub tunnel_drain: Duration,
-    /// Most idle connections to the worker, over all data threads.
-    pub idle_connections: usize,
-    /// How many requests a worker may have at once.
-    pub cap: Cap,
-    /// How much may wait.
-    pub waiting: lot::Limits,
-    /// How long a request may wait for a worker.
-    pub parking_wait: Duration,
-    /// How long a request may wait for a place at a worker.
-    pub queue_wait: Duration,
-    /// How many requests of one client may wait.
-    pub per_client: PerClient,
-    /// Answered by us while parked with room.
-    pub parking_probe: Option<String>,
-    /// The longest request target, in bytes.
-    pub target_max: usize,
-    /// The longest request head, target included, in bytes.
-    pub head_max: usize,
-    /// The most fields in a request head.
-    pub fields_max: usize,
-    /// Whose X-Forwarded-* is appended to.
-    pub trusted: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
-    /// Whether the worker is told who asked in a Forwarded field too.
-    pub forwarded: bool,
-    /// Our Via, which names this process: for what came by HTTP/1.1, and by HTTP/2.
-    pub via: [HeaderValue; 2],
-}
-
-/// How many requests of one client may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PerClient {
-    /// For a worker.
-    pub parked: u64,
-    /// For a place at a worker.
-    pub queued: u64,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("mode", &self.mode)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A ready worker in one snapshot.
 #[derive(Clone, Debug)]
@@ -153,12 +94,11 @@ impl View {
         }
     }
 
-    /// The one step, for a request that could wait until `deadline`. `avoid`: the worker that
-    /// failed it before.
+    /// The one step, for a request that could wait until `deadline`.
     #[must_use]
-    pub fn admit(&self, now: MonoTime, deadline: MonoTime, avoid: Option<Generation>) -> Admission {
+    pub fn admit(&self, now: MonoTime, deadline: MonoTime, wish: Wish) -> Admission {
         if !self.hold {
-            if let Some(permit) = self.pass(now, avoid) {
+            if let Some(permit) = self.pass(now, wish) {
                 return Admission::Pass(permit);
             }
             if self.seats.is_empty() {
@@ -185,12 +125,12 @@ impl View {
 
     /// A permit of the first worker that lets one more in; of several instances, of the best.
     #[must_use]
-    pub fn pass(&self, now: MonoTime, avoid: Option<Generation>) -> Option<Permit> {
+    pub fn pass(&self, now: MonoTime, wish: Wish) -> Option<Permit> {
         if self.hold {
             return None;
         }
         if self.many {
-            return choice::best(&self.seats, &self.turns, now, avoid);
+            return choice::best(&self.seats, &self.turns, now, wish);
         }
         self.seats
             .iter()
@@ -325,7 +265,7 @@ impl Thread {
         let view = self.view();
         let now = crate::time::now();
         let shared = view.settings.cap.is_set();
-        self.lot.release(shared, || view.pass(now, None));
+        self.lot.release(shared, |wish| view.pass(now, wish));
     }
 
     /// Sends away those who wait in vain.

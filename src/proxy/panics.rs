@@ -128,6 +128,7 @@ mod tests {
             tunnel_idle: Duration::ZERO,
             tunnel_drain: Duration::ZERO,
             idle_connections: 0,
+            affinity: None,
             cap: Cap::None,
             waiting: Limits {
                 parked: 0,

@@ -48,7 +48,7 @@ async fn permit(lot: &Lot, local: &Rc<Local>, leaves: bool) -> Option<Permit> {
         ..queued(0, 0)
     };
     let parked = lot.park(LIMITS, asking).unwrap();
-    lot.release(true, || local.admit(now));
+    lot.release(true, |_| local.admit(now));
     if leaves {
         yield_now().await;
         return None;
@@ -85,7 +85,7 @@ async fn thread(lot: Rc<Lot>, local: Rc<Local>, counts: Arc<Counts>) {
                 Some(ended) => ended.unwrap(),
                 None => return,
             },
-            () = lot.called() => lot.release(true, || local.admit(time::now())),
+            () = lot.called() => lot.release(true, |_| local.admit(time::now())),
         }
     }
 }

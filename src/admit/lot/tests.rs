@@ -34,6 +34,7 @@ fn parked(bytes: u64, deadline: u64) -> Asking {
         now: at(0),
         deadline: at(deadline),
         parked_deadline: at(deadline),
+        wish: Wish::default(),
     }
 }
 
@@ -44,6 +45,7 @@ pub(super) fn queued(since: u64, deadline: u64) -> Asking {
         now: at(since),
         deadline: at(deadline),
         parked_deadline: at(deadline + 50),
+        wish: Wish::default(),
     }
 }
 
@@ -124,7 +126,7 @@ fn they_leave_in_the_order_in_which_they_came() {
     let mut third = lot.park(LIMITS, parked(1, 60)).unwrap();
     drop(gone);
     let (local, mut left) = (local(&lot), 1);
-    lot.release(false, || {
+    lot.release(false, |_| {
         (left > 0)
             .then(|| local.admit(at(1)))
             .flatten()
@@ -132,7 +134,7 @@ fn they_leave_in_the_order_in_which_they_came() {
     });
     assert!(is_let_in(&mut first));
     assert!(poll(&mut third).is_pending());
-    lot.release(false, || local.admit(at(1)));
+    lot.release(false, |_| local.admit(at(1)));
     assert!(is_let_in(&mut third));
 }
 
@@ -141,7 +143,7 @@ fn a_permit_given_to_one_who_left_is_given_back() {
     let lot = lot();
     let local = local(&lot);
     let parked = lot.park(LIMITS, parked(1, 60)).unwrap();
-    lot.release(false, || local.admit(at(1)));
+    lot.release(false, |_| local.admit(at(1)));
     assert_eq!(local.member.in_flight(), 1);
     drop(parked);
     assert_eq!(local.member.in_flight(), 0);
@@ -190,16 +192,16 @@ fn a_place_goes_to_the_thread_whose_first_has_waited_longest() {
     let mut younger = lots[0].park(LIMITS, queued(3, 10)).unwrap();
     let mut older = lots[1].park(LIMITS, queued(2, 10)).unwrap();
     drop(busy);
-    lots[0].release(true, || locals[0].admit(at(4)));
+    lots[0].release(true, |_| locals[0].admit(at(4)));
     assert!(poll(&mut younger).is_pending(), "it is not its turn");
     assert!(is_called(&lots[1]) && !is_called(&lots[0]));
-    lots[1].release(true, || locals[1].admit(at(4)));
+    lots[1].release(true, |_| locals[1].admit(at(4)));
     let Poll::Ready(Verdict::Pass(permit)) = poll(&mut older) else {
         panic!("it has waited longest");
     };
     drop(permit);
     assert!(is_called(&lots[0]));
-    lots[0].release(true, || locals[0].admit(at(4)));
+    lots[0].release(true, |_| locals[0].admit(at(4)));
     assert!(is_let_in(&mut younger));
 }
 

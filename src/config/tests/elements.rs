@@ -69,6 +69,30 @@ fn how_many_requests_a_worker_has_is_a_number_or_found_out_between_bounds() {
 }
 
 #[test]
+fn clients_stay_at_a_worker_by_a_cookie_that_may_be_named() {
+    let of = |value: &str| {
+        let text = format!("[worker]\ncommand = [\"serve\"]\naffinity = {value}");
+        let loaded = load_all(&[source("a.toml", &text)], &Overrides::default(), &[]);
+        loaded.map(|loaded| loaded.settings.worker.affinity)
+    };
+    assert_eq!(of("true"), Ok(Some("autoheal-affinity".to_owned())));
+    assert_eq!(of("{}"), of("true"));
+    assert_eq!(of("false"), Ok(None));
+    assert_eq!(
+        of("{ cookie = \"ARRAffinity\" }"),
+        Ok(Some("ARRAffinity".to_owned()))
+    );
+    for wrong in [
+        "\"yes\"",
+        "{ cookie = \"a b\" }",
+        "{ cookie = \"__Host-a\" }",
+        "{ name = \"a\" }",
+    ] {
+        assert!(of(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_worker_is_all_that_its_section_says() {
     let text = "[worker]\ncommand = [\"bin/serve\", \"\"]\nport = 5000\ndir = \"sub\"\n\
                 user = \"app\"\nstop_signal = \"SIGQUIT\"\nstop_to = \"leader\"\n\

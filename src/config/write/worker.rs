@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{
     super::{
+        affinity::COOKIE,
         concurrency::Concurrency,
         model::{Output, Port, Settings, StopTo, Worker},
     },
@@ -38,6 +39,14 @@ fn how_many(concurrency: Concurrency) -> Option<String> {
     }
 }
 
+fn kept(cookie: &Option<String>) -> String {
+    match cookie.as_deref() {
+        None => "false".to_owned(),
+        Some(COOKIE) => "true".to_owned(),
+        Some(named) => Inline::default().with("cookie", quoted(named)).written(),
+    }
+}
+
 /// The section, with the keys that are not at their defaults.
 pub(super) fn section(
     worker: &Worker,
@@ -61,6 +70,7 @@ pub(super) fn section(
         keep_alive,
         connections,
         concurrency,
+        affinity,
     } = worker;
     let (usual, mut to) = (&default.worker, Section::new("worker"));
     to.put("command", argv, &usual.command, |argv| command(argv, dir));
@@ -103,6 +113,7 @@ pub(super) fn section(
         to.lines.push(("connections", number(connections)));
     }
     to.maybe("concurrency", how_many(*concurrency));
+    to.put("affinity", affinity, &usual.affinity, kept);
     to
 }
 

@@ -35,6 +35,7 @@ fn settings(trust: bool) -> Settings {
         tunnel_drain: Duration::ZERO,
         keep_alive: Duration::ZERO,
         idle_connections: 0,
+        affinity: Some("at".to_owned()),
         cap: crate::admit::overload::Cap::None,
         waiting: crate::admit::lot::Limits {
             parked: 0,
@@ -276,4 +277,20 @@ fn a_trace_is_passed_on_as_it_came_and_none_is_begun() {
     let (clean, _) = prepared(head(&[("host", "a")]), false).unwrap();
     assert!(!clean.headers.contains_key("traceparent"));
     assert!(!clean.headers.contains_key("forwarded"));
+}
+
+#[test]
+fn the_cookie_of_an_instance_is_taken_out_of_crumbs_and_lines_alike() {
+    let token = Token::of(2);
+    let at = format!("at={token}");
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let mut head = head(&[("host", "a"), ("cookie", "a=b"), ("cookie", &at)]);
+        head.headers.append(COOKIE, HeaderValue::from_static("c=d"));
+        head.version = version;
+        let (head, noted) = prepared(head, false).unwrap();
+        assert_eq!(noted.wants, Some(token));
+        let left = head.headers.get_all(COOKIE).iter();
+        let left: Vec<&[u8]> = left.map(HeaderValue::as_bytes).collect();
+        assert_eq!(left.join(&b"; "[..]), b"a=b; c=d");
+    }
 }

@@ -1,5 +1,6 @@
 //! The HTTP/1.1 data path, byte for byte: a scripted worker behind the real binary.
 
+mod affinity;
 mod baseline;
 mod bodies;
 mod clients;

@@ -2,8 +2,15 @@
 
 use super::shapes::{
     Entry, HOUR,
-    Shape::{Any, Count, Table, Time, Words},
+    Shape::{Any, Count, Flag, Table, Text, Time, Words},
 };
+
+/// A token of up to 64 characters that does not begin with two underscores.
+const COOKIE: &str = concat!(
+    "^(_|_?[A-Za-z0-9!#$%&'*+.^`|~-]",
+    "[A-Za-z0-9!#$%&'*+.^_`|~-]{0,62}|",
+    "[A-Za-z0-9!#$%&'*+.^`|~-][A-Za-z0-9!#$%&'*+.^_`|~-]{63})$"
+);
 
 pub(super) const SHAPES: &[Entry] = &[
     (
@@ -15,6 +22,22 @@ pub(super) const SHAPES: &[Entry] = &[
             Table("worker.concurrency"),
         ]),
         "",
+    ),
+    (
+        "worker",
+        "affinity",
+        Any(&[Flag, Table("worker.affinity")]),
+        "",
+    ),
+    (
+        "worker.affinity",
+        "cookie",
+        Text(
+            COOKIE,
+            &["shop-worker", "_a", "ARRAffinity"],
+            &["", "__Host-a", "a b", "a=b"],
+        ),
+        "Its name; the default is autoheal-affinity.",
     ),
     (
         "worker.concurrency",

@@ -11,7 +11,7 @@ use proptest::{
 
 use super::{
     any_tls::{behind, tls},
-    instances::concurrency,
+    instances::{affinity, concurrency},
 };
 use crate::{
     config::{
@@ -158,7 +158,7 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
         .prop_map(|((protocol, secure), tls)| (protocol, tls.filter(|_| secure)));
     let output = select(vec![Output::Auto, Output::Raw, Output::Marked]);
     let user = option::of(words());
-    let counts = (option::of(1u32..=100_000), concurrency());
+    let counts = (option::of(1u32..=100_000), concurrency(), affinity());
     (
         prop_oneof![4 => argv(), 1 => Just(Vec::new())],
         port,
@@ -175,7 +175,7 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
             let (stop_to, stop_signal) = ends;
             let (output, (protocol, tls)) = spoken;
             let (keep_alive, warmup, warmup_timeout) = times;
-            let (connections, concurrency) = counts;
+            let (connections, concurrency, affinity) = counts;
             let mut worker = Worker {
                 command: command.iter().map(|word| plain(word)).collect(),
                 port,
@@ -192,6 +192,7 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
                 keep_alive,
                 connections,
                 concurrency,
+                affinity,
             };
             let place = if port == Port::Unix {
                 "{socket}"

@@ -16,6 +16,12 @@ pub(super) fn concurrency() -> impl Strategy<Value = Concurrency> {
     prop_oneof![unlimited, Just(Concurrency::AUTO), fixed, found]
 }
 
+pub(super) fn affinity() -> impl Strategy<Value = Option<String>> {
+    let usual = Just(Some("autoheal-affinity".to_owned()));
+    let named = "[A-Za-z0-9.-][A-Za-z0-9!#$%&'*+.^_`|~-]{0,20}".prop_map(Some);
+    prop_oneof![Just(None), usual, named]
+}
+
 pub(super) fn instances(port: Port) -> BoxedStrategy<Instances> {
     let after = || time(100, HOUR);
     let follow = (1u32..=8, 8u32..=64, 1u32..=100_000, after(), after());
