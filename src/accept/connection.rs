@@ -56,6 +56,10 @@ impl Deadlines {
     }
 }
 
+/// So many fields hyper lets a head have unless it is told a number; then it makes room for them
+/// one by one, for each head.
+const HYPER_FIELDS: usize = 100;
+
 /// Limits of a request's head, and what a client may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -212,12 +216,15 @@ where
         inner: stack(client.clone()),
         shared: shared.clone(),
     });
-    let mut serving = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         .header_read_timeout(None)
         .max_buf_size(limits.head.max(8192))
-        .max_headers(limits.fields)
-        .half_close(limits.half_close)
-        .serve_connection(TokioIo::new(ClientIo(shared.clone())), service);
+        .half_close(limits.half_close);
+    if limits.fields != HYPER_FIELDS {
+        builder.max_headers(limits.fields);
+    }
+    let mut serving = builder.serve_connection(TokioIo::new(ClientIo(shared.clone())), service);
     // Where half a connection may be closed, hyper looks for no other end than that of what it
     // reads, while an answer is waited for.
     let gone = async {
