@@ -286,7 +286,8 @@ impl Upstream {
             return;
         };
         if self.closed.get() || !connection.may_carry_more() {
-            return;
+            // All of a request may have come and not yet have gone.
+            return connection.leave();
         }
         if connection.is_over() {
             self.habits.closed(now, Duration::ZERO);

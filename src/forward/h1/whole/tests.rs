@@ -228,6 +228,31 @@ fn an_early_answer_does_not_stop_the_rest_of_its_request() {
 }
 
 #[test]
+fn what_is_left_of_a_request_goes_on_after_its_answer_unless_that_is_dropped() {
+    run(async {
+        for leaves in [true, false] {
+            let (mut whole, mut worker) = pair().await;
+            let long = Bytes::from(vec![b'x'; 4 << 20]);
+            let kept = Outgoing::Kept(Some(Box::new(long.clone())));
+            let headers = HeaderMap::new();
+            let head = (&Method::PUT, &Uri::from_static("/"), &headers);
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            worker.write_all(answer).await.unwrap();
+            whole.send(head, kept).await.unwrap();
+            assert!(whole.is_end_stream() && !whole.may_carry_more());
+            if leaves {
+                whole.leave();
+            } else {
+                drop(whole);
+            }
+            let mut all = Vec::new();
+            worker.read_to_end(&mut all).await.unwrap();
+            assert_eq!(all.ends_with(&long), leaves);
+        }
+    });
+}
+
+#[test]
 fn after_a_switch_the_socket_is_given_away_with_what_was_said() {
     run(async {
         let (mut whole, mut worker) = pair().await;
