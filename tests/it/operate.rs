@@ -185,9 +185,8 @@ fn the_last_words_of_a_crashed_worker_can_be_read() {
 fn events_tell_the_whole_story_of_a_recycle_as_json_and_in_words() {
     let sidecar = Sidecar::start("proactive = false", &[]);
     sidecar.order(&["recycle", "--wait", "--reason", "new certificates"]);
-    sidecar.wait_for_event("worker 1 stopped", |event| {
-        event["kind"] == "worker-stopped"
-    });
+    // It comes when the old worker is gone, and is the last of the story.
+    sidecar.wait_for_kind("incident-closed");
     let lines = sidecar.order(&["events", "--json"]);
     let events: Vec<Value> = lines
         .lines()
@@ -205,6 +204,7 @@ fn events_tell_the_whole_story_of_a_recycle_as_json_and_in_words() {
         "worker-ready",
         "recycle-ended",
         "worker-stopped",
+        "incident-closed",
     ];
     assert_eq!(kinds, story);
     assert!(
