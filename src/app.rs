@@ -185,7 +185,6 @@ async fn heal(
     orphans::adopt()?;
     let (maintenance, page, pages) = watch_page(first.maintenance.clone())?;
     first.warnings = lines(&start.loaded.warnings);
-    let about = about(ground, start.names, &first);
     let (occupancy, dealer) = (plane.occupancy, plane.dealer);
     let outlets = Outlets {
         config: plane.config,
@@ -218,6 +217,7 @@ async fn heal(
         page,
         pages,
         registry: plane.registry,
+        suspects: plane.suspects,
         ledgers: plane.ledgers,
         waiting: Box::new(move || [occupancy.parked(), occupancy.queued(), occupancy.bytes()]),
         connections: Box::new(move || dealer.counts()),
@@ -232,7 +232,7 @@ async fn heal(
         certificates: Box::new(move || certificates.status()),
         orders: order_queue,
         signals,
-        about,
+        about: about(ground, start.names, &first),
         news,
         ask_reload,
     };

@@ -12,12 +12,13 @@ mod probing;
 mod quiet;
 pub mod reloading;
 mod scheduling;
+mod suspecting;
 mod tallying;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot, watch},
     time::{Instant, Interval, MissedTickBehavior},
 };
 
@@ -27,8 +28,9 @@ use self::{
     order::Order,
     probing::Probing,
     quiet::QuietTimes,
-    reloading::{News, Reloaded, Reloading},
+    reloading::{News, Reloaded, Reloading, rule_names, watched_files},
     scheduling::Scheduling,
+    suspecting::Suspecting,
     tallying::Tallying,
 };
 use crate::{
@@ -37,12 +39,11 @@ use crate::{
         event::{Event, Field, Kind},
         group::Group,
         observation::{Levels, MemorySample, Observation, Word},
-        policy::{Policy, TICK},
+        policy::TICK,
         step::Step,
-        trigger::Trigger,
     },
     journal::Journal,
-    observe::{ledger::Ledger, tally::Registry},
+    observe::{ledger::Ledger, suspects::Suspects, tally::Registry},
     sense::{
         files::{Changed, Files},
         maintenance::{Page, Watching},
@@ -109,6 +110,8 @@ pub struct Parts {
     pub page: Page,
     /// What the data threads count.
     pub registry: Arc<Registry>,
+    /// Tells them what was in flight when a worker crashed.
+    pub suspects: watch::Sender<Arc<Suspects>>,
     /// The ledgers of the data threads.
     pub ledgers: Vec<Arc<Ledger>>,
     /// Requests parked, requests queued, and the bytes that they hold, now.
@@ -171,6 +174,7 @@ pub struct Control {
     probing: Probing,
     depending: Depending,
     scheduling: Scheduling,
+    suspecting: Suspecting,
     quiet: QuietTimes,
     incidents: Incidents,
     /// Who waits for the end of which recycle.
@@ -204,6 +208,7 @@ impl Control {
             tallying: Tallying::new(parts.registry.clone(), first.rules),
             probing: Probing::new(first.health),
             depending: Depending::new(&first.policy),
+            suspecting: Suspecting::new(parts.suspects.clone()),
             scheduling: Scheduling::new(&first.policy, time::wall()),
             quiet: QuietTimes::new(&first.policy),
             incidents: Incidents::of(&parts.journal.take_incident_lines()),
@@ -237,6 +242,7 @@ impl Control {
                 Some(seen) = self.parts.observations.recv() => Woken::Seen(seen),
                 Some(seen) = self.probing.answered() => Woken::Seen(seen),
                 Some(seen) = self.depending.answered() => Woken::Seen(seen),
+                Some(seen) = self.suspecting.answered() => Woken::Seen(seen),
                 Some(sample) = self.parts.samples.recv() => {
                     Woken::Seen(Observation::Memory(sample))
                 }
@@ -305,6 +311,14 @@ impl Control {
                     self.probing.probe(targets.collect());
                 }
                 Step::AskDependency { name, probe } => self.depending.ask(name, probe),
+                Step::ListLost {
+                    generation,
+                    incident,
+                } => {
+                    let mailboxes = self.parts.hands.mailboxes().clone();
+                    self.suspecting.list_lost(mailboxes, generation, incident);
+                }
+                Step::Suspects(all) => self.suspecting.set(all),
                 Step::ConfirmMemory { generation } => self.parts.sampler.confirm(generation),
                 Step::Capture { incident, .. } | Step::Notify { incident, .. } => {
                     self.incidents.errand(incident);
@@ -340,6 +354,9 @@ impl Control {
         self.tally();
         self.incidents.tick(Counted::of(&self.parts.ledgers));
         self.look_at_the_clock();
+        if let Some(seen) = self.suspecting.look() {
+            self.engine.handle(time::now(), seen);
+        }
         for change in self.parts.hands.look() {
             self.say(limiting::event(change));
         }
@@ -421,18 +438,6 @@ impl Control {
         self.end_incidents();
         self.parts.journal.close(PATIENCE);
     }
-}
-
-fn rule_names(policy: &Policy) -> Vec<String> {
-    policy.rules.iter().map(|rule| rule.name.clone()).collect()
-}
-
-fn watched_files(policy: &Policy) -> Vec<PathBuf> {
-    let files = policy.conditions().filter_map(|when| match when {
-        Trigger::File { paths } => Some(paths),
-        _ => None,
-    });
-    files.flatten().cloned().collect()
 }
 
 fn ticks() -> Interval {

@@ -34,7 +34,7 @@ use crate::{
         attempt::attempt,
         failure::Failure,
         pool::NEWS,
-        replay::Plan,
+        replay::{Failed, Plan},
         request,
         thread::{Seat, View},
         upload::Upload,
@@ -77,8 +77,7 @@ pub async fn serve(
         return Ok(account.refuse(&head.headers, &view, code, None, upload.is_some()));
     }
     let mut plan = Plan::new(head, upload, noted);
-    let mut once = !plan.is_idempotent();
-    let mut wish = Wish::to_have(noted.wants);
+    let (mut once, mut wish) = (!plan.is_idempotent(), Wish::to_have(noted.wants));
     loop {
         let permit = match admit(&mut account, &view, &client, &plan, noted, wish).await {
             Wait::Pass(permit) => permit,
@@ -88,6 +87,9 @@ pub async fn serve(
                 return Ok(account.refuse(plan.headers(), &thread.view(), code, retry_at, false));
             }
         };
+        if has_ended_a_worker(&thread, &plan) {
+            return Ok(account.fail(plan.headers(), &view, Code::PoisonRequest));
+        }
         view = thread.view();
         let Some(seat) = view.seat(&permit) else {
             continue;
@@ -109,8 +111,8 @@ pub async fn serve(
         if failed.failure == Failure::ClientBody {
             return Ok(account.broken(&plan, &view));
         }
-        if settings.mode == Mode::Relay || !plan.may_go_again(failed) {
-            return Ok(account.fail(plan.headers(), &view, failed.failure.code()));
+        if let Some(code) = the_last_word(&thread, &mut plan, failed, settings.mode) {
+            return Ok(account.fail(plan.headers(), &view, code));
         }
         if failed.sent {
             account.replayed();
@@ -132,6 +134,18 @@ fn route(head: &mut Parts, noted: &mut request::Noted, view: &View) -> Result<()
     request::stay(&mut head.headers);
     noted.websocket = false;
     Ok(())
+}
+
+/// What a failed attempt is answered with; `None`: there may be another.
+fn the_last_word(thread: &Thread, plan: &mut Plan, failed: Failed, mode: Mode) -> Option<Code> {
+    let poison = failed.sent && plan.is_poison(&thread.in_flight());
+    let again = mode != Mode::Relay && !poison && plan.may_go_again(failed);
+    (!again).then(|| failed.code(poison))
+}
+
+/// Whether it was the end of the first worker which had this request that told what it does.
+fn has_ended_a_worker(thread: &Thread, plan: &Plan) -> bool {
+    plan.sent() > 0 && plan.is_poison(&thread.in_flight())
 }
 
 /// Waits for what a failure may be the first sign of; not if another instance can be tried at once.

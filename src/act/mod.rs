@@ -29,10 +29,14 @@ use tokio::{
 
 pub use self::caps::{Change, Found};
 use self::{caps::Caps, notify::Notifier, stage::Stage};
-pub use crate::admit::{limiter::Why, mailbox::Request, roster::Endpoint};
+pub use crate::admit::{
+    limiter::Why,
+    mailbox::{Mailboxes, Request},
+    roster::Endpoint,
+};
 use crate::{
     admit::{
-        mailbox::{Mailboxes, Which},
+        mailbox::Which,
         occupancy::Occupancy,
         overload::Cap,
         roster::{Member, Roster},
@@ -260,8 +264,10 @@ impl Hands {
             Step::AskDependency { .. }
             | Step::ConfirmMemory { .. }
             | Step::Exit(_)
+            | Step::ListLost { .. }
             | Step::Probe(_)
-            | Step::Say(_) => {}
+            | Step::Say(_)
+            | Step::Suspects(_) => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{time::MonoTime, words::Generation};
+use crate::{time::MonoTime, units::RequestShape, words::Generation};
 
 /// How many letters may wait at one steward. It reads them as they come: only a data thread that
 /// does not run at all lets them pile up.
@@ -28,6 +28,13 @@ pub enum Letter {
         generation: Generation,
         /// The answer.
         reply: oneshot::Sender<Option<MonoTime>>,
+    },
+    /// Tell what kinds of requests this worker has, or had when its connections broke, each once.
+    Lost {
+        /// The worker.
+        generation: Generation,
+        /// The answer.
+        reply: oneshot::Sender<Vec<RequestShape>>,
     },
     /// List what is in flight, the oldest first.
     List {
@@ -92,6 +99,18 @@ impl Mailboxes {
     pub async fn oldest(&self, generation: Generation) -> Option<MonoTime> {
         let answers = self.ask(|reply| Letter::Oldest { generation, reply }).await;
         answers.into_iter().flatten().min()
+    }
+
+    /// What kinds of requests a worker had when it ended, each once. To be asked once.
+    pub async fn lost(&self, generation: Generation) -> Vec<RequestShape> {
+        let answers = self.ask(|reply| Letter::Lost { generation, reply }).await;
+        let mut all = Vec::new();
+        for shape in answers.into_iter().flatten() {
+            if !all.contains(&shape) {
+                all.push(shape);
+            }
+        }
+        all
     }
 
     /// The oldest requests in flight, at most `limit`.

@@ -18,7 +18,7 @@ use crate::{
         listener::{Arrival, Dealt, Listening, Tables, accept, take_dealt},
     },
     admit::{clients::Clients, lot::Lot, mailbox::Letter, occupancy::Occupancy, roster::Roster},
-    observe::{access::Sink, ledger::Ledger, tally::Registry},
+    observe::{access::Sink, ledger::Ledger, suspects::Suspects, tally::Registry},
     proxy::{
         self, Thread,
         panics::CatchPanicLayer,
@@ -41,6 +41,7 @@ pub(super) struct Parts {
     pub(super) roster: watch::Receiver<Arc<Roster>>,
     pub(super) config: watch::Receiver<Config>,
     pub(super) clients: watch::Receiver<ClientRules>,
+    pub(super) suspects: watch::Receiver<Arc<Suspects>>,
     pub(super) letters: mpsc::Receiver<Letter>,
     pub(super) dealt: mpsc::Receiver<Dealt>,
     pub(super) tables: Tables,
@@ -75,6 +76,7 @@ async fn serve(parts: Parts) {
         index,
         roster,
         config,
+        suspects,
         letters,
         registry,
         ..
@@ -82,6 +84,7 @@ async fn serve(parts: Parts) {
     let mut inputs = Inputs {
         roster,
         config,
+        suspects,
         letters,
         registry,
         habits: Rc::default(),

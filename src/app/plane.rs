@@ -16,7 +16,7 @@ use crate::{
         occupancy::Occupancy,
         roster::{Door, Roster},
     },
-    observe::{access::Sink, ledger::Ledger, tally::Registry},
+    observe::{access::Sink, ledger::Ledger, suspects::Suspects, tally::Registry},
     proxy::steward::Config,
     time,
 };
@@ -26,6 +26,8 @@ pub(super) struct Plane {
     pub(super) roster: watch::Sender<Arc<Roster>>,
     pub(super) config: watch::Sender<Config>,
     pub(super) clients: watch::Sender<ClientRules>,
+    /// What was in flight when a worker crashed.
+    pub(super) suspects: watch::Sender<Arc<Suspects>>,
     pub(super) mailboxes: Mailboxes,
     pub(super) dealer: Dealer,
     pub(super) occupancy: Arc<Occupancy>,
@@ -49,6 +51,7 @@ impl Plane {
         let (roster, roster_news) = watch::channel(Arc::new(nobody()));
         let (config, config_news) = watch::channel(config);
         let (clients, client_news) = watch::channel(clients);
+        let (suspects, suspected) = watch::channel(Arc::default());
         let (mailboxes, letters) = Mailboxes::new(threads);
         let dealer = Dealer::new(threads, connections);
         let (tables, dealt) = Tables::new(dealer.clone(), threads);
@@ -58,6 +61,7 @@ impl Plane {
             roster,
             config,
             clients,
+            suspects,
             mailboxes,
             dealer,
             occupancy: Arc::new(Occupancy::new(threads)),
@@ -76,6 +80,7 @@ impl Plane {
                 roster: roster_news.clone(),
                 config: config_news.clone(),
                 clients: client_news.clone(),
+                suspects: suspected.clone(),
                 letters,
                 dealt,
                 tables: tables.clone(),

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     control::order::{
-        CertificateStatus, DependencyStatus, IncidentsStatus, LedgerStatus, QueueStatus,
-        RuleStatus, Status, WorkerStatus,
+        BudgetStatus, CertificateStatus, DependencyStatus, IncidentsStatus, LedgerStatus,
+        PoisonStatus, QueueStatus, RuleStatus, Status, WorkerStatus,
     },
     units::{ByteSize, format_duration},
     words::one_line,
@@ -79,16 +79,10 @@ fn page(status: &Status) -> String {
     for one in &status.dependencies {
         row("depends", &dependency_line(one));
     }
-    let budget = &status.budget;
-    let budget = format!(
-        "{} of {} recycles in {}, {} of {} today",
-        budget.used,
-        budget.recycles,
-        age(budget.window_ms),
-        budget.used_today,
-        budget.per_day
-    );
-    row("budget", &budget);
+    for one in &status.poison {
+        row("poison", &poison_line(one));
+    }
+    row("budget", &budget_line(&status.budget));
     let parking = &status.parking;
     let mut parked = format!(
         "{} of {} requests, {} of {}",
@@ -203,6 +197,25 @@ fn dependency_line(one: &DependencyStatus) -> String {
     line
 }
 
+fn poison_line(one: &PoisonStatus) -> String {
+    let rest = age(one.remaining_ms);
+    let PoisonStatus {
+        request, because, ..
+    } = one;
+    format!("{request} ends its workers: {because}; not sent twice for {rest} more")
+}
+
+fn budget_line(budget: &BudgetStatus) -> String {
+    format!(
+        "{} of {} recycles in {}, {} of {} today",
+        budget.used,
+        budget.recycles,
+        age(budget.window_ms),
+        budget.used_today,
+        budget.per_day
+    )
+}
+
 fn ledger_line(ledger: &LedgerStatus) -> String {
     let tunnels = match (ledger.tunnels, ledger.tunnels_moved) {
         (0, _) => String::new(),
@@ -254,7 +267,7 @@ pub(super) fn age(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::order::{BudgetStatus, CodeCount, ParkingStatus, ThreadStatus};
+    use crate::control::order::{CodeCount, ParkingStatus, ThreadStatus};
 
     fn no_db() -> DependencyStatus {
         DependencyStatus {
@@ -263,6 +276,15 @@ mod tests {
             state: "down".to_owned(),
             failing_ms: Some(12_000),
             why: Some("nobody listens".to_owned()),
+        }
+    }
+
+    fn no_report() -> PoisonStatus {
+        PoisonStatus {
+            request: "POST /report".to_owned(),
+            because: "in flight at 3 of 3 crashes, 2% of the traffic".to_owned(),
+            crashes: 3,
+            remaining_ms: 120_000,
         }
     }
 
@@ -311,6 +333,7 @@ mod tests {
             }],
             rules: vec![stuck()],
             dependencies: vec![no_db()],
+            poison: vec![no_report()],
             budget: BudgetStatus {
                 used: 1,
                 recycles: 3,
@@ -373,6 +396,8 @@ private; at most 16 at once: answers take 30ms
 rule      \"stuck\" cooling for 1min 30s more: 2 of 5 slower than 30s in 2min; \
 held: cooldown; fired 1 times; its last recycle did not help
 depends   \"db\" at db:5432 down for 12s: nobody listens
+poison    POST /report ends its workers: in flight at 3 of 3 crashes, 2% of the traffic; \
+not sent twice for 2min more
 budget    1 of 3 recycles in 10min, 4 of 24 today
 parked    12 of 10000 requests, 4 KiB of 64 MiB; held by an operator for 15s more
 queued    3 of 1000 requests; each worker has 4 at once

@@ -9,13 +9,14 @@ use super::{
     incidents::Counted,
     limiting,
     order::{
-        self, Answer, BudgetStatus, CodeCount, DependencyStatus, Order, Refusal, RuleStatus, Status,
+        self, Answer, BudgetStatus, CodeCount, DependencyStatus, Order, PoisonStatus, Refusal,
+        RuleStatus, Status,
     },
 };
 use crate::{
     decide::{
         observation::{Observation, Word},
-        snapshot::{DependencyView, Snapshot},
+        snapshot::{DependencyView, PoisonView, Snapshot},
     },
     observe::ledger::Sums,
     time::{self, MonoTime},
@@ -208,6 +209,11 @@ impl Control {
                 .iter()
                 .map(|one| dependency_status(one, now))
                 .collect(),
+            poison: engine
+                .poison
+                .iter()
+                .map(|one| poison_status(one, now))
+                .collect(),
             budget: BudgetStatus {
                 used: engine.budget.of - engine.budget.left,
                 recycles: engine.budget.of,
@@ -350,6 +356,15 @@ fn dependency_status(one: &DependencyView, now: MonoTime) -> DependencyStatus {
         state: one.state.to_owned(),
         failing_ms: one.failing_since.map(|since| ms(now.since(since))),
         why: one.why.clone(),
+    }
+}
+
+fn poison_status(one: &PoisonView, now: MonoTime) -> PoisonStatus {
+    PoisonStatus {
+        request: one.request.clone(),
+        because: one.because.clone(),
+        crashes: one.crashes,
+        remaining_ms: ms(one.until.since(now)),
     }
 }
 

@@ -164,6 +164,9 @@ pub struct Status {
     /// What the app depends on.
     #[serde(default)]
     pub dependencies: Vec<DependencyStatus>,
+    /// Kinds of requests that end their workers: served, but not sent twice.
+    #[serde(default)]
+    pub poison: Vec<PoisonStatus>,
     /// What recycles rules may still cause.
     pub budget: BudgetStatus,
     /// Requests that wait for a worker.
@@ -258,6 +261,19 @@ pub struct DependencyStatus {
     pub failing_ms: Option<u64>,
     /// Why the last probe failed, while it fails.
     pub why: Option<String>,
+}
+
+/// A kind of requests that ends its workers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PoisonStatus {
+    /// `POST /report/*`.
+    pub request: String,
+    /// What that rests on: `in flight at 3 of 3 crashes, 2% of the traffic`.
+    pub because: String,
+    /// So many crashes it was in.
+    pub crashes: u64,
+    /// When it is forgotten, if it is in none any more.
+    pub remaining_ms: u64,
 }
 
 /// The recycles that rules may cause.

@@ -9,7 +9,7 @@ use super::{
     answering::{self, WAITERS_MAX},
     order::{self, Answer, Refusal},
     quiet::QuietTimes,
-    rule_names, tallying, watched_files,
+    tallying,
 };
 use crate::{
     act,
@@ -17,6 +17,7 @@ use crate::{
         event::{Event, Field, Kind, Level},
         observation::{Observation, Word},
         policy::Policy,
+        trigger::Trigger,
     },
     observe::tally::Rules,
     time,
@@ -198,4 +199,16 @@ fn event(kind: Kind, level: Level, text: String) -> Event {
         text,
         fields: Vec::new(),
     }
+}
+
+pub(super) fn rule_names(policy: &Policy) -> Vec<String> {
+    policy.rules.iter().map(|rule| rule.name.clone()).collect()
+}
+
+pub(super) fn watched_files(policy: &Policy) -> Vec<PathBuf> {
+    let files = policy.conditions().filter_map(|when| match when {
+        Trigger::File { paths } => Some(paths),
+        _ => None,
+    });
+    files.flatten().cloned().collect()
 }

@@ -5,19 +5,19 @@ use std::{collections::VecDeque, time::Duration};
 use super::{
     condition::Born,
     dependency::Dependencies,
-    event::{Event, Kind, Level},
+    event::Event,
     guard::Spent,
     health::Health,
     life::{Life, State, Want},
     observation::Observation,
     overload::Overload,
     peers::{Common, Peers},
+    poison::Poison,
     policy::Policy,
     recycle::Recycle,
     restart::{Backoff, Restarts},
     rng::Rng,
     rule::Watched,
-    say::{millis, words},
     shutdown::Ending,
     slot::Signs,
     snapshot::IncidentView,
@@ -87,6 +87,7 @@ pub struct Engine {
     pub(super) health: Health,
     pub(super) dependencies: Dependencies,
     pub(super) overload: Overload,
+    pub(super) poison: Poison,
     pub(super) traffic: Traffic,
     pub(super) hold_until: Option<MonoTime>,
     pub(super) ending: Option<Ending>,
@@ -161,6 +162,7 @@ impl Engine {
             health: Health::default(),
             dependencies,
             overload: Overload::default(),
+            poison: Poison::default(),
             traffic: Traffic::default(),
             hold_until: None,
             ending: None,
@@ -181,6 +183,7 @@ impl Engine {
         std::mem::swap(&mut self.spent, &mut common.spent);
         std::mem::swap(&mut self.spent_observing, &mut common.spent_observing);
         std::mem::swap(&mut self.dependencies, &mut common.dependencies);
+        std::mem::swap(&mut self.poison, &mut common.poison);
     }
 
     /// Takes one fact. The answer to [`super::observation::Word::Recycle`], and to a reload that
@@ -209,9 +212,7 @@ impl Engine {
                 generation,
                 expected,
                 found,
-            } => {
-                self.listens_elsewhere(generation, expected, found);
-            }
+            } => self.listens_elsewhere(generation, expected, found),
             Observation::TlsFailed {
                 generation,
                 code,
@@ -242,6 +243,11 @@ impl Engine {
             Observation::Dependency { probe, result } => {
                 self.dependency(probe, result);
             }
+            Observation::Lost {
+                incident,
+                in_flight,
+            } => self.lost(incident, &in_flight),
+            Observation::Presence(seen) => self.presence(&seen),
             Observation::Cpu { full } => self.overload.cpu(self.now, full),
             Observation::CommandEnded { incident, how } => self.command_ended(incident, &how),
             Observation::Captured { incident, what } => self.captured(incident, &what),
@@ -423,26 +429,5 @@ impl Engine {
             started: life.started_at,
             ready: life.ready_since.unwrap_or(self.now),
         })
-    }
-
-    fn stalled(&mut self, time: Duration) {
-        for rule in &mut self.rules {
-            rule.void();
-        }
-        self.void_trials(time);
-        for life in &mut self.lives {
-            life.stalled(self.now, time);
-        }
-        if let Some(recycle) = &mut self.recycle {
-            recycle.stalled(self.now);
-        }
-        self.health.renew();
-        self.traffic.void();
-        let text = format!(
-            "this process or its machine stood still for {}; what the rules had counted is void",
-            words(time)
-        );
-        let event = Event::new(Kind::WindowsVoided, Level::Warn, text);
-        self.say(event.number("stalled_ms", millis(time)));
     }
 }

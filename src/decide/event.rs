@@ -72,6 +72,8 @@ pub enum Kind {
     DependencyDown,
     /// It answers again.
     DependencyUp,
+    /// A kind of requests ends its workers and is not sent twice, or is no longer thought to.
+    PoisonRequest,
     /// What a rule expects of the time to come has changed.
     Forecast,
     /// The health probe failed often enough.
@@ -144,6 +146,7 @@ impl Kind {
             Self::RuleHeld => "rule-held",
             Self::DependencyDown => "dependency-down",
             Self::DependencyUp => "dependency-up",
+            Self::PoisonRequest => "poison-request",
             Self::Forecast => "forecast",
             Self::Unhealthy => "unhealthy",
             Self::RecycleBegun => "recycle-begun",

@@ -8,6 +8,7 @@ use super::{
     guard::Held,
     observation::{Levels, MemorySample, Tally},
     recycle::Phase,
+    say::{millis, words},
     step::Step,
 };
 use crate::{
@@ -242,6 +243,28 @@ impl Engine {
             }
         }
         self.say(event);
+    }
+
+    /// Nothing ran for so long: what was counted can't be trusted.
+    pub(super) fn stalled(&mut self, time: Duration) {
+        for rule in &mut self.rules {
+            rule.void();
+        }
+        self.void_trials(time);
+        for life in &mut self.lives {
+            life.stalled(self.now, time);
+        }
+        if let Some(recycle) = &mut self.recycle {
+            recycle.stalled(self.now);
+        }
+        self.health.renew();
+        self.traffic.void();
+        let text = format!(
+            "this process or its machine stood still for {}; what the rules had counted is void",
+            words(time)
+        );
+        let event = Event::new(Kind::WindowsVoided, Level::Warn, text);
+        self.say(event.number("stalled_ms", millis(time)));
     }
 
     /// That something can't be read does not change with the worker, so it is said once. Nobody has

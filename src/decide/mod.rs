@@ -8,10 +8,11 @@
 //! `readiness`, `rule`, `condition`, `window`, `guard`, `overload`); the replacement of a worker
 //! (`recycle`, `recycling`, `replacing`, `handover`, `growth`); whether that helped (`verdict`,
 //! `efficacy`); what is to come (`foresight`, `forecast`, `traffic`, `thinned`), and whose fault it
-//! is (`attribution`); the probe (`health`); what the app depends on (`dependency`, `depending`);
-//! what operators say (`operator`, `shutdown`); the page of `maintenance`; which incidents are not
-//! over ([`open`]); and who looks on ([`snapshot`]). All of that is one worker slot; [`group`] has
-//! as many of them as there are instances, and `peers` is what each knows of the others.
+//! is (`attribution`); what ends its workers (`poison`, `suspecting`); the probe (`health`); what
+//! the app depends on (`dependency`, `depending`); what operators say (`operator`, `shutdown`); the
+//! page of `maintenance`; which incidents are not over ([`open`]); and who looks on ([`snapshot`]).
+//! All of that is one worker slot; [`group`] has as many of them as there are instances, and
+//! `peers` is what each knows of the others.
 
 pub mod engine;
 pub mod event;
@@ -43,6 +44,7 @@ mod maintenance;
 mod operator;
 mod overload;
 mod peers;
+mod poison;
 mod readiness;
 mod recycle;
 mod recycling;
@@ -54,6 +56,7 @@ mod rule;
 mod say;
 mod shutdown;
 mod slot;
+mod suspecting;
 mod thinned;
 mod traffic;
 mod verdict;

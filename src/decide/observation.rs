@@ -10,7 +10,7 @@ use super::policy::Policy;
 use crate::{
     explain::code::Code,
     time::MonoTime,
-    units::ByteSize,
+    units::{ByteSize, RequestShape},
     words::{Exit, Generation},
 };
 
@@ -169,6 +169,15 @@ pub enum Observation {
         /// All of it.
         full: bool,
     },
+    /// Answer to [`super::step::Step::ListLost`].
+    Lost {
+        /// The crash.
+        incident: u64,
+        /// The kinds of requests that were in flight, each once.
+        in_flight: Vec<RequestShape>,
+    },
+    /// How much of the traffic the suspected kinds of requests are.
+    Presence(Presence),
     /// Answer to [`super::step::Step::AskDependency`].
     Dependency {
         /// The number of the probe.
@@ -208,6 +217,8 @@ impl Observation {
             | Self::Captured { .. }
             | Self::Notified { .. }
             | Self::Dependency { .. }
+            | Self::Lost { .. }
+            | Self::Presence(_)
             | Self::Maintenance { .. }
             | Self::QuietTime { .. }
             | Self::ScheduleDue { .. }
@@ -246,6 +257,28 @@ pub struct WarmUp {
     pub failed: Vec<String>,
     /// How long it took.
     pub took: Duration,
+}
+
+/// The traffic since it was last told, and the part of the suspected kinds of requests in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presence {
+    /// All requests that workers got.
+    pub requests: u64,
+    /// So often was looked at what is in flight.
+    pub moments: u64,
+    /// Each kind.
+    pub each: Vec<Present>,
+}
+
+/// One kind of requests in a [`Presence`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// The kind.
+    pub shape: RequestShape,
+    /// Requests of this kind.
+    pub requests: u64,
+    /// So often one was in flight.
+    pub moments: u64,
 }
 
 /// One condition's part of a [`Tally`].

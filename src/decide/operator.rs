@@ -19,6 +19,7 @@ impl Engine {
     pub(super) fn word(&mut self, word: Word) -> Option<u64> {
         match word {
             Word::Recycle { reason, force } => {
+                self.acquit();
                 let reason = match reason.as_str() {
                     "" => "an operator".to_owned(),
                     reason => format!("an operator: {reason}"),
@@ -182,6 +183,7 @@ impl Engine {
         }
         let dependencies = std::mem::take(&mut policy.dependencies);
         self.dependencies.set(dependencies, self.now);
+        self.acquit();
         self.policy = policy;
         self.overlaps_failed = 0;
         self.overlap_impossible = false;

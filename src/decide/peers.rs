@@ -7,6 +7,7 @@ use super::{
     engine::Engine,
     guard::{Held, Spent},
     life::{Life, State, Want},
+    poison::Poison,
     policy::{GiveUp, Strategy},
     recycle::Cause,
 };
@@ -50,6 +51,7 @@ pub(super) struct Common {
     pub(super) spent: Spent,
     pub(super) spent_observing: Spent,
     pub(super) dependencies: Dependencies,
+    pub(super) poison: Poison,
 }
 
 impl Engine {

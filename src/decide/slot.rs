@@ -255,6 +255,7 @@ impl Engine {
         if let Some(life) = self.life_mut(generation) {
             life.incident = Some(incident);
         }
+        self.list_lost(generation, exit, signs, incident);
         self.withdraw(generation);
         self.say_if_given_up();
         self.end_handover_of(generation);

@@ -38,8 +38,23 @@ pub struct Snapshot {
     pub last_incident: Option<IncidentView>,
     /// What the app depends on, in the policy's order.
     pub dependencies: Vec<DependencyView>,
+    /// Kinds of requests that end their workers.
+    pub poison: Vec<PoisonView>,
     /// So many workers are to serve at the same time.
     pub instances: u32,
+}
+
+/// A kind of requests that ends its workers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoisonView {
+    /// `POST /report/*`.
+    pub request: String,
+    /// What that rests on: `in flight at 3 of 3 crashes, 2% of the traffic`.
+    pub because: String,
+    /// So many crashes it was in.
+    pub crashes: u64,
+    /// It is forgotten then.
+    pub until: MonoTime,
 }
 
 /// Something that the app depends on.

@@ -8,7 +8,7 @@ use super::{
     event::Event,
     policy::{Command, Notice},
 };
-use crate::{explain::code::Code, time::MonoTime, words::Generation};
+use crate::{explain::code::Code, time::MonoTime, units::RequestShape, words::Generation};
 
 /// One thing to do now.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,6 +151,16 @@ pub enum Step {
         /// The number of this probe; they rise.
         probe: u64,
     },
+    /// Report `Lost`: what this worker had in flight when it crashed.
+    ListLost {
+        /// The worker.
+        generation: Generation,
+        /// The crash.
+        incident: u64,
+    },
+    /// Report `Presence` of these kinds of requests once a second from now on, and don't send those
+    /// twice that are poison (`true`). None: stop both.
+    Suspects(Vec<(RequestShape, bool)>),
     /// Confirm the next memory samples of this worker exactly (smaps_rollup), at this pace or
     /// faster: a firing waits for it.
     ConfirmMemory {

@@ -50,6 +50,7 @@ impl Engine {
             shutdown_deadline: self.ending.as_ref().map(|ending| ending.deadline_of_all()),
             last_incident: self.last_incident.clone(),
             dependencies: self.dependency_views(),
+            poison: self.poison.views(),
             instances: 1,
         }
     }

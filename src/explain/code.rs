@@ -140,6 +140,8 @@ codes! {
     WorkerTlsOtherHttp = 502_119, tls_protocol_error;
     /// The worker does not keep to TLS's own rules.
     WorkerTlsBroken = 502_120, tls_protocol_error;
+    /// The request is of a kind that ends its workers: it is served, but not sent to a second one.
+    PoisonRequest = 502_121, connection_terminated;
     /// No worker became ready while the request was parked.
     ParkedTooLong = 503_101, destination_unavailable;
     /// No place is left to wait in.
@@ -232,6 +234,8 @@ impl Code {
     pub fn grpc_status(self) -> GrpcStatus {
         match self.status() {
             _ if self == Self::GrpcNeedsHttp2 => GrpcStatus::UNIMPLEMENTED,
+            // Callers may try again what is unavailable.
+            _ if self == Self::PoisonRequest => GrpcStatus::INTERNAL,
             408 | 499 => GrpcStatus::CANCELLED,
             414 | 431 => GrpcStatus::RESOURCE_EXHAUSTED,
             405 | 501 | 505 => GrpcStatus::UNIMPLEMENTED,

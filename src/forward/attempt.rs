@@ -246,7 +246,9 @@ async fn exchange(
                 .is_some_and(|upload| upload.broken().is_some());
             let failure = upstream.judge(&lost.why, client_failed);
             if failure == Failure::Closed {
-                upstream.closed_under_a_request(crate::time::now(), connection.is_reused());
+                let now = crate::time::now();
+                upstream.closed_under_a_request(now, connection.is_reused());
+                thread.in_flight().lost(key, now);
             }
             Err(Failed {
                 failure,

@@ -181,6 +181,8 @@ impl WorkerBody {
             }
             Poll::Ready(Some(Err(Truncated))) => {
                 self.broken = true;
+                let now = crate::time::now();
+                exchange.thread.in_flight().lost(exchange.key, now);
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }

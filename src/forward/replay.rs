@@ -9,7 +9,11 @@ use super::{
     request::Noted,
     upload::{Outgoing, Upload},
 };
-use crate::{admit::wish::Token, observe::in_flight::Key};
+use crate::{
+    admit::wish::Token,
+    explain::code::Code,
+    observe::in_flight::{InFlight, Key},
+};
 
 /// How often a request may be tried at a worker without a byte of it being sent.
 const UNSENT_MAX: u32 = 4;
@@ -50,6 +54,18 @@ pub struct Failed {
     pub failure: Failure,
     /// Whether bytes of the request may have reached the worker.
     pub sent: bool,
+}
+
+impl Failed {
+    /// The code of the answer to the client, if it is not sent again. `poison`: it ends its
+    /// workers.
+    #[must_use]
+    pub fn code(self, poison: bool) -> Code {
+        match self.failure {
+            Failure::Closed if poison && self.sent => Code::PoisonRequest,
+            failure => failure.code(),
+        }
+    }
 }
 
 impl Plan {
@@ -124,6 +140,12 @@ impl Plan {
                 .upload
                 .as_ref()
                 .is_none_or(|upload| upload.can_go_again())
+    }
+
+    /// Whether it is of a kind that ends its workers, which is not sent to a second one.
+    #[must_use]
+    pub fn is_poison(&self, in_flight: &InFlight) -> bool {
+        in_flight.is_poison(&self.method, &self.uri)
     }
 
     /// Notes a failed attempt; whether there may be another.

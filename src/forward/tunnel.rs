@@ -135,6 +135,10 @@ impl Tunnel {
         }
         // The last request of a drain wakes those who wait for its permit.
         let thread = stay.thread.clone();
+        if end != End::Aborted {
+            // It may be the end of its worker that ended it.
+            thread.in_flight().lost(stay.key, time::now());
+        }
         drop((pump, stay));
         thread.release();
     }

@@ -4,13 +4,24 @@
 //! in flight; there is no timer a request. One queue for each time limit holds requests in the
 //! order in which they come due.
 
-use std::{collections::VecDeque, task::Waker, time::Duration};
+mod lost;
+mod queue;
+
+use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
 use http::{Method, Uri};
 use slab::Slab;
 
-use super::{route::Look, tally::Rules};
-use crate::{time::MonoTime, words::Generation};
+use self::{
+    lost::Lost,
+    queue::{Limit, Queue, waits},
+};
+use super::{
+    route::Look,
+    suspects::{Place, Suspects},
+    tally::Rules,
+};
+use crate::{time::MonoTime, units::RequestShape, words::Generation};
 
 /// Where a request stands in the table of its thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,23 +74,10 @@ struct Entry {
     answered: bool,
     tunnel: bool,
     replayable: bool,
+    /// Its kind, if that is suspected.
+    suspect: Option<Place>,
     cut: Option<Cut>,
     waker: Option<Waker>,
-}
-
-/// Which limit a queue stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Limit {
-    Rule(usize),
-    Response,
-}
-
-#[derive(Debug)]
-struct Queue {
-    limit: Limit,
-    time: Duration,
-    /// In the order of coming due: each with the time from which it was measured when queued.
-    waiting: VecDeque<(Key, MonoTime)>,
 }
 
 /// What came due.
@@ -97,6 +95,9 @@ pub struct InFlight {
     entries: Slab<Entry>,
     serial: u64,
     queues: Vec<Queue>,
+    /// `None`: nobody is suspected.
+    suspects: Option<Arc<Suspects>>,
+    lost: Lost,
 }
 
 impl InFlight {
@@ -136,6 +137,24 @@ impl InFlight {
         }
     }
 
+    /// These kinds of requests were in flight when a worker crashed. What is in flight now is
+    /// looked at too.
+    pub fn suspect(&mut self, suspects: &Arc<Suspects>) {
+        self.suspects = (!suspects.is_empty()).then(|| suspects.clone());
+        for (_, entry) in &mut self.entries {
+            entry.look_for(suspects);
+        }
+    }
+
+    /// Whether such a request ends its workers: it is not to be sent twice.
+    #[must_use]
+    pub fn is_poison(&self, method: &Method, uri: &Uri) -> bool {
+        self.suspects.as_ref().is_some_and(|suspects| {
+            let place = suspects.find(method.as_str(), uri.path());
+            place.is_some_and(|place| suspects.is_poison(place))
+        })
+    }
+
     /// An attempt begins: a worker has this request from `now` on. `look`: what its method and path
     /// mean for it.
     pub fn enter(
@@ -149,7 +168,7 @@ impl InFlight {
     ) -> Key {
         self.serial += 1;
         let serial = self.serial;
-        let index = self.entries.insert(Entry {
+        let mut entry = Entry {
             serial,
             generation,
             method: method.clone(),
@@ -162,9 +181,14 @@ impl InFlight {
             answered: false,
             tunnel: false,
             replayable,
+            suspect: None,
             cut: None,
             waker: None,
-        });
+        };
+        if let Some(suspects) = &self.suspects {
+            suspects.count(entry.look_for(suspects));
+        }
+        let index = self.entries.insert(entry);
         let key = Key { index, serial };
         for queue in &mut self.queues {
             if queue.takes(look) {
@@ -212,8 +236,33 @@ impl InFlight {
     /// The attempt is over.
     pub fn leave(&mut self, key: Key) {
         if self.entry_mut(key).is_some() {
-            self.entries.remove(key.index);
+            let entry = self.entries.remove(key.index);
+            if let (Some(suspects), Some(place)) = (&self.suspects, entry.suspect) {
+                suspects.leave(place);
+            }
         }
+    }
+
+    /// The worker's connection broke under this attempt, which is about to leave: the worker may
+    /// have ended.
+    pub fn lost(&mut self, key: Key, now: MonoTime) {
+        let entry = self.entries.get(key.index);
+        if let Some(entry) = entry.filter(|entry| entry.serial == key.serial) {
+            let (method, path) = (entry.method.as_str(), entry.uri.path());
+            self.lost.note(now, entry.generation, method, path);
+        }
+    }
+
+    /// What kinds of requests a worker has, or had when its connections broke, each once. To be
+    /// asked once, when it has ended.
+    pub fn lost_by(&mut self, worker: Generation, now: MonoTime) -> Vec<RequestShape> {
+        for (_, entry) in &self.entries {
+            if entry.generation == worker {
+                let (method, path) = (entry.method.as_str(), entry.uri.path());
+                self.lost.note(now, worker, method, path);
+            }
+        }
+        self.lost.take(now, worker)
     }
 
     /// Why this attempt must leave its worker, if it must; else wakes `waker` when it must.
@@ -351,49 +400,22 @@ impl InFlight {
 }
 
 impl Entry {
+    /// Enters among the suspects, if it is of such a kind; which one.
+    fn look_for(&mut self, suspects: &Suspects) -> Option<Place> {
+        self.suspect = suspects.find(self.method.as_str(), self.uri.path());
+        if let Some(place) = self.suspect {
+            suspects.enter(place);
+            self.replayable &= !suspects.is_poison(place);
+        }
+        self.suspect
+    }
+
     fn cut(&mut self, why: Cut) {
         self.cut.get_or_insert(why);
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
     }
-}
-
-impl Queue {
-    fn takes(&self, look: Look) -> bool {
-        match self.limit {
-            Limit::Rule(rule) => look.rules >> rule & 1 == 1,
-            Limit::Response => look.response == Some(self.time),
-        }
-    }
-
-    /// Queues one at the end, and keeps the queue no longer than about twice what is in flight.
-    fn push(&mut self, key: Key, from: MonoTime, entries: &Slab<Entry>) {
-        while self
-            .waiting
-            .front()
-            .is_some_and(|(key, _)| !waits(entries, *key))
-        {
-            self.waiting.pop_front();
-        }
-        if self.waiting.len() > 64 + 2 * entries.len() {
-            self.waiting.retain(|(key, _)| waits(entries, *key));
-        }
-        self.waiting.push_back((key, from));
-    }
-
-    /// Queues one where its turn is, which is near the end.
-    fn insert(&mut self, key: Key, from: MonoTime) {
-        let place = self.waiting.partition_point(|(_, other)| *other <= from);
-        self.waiting.insert(place, (key, from));
-    }
-}
-
-/// Whether the attempt under this key still waits for its response head.
-fn waits(entries: &Slab<Entry>, key: Key) -> bool {
-    entries
-        .get(key.index)
-        .is_some_and(|e| e.serial == key.serial && !e.answered)
 }
 
 #[cfg(test)]

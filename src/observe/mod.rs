@@ -9,4 +9,5 @@ pub mod in_flight;
 pub mod ledger;
 mod paths;
 pub mod route;
+pub mod suspects;
 pub mod tally;

@@ -20,7 +20,10 @@ use crate::{
         pool::Upstream,
         thread::{Seat, Settings, Thread, View},
     },
-    observe::tally::{Registry, Rules},
+    observe::{
+        suspects::Suspects,
+        tally::{Registry, Rules},
+    },
     time::{self, MonoTime},
 };
 
@@ -39,6 +42,8 @@ pub struct Inputs {
     pub roster: watch::Receiver<Arc<Roster>>,
     /// The configuration.
     pub config: watch::Receiver<Config>,
+    /// What was in flight when a worker crashed.
+    pub suspects: watch::Receiver<Arc<Suspects>>,
     /// What the control thread asks.
     pub letters: mpsc::Receiver<Letter>,
     /// Where counters are registered.
@@ -115,6 +120,10 @@ pub async fn run(thread: Rc<Thread>, mut inputs: Inputs) {
             },
             news = inputs.config.changed() => match news {
                 Ok(()) => turn(&thread, &mut inputs),
+                Err(_) => return,
+            },
+            news = inputs.suspects.changed() => match news {
+                Ok(()) => thread.in_flight().suspect(&inputs.suspects.borrow_and_update()),
                 Err(_) => return,
             },
             letter = inputs.letters.recv() => match letter {
@@ -199,6 +208,10 @@ fn answer(thread: &Thread, letter: Letter) {
         }
         Letter::Oldest { generation, reply } => {
             ignore(reply.send(thread.in_flight().oldest(generation)));
+        }
+        Letter::Lost { generation, reply } => {
+            let lost = thread.in_flight().lost_by(generation, time::now());
+            ignore(reply.send(lost));
         }
         Letter::List { limit, reply } => {
             let now = time::now();

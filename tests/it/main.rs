@@ -25,6 +25,7 @@ mod levels;
 mod listening;
 mod maintenance;
 mod operate;
+mod poison;
 mod recycle;
 mod rules;
 mod support;

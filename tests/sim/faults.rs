@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use autoheal::{
     decide::{
-        observation::{Level, Levels, Measure, MemorySample, Observation, RuleCount, Tally, Word},
+        observation::{
+            Level, Levels, Measure, MemorySample, Observation, Presence, Present, RuleCount, Tally,
+            Word,
+        },
         trigger::Trigger,
     },
     time::MonoTime,
@@ -62,6 +65,7 @@ impl World {
         if self.rng.u8(0..40) == 0 {
             self.load = self.rng.u64(0..=self.knobs.load);
         }
+        self.look_at_suspects();
         self.interfere();
         // To look costs more than all the rest of a tick.
         if self.rng.u8(0..4) == 0 {
@@ -69,6 +73,25 @@ impl World {
             self.check_door(&snapshot);
             self.check_instances(&snapshot);
         }
+    }
+
+    fn look_at_suspects(&mut self) {
+        let suspects = std::mem::take(&mut self.suspects);
+        if suspects.is_empty() {
+            return;
+        }
+        let each = suspects.iter().map(|(shape, _)| Present {
+            shape: shape.clone(),
+            requests: self.rng.u64(0..2),
+            moments: self.rng.u64(0..2),
+        });
+        let seen = Presence {
+            requests: 100,
+            moments: 5,
+            each: each.collect(),
+        };
+        self.suspects = suspects;
+        self.tell(Observation::Presence(seen));
     }
 
     fn level(&mut self) -> Level {

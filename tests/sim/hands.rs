@@ -7,6 +7,7 @@ use autoheal::{
         policy::{Count, Strategy},
         step::Step,
     },
+    units::RequestShape,
     words::{Exit, Generation},
 };
 
@@ -79,10 +80,8 @@ impl World {
                 generation,
                 kill_at,
             } => {
-                assert!(
-                    !self.roster.contains(&generation.0),
-                    "stopped while it serves"
-                );
+                let serves = self.roster.contains(&generation.0);
+                assert!(!serves, "stopped while it serves");
                 let ignores = self.known(generation).ignores_term;
                 let after = if ignores {
                     ms(kill_at.since(self.now))
@@ -102,6 +101,8 @@ impl World {
             }
             Step::Probe(Some(generation)) => assert!(self.roster.contains(&generation.0)),
             Step::AskDependency { probe, .. } => self.answer_for_dependency(probe),
+            Step::ListLost { incident, .. } => self.list_lost(incident),
+            Step::Suspects(all) => self.suspects = all,
             Step::ConfirmMemory { .. } => self.confirm = true,
             Step::Say(event) => {
                 self.followed.hear(&event);
@@ -111,6 +112,20 @@ impl World {
             Step::Door(door) => self.door = Some(door),
             _ => {}
         }
+    }
+
+    fn list_lost(&mut self, incident: u64) {
+        assert!(self.suspects.len() <= 100, "{:?}", self.suspects);
+        // Some of more kinds of requests than may be suspected.
+        let kinds = self.rng.usize(0..200);
+        let kind = |number| RequestShape::of("GET", &format!("/kind{number}x"));
+        let in_flight = (0..kinds).map(kind).filter(|_| self.rng.bool()).collect();
+        let after = self.rng.u64(0..20);
+        let seen = Observation::Lost {
+            incident,
+            in_flight,
+        };
+        self.later(after, seen);
     }
 
     fn answer_for_dependency(&mut self, probe: u64) {

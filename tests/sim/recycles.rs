@@ -372,7 +372,7 @@ fn in_place_an_old_worker_that_dies_before_it_is_quiet_is_replaced_when_it_is_go
     rig.recycle(false);
     rig.forget();
     rig.exits(1, Exit::Signal(11));
-    assert_eq!(rig.acts(), ["park 0ms", "withdraw 1"]);
+    assert_eq!(rig.acts(), ["list lost 1", "park 0ms", "withdraw 1"]);
     rig.see(Observation::Quiet {
         generation: Generation(1),
     });

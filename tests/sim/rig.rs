@@ -360,6 +360,11 @@ impl Rig {
             Step::Probe(Some(generation)) => format!("probe {generation}"),
             Step::Probe(None) => "probe none".to_owned(),
             Step::AskDependency { name, probe } => format!("ask {name} {probe}"),
+            Step::ListLost { generation, .. } => format!("list lost {generation}"),
+            Step::Suspects(all) => {
+                let poison = all.iter().filter(|(_, poison)| *poison).count();
+                format!("suspect {}, {poison} of them poison", all.len())
+            }
             Step::ConfirmMemory { generation } => format!("confirm memory {generation}"),
             Step::Capture { generation, .. } => format!("capture {generation}"),
             Step::Notify { notice, .. } => format!("notify {}", notice.url.as_str()),

@@ -87,6 +87,16 @@ impl Three {
                 Step::AwaitQuiet { generation, .. } => {
                     self.acts.push(format!("await quiet {generation}"));
                 }
+                Step::ListLost {
+                    generation,
+                    incident,
+                } => self
+                    .acts
+                    .push(format!("list lost {generation} of {incident}")),
+                Step::Suspects(all) => {
+                    let poison = all.iter().filter(|(_, poison)| *poison).count();
+                    (self.acts).push(format!("suspect {}, {poison} of them poison", all.len()));
+                }
                 Step::AskDependency { probe, .. } => self.acts.push(format!("ask {probe}")),
                 _ => {}
             }
@@ -140,14 +150,18 @@ impl Three {
     }
 
     pub(crate) fn dies(&mut self, generation: u32) {
+        self.exits(generation, Exit::Signal(9));
+        self.gone(generation);
+    }
+
+    pub(crate) fn exits(&mut self, generation: u32, exit: Exit) {
         self.see(Observation::Exited {
             generation: Generation(generation),
-            exit: Exit::Signal(9),
+            exit,
             oom_killed: false,
             address_in_use: false,
             left_children: false,
         });
-        self.gone(generation);
     }
 
     pub(crate) fn tally(&mut self, generation: u32, matching: u64, answered: u64, in_flight: u64) {

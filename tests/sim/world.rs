@@ -13,6 +13,7 @@ use autoheal::{
         step::Door,
     },
     time::MonoTime,
+    units::RequestShape,
     words::{Exit, Generation},
 };
 
@@ -56,6 +57,7 @@ pub(crate) struct World {
     pub(crate) dependency_down: bool,
     /// The requests in flight that a number of workers which follows the load is for.
     pub(crate) load: u64,
+    pub(crate) suspects: Vec<(RequestShape, bool)>,
     pub(crate) fired: VecDeque<MonoTime>,
     /// The incidents of recycles by rules whose verdict is due, and the instance of each.
     pub(crate) unjudged: BTreeMap<u64, u32>,
@@ -100,6 +102,7 @@ impl World {
             load: 0,
             recycles: BTreeMap::new(),
             out: BTreeSet::new(),
+            suspects: Vec::new(),
             fired: VecDeque::new(),
             unjudged: BTreeMap::new(),
             judged: BTreeMap::new(),

@@ -129,7 +129,11 @@ impl Group {
                     .position(|slot| slot.engine.runs(incident));
                 self.tell(at.unwrap_or(0), seen)
             }
-            Observation::Captured { .. } | Observation::Notified { .. } => self.tell(0, seen),
+            // What all have in common; one of them is enough to take it in.
+            Observation::Captured { .. }
+            | Observation::Notified { .. }
+            | Observation::Lost { .. }
+            | Observation::Presence(_) => self.tell(0, seen),
             Observation::Maintenance { on } => {
                 if std::mem::replace(&mut self.offline, on) && !on {
                     // Until it went nobody waited.

@@ -67,6 +67,7 @@ impl Group {
             shutdown_deadline: each.iter().filter_map(|one| one.shutdown_deadline).max(),
             last_incident: incidents.max_by_key(|one| one.incident),
             dependencies: first.dependencies,
+            poison: first.poison,
             unready: self.unready,
             instances: u32::try_from(each.len()).unwrap_or(u32::MAX),
         }

@@ -2,6 +2,7 @@
 
 use super::{Group, roll::Roll};
 use crate::decide::{
+    engine::Engine,
     observation::{Observation, Word},
     policy::{Count, Policy},
 };
@@ -11,6 +12,7 @@ impl Group {
         let alone = self.staying() <= 1 && self.rolls.is_empty();
         match word {
             Word::Recycle { reason, force } if !alone => {
+                self.with(0, Engine::acquit);
                 Some(self.roll(Roll::new(by_operator(&reason), force, None)))
             }
             Word::RecycleOne {

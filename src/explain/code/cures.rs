@@ -1,5 +1,6 @@
 //! What usually causes each code, the likeliest first, and what to do about it.
 
+mod healing;
 mod overload;
 mod requests;
 mod tls;
@@ -148,6 +149,7 @@ pub(super) fn of(code: Code) -> Cures {
             "the worker serves gRPC, and autoheal was not told so",
             "set worker.protocol = \"h2c\", or \"h2\" if it speaks TLS",
         )],
+        Code::PoisonRequest => healing::POISON_REQUEST,
         Code::ParkedTooLong => &[
             (
                 "the worker takes longer to start than `[parking] wait`",

@@ -125,6 +125,73 @@ fn queues_stay_as_short_as_what_is_in_flight() {
     assert_eq!(table.entries.len(), 1);
 }
 
+fn ask(table: &mut InFlight, ms: u64, path: &'static str) -> Key {
+    let look = look(0, None);
+    let uri = Uri::from_static(path);
+    table.enter(at(ms), G, look, &Method::GET, &uri, true)
+}
+
+#[test]
+fn suspects_are_counted_while_in_flight_and_their_list_may_change_meanwhile() {
+    let suspects = |poison| {
+        let kinds = [("/report/1", poison), ("/", false)];
+        let all = kinds.map(|(path, poison)| (RequestShape::of("GET", path), poison));
+        Arc::new(Suspects::new(all))
+    };
+    let mut table = table(&[]);
+    let before = ask(&mut table, 0, "/report/1");
+    let first = suspects(false);
+    table.suspect(&first);
+    assert!(first.present().eq([true, false]), "it was there already");
+    let home = ask(&mut table, 0, "/");
+    ask(&mut table, 0, "/other");
+    assert!(first.present().eq([true, true]));
+    assert_eq!(first.take(), (2, vec![0, 1]));
+    table.leave(home);
+    assert!(first.present().eq([true, false]));
+    let report = Uri::from_static("/report/7");
+    assert!(!table.is_poison(&Method::GET, &report));
+
+    let next = suspects(true);
+    table.suspect(&next);
+    assert!(table.is_poison(&Method::GET, &report));
+    assert!(!table.is_poison(&Method::POST, &report));
+    assert!(next.present().eq([true, false]));
+    table.leave(before);
+    assert!(next.present().eq([false, false]));
+    table.suspect(&Arc::default());
+    ask(&mut table, 0, "/report/2");
+    assert!(!table.is_poison(&Method::GET, &report));
+    assert_eq!(next.take(), (0, vec![0, 0]), "nobody is suspected any more");
+}
+
+#[test]
+fn poison_is_not_cut_to_be_sent_elsewhere() {
+    let mut table = table(&[100]);
+    let all = [(RequestShape::of("GET", "/"), true)];
+    table.suspect(&Arc::new(Suspects::new(all)));
+    enter(&mut table, 0);
+    assert_eq!(slow_at(&mut table, 100), [0]);
+    assert_eq!(table.cut_stuck(G, 0), 0);
+}
+
+#[test]
+fn a_worker_lost_what_it_has_and_what_its_connections_broke_under() {
+    let mut table = table(&[]);
+    let broken = ask(&mut table, 0, "/report/1");
+    let done = ask(&mut table, 0, "/done");
+    ask(&mut table, 0, "/");
+    ask(&mut table, 0, "/");
+    table.lost(broken, at(10));
+    table.leave(broken);
+    table.leave(done);
+    table.lost(done, at(10));
+    let lost = table.lost_by(G, at(20));
+    let expected = ["/report/2", "/"].map(|path| RequestShape::of("GET", path));
+    assert_eq!(lost, expected);
+    assert!(table.lost_by(Generation(2), at(20)).is_empty());
+}
+
 fn look(rules: u64, response_ms: Option<u64>) -> Look {
     Look {
         rules,

@@ -164,6 +164,7 @@ impl Worker {
                 return Err(cut(fate, Ending::Raw(head)));
             }
             "/garbage" => return Err(cut(fate, Ending::Raw(b"this is not HTTP\r\n\r\n"))),
+            _ if path.starts_with("/crash/") => start::crash(self.knobs.crash_signal),
             _ => {}
         }
         Ok(self.small(StatusCode::OK))
