@@ -4,6 +4,8 @@
 
 #[path = "tidy/bad_input.rs"]
 mod bad_input;
+#[path = "tidy/faults.rs"]
+mod faults;
 #[path = "tidy/imports.rs"]
 mod imports;
 #[path = "tidy/reach.rs"]
@@ -54,6 +56,12 @@ fn files_are_small_and_narrow_and_leave_nothing_behind() {
 fn every_file_is_reached_from_a_root() {
     let all = sources("src");
     report(reach::unreached(&all));
+}
+
+#[test]
+fn each_fault_has_tests_that_hold_what_is_promised() {
+    let all: Vec<_> = ["src", "tests"].into_iter().flat_map(sources).collect();
+    report(faults::unheld(&faults::FAULTS, &all));
 }
 
 #[test]

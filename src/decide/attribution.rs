@@ -13,6 +13,9 @@ use crate::time::MonoTime;
 const ROUTES: usize = 24;
 /// The first column is time, the second the other routes.
 const OWN: usize = 2;
+/// What a request keeps is seen up to a tick before or after the request: in pieces of time that
+/// are not much longer the two don't meet.
+const PIECE_LEAST: Duration = Duration::from_secs(1);
 /// Less than so many pieces of time tell nothing.
 const PIECES: usize = 16;
 /// Without the route the error must be larger by so many times that of one piece.
@@ -70,7 +73,7 @@ pub(super) struct Blamed {
 impl Attribution {
     pub(super) fn new(finest: Duration, keep: Duration) -> Self {
         Self {
-            record: Thinned::new(finest, keep),
+            record: Thinned::new(finest.max(PIECE_LEAST), keep),
             routes: Vec::new(),
             came: vec![0.0; OWN],
             last: None,
@@ -271,6 +274,26 @@ mod tests {
             assert!((found.bytes / KIB - 64.0).abs() < 3.0, "{found:?}");
             assert!(found.percent > 80.0, "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_request_may_be_counted_a_tick_after_its_memory() {
+        let mut found = Attribution::new(Duration::from_millis(150), Duration::from_secs(60));
+        let mut rng = fastrand::Rng::with_seed(2);
+        let routes: [Arc<str>; 2] = ["/cart", "/leak"].map(Arc::from);
+        let (mut bytes, mut late) = (1e7, [0, 0]);
+        for tick in 0..250 {
+            let came = [rng.u64(0..4), u64::from(rng.u8(0..3) == 0)];
+            bytes += 900_000.0 * came[1] as f64;
+            let named: Vec<_> = routes.iter().cloned().zip(late).collect();
+            found.count(&named);
+            found.sample(MonoTime::from_millis(tick * 100), bytes as u64);
+            late = came;
+        }
+        found.look();
+        let found = found.blamed().expect("a route");
+        assert_eq!(&*found.route, "/leak");
+        assert!((found.bytes / 9e5 - 1.0).abs() < 0.25, "{found:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{net::TcpListener, time::Duration};
 use serde_json::Value;
 
 use crate::support::{
-    Setup, Sidecar, assert_whole, command_of_demo_worker, free_port, plan, start,
+    Process, Setup, Sidecar, assert_whole, command_of_demo_worker, free_port, plan, start,
 };
 
 /// A shell script that ends in a demo worker.
@@ -216,4 +216,27 @@ fn a_worker_that_accepts_but_never_answers_is_not_ready() {
         text(&failed).contains("no complete answer within 1s"),
         "{failed}"
     );
+}
+
+#[test]
+fn a_worker_that_forks_without_end_is_replaced_and_none_of_it_is_left() {
+    // It does end, for the sake of the machine: after 254 processes, half of them in sessions of
+    // their own.
+    let script = "b() { [ \"$1\" -gt 0 ] && { b $(($1 - 1)) & b $(($1 - 1)) & }; setsid sleep \
+                  1000; }; if [ ! -e bombed ]; then touch bombed; (b 6) & fi";
+    let sidecar = launch("[recycle]\nslow_start = \"0s\"\n", shell(script, &[]));
+    sidecar.wait_for_kind("worker-ready");
+    let own = sidecar.pid();
+    let old = sidecar.wait("they are there", || {
+        let all = sidecar.processes();
+        (all.len() >= 250).then_some(all)
+    });
+    sidecar.recycle();
+    sidecar.wait("none of them is left", || {
+        let left = sidecar.processes();
+        let is_old = |one: &Process| one.who.pid != own && old.iter().any(|o| o.who == one.who);
+        (!left.iter().any(is_old)).then_some(())
+    });
+    assert_eq!(sidecar.get("/").generation(), Some(2), "{}", sidecar.log());
+    assert!(sidecar.zombies().is_empty());
 }

@@ -160,3 +160,17 @@ fn a_file_of_tests_is_told_from_the_rest() {
     let tests = for_tests(&[file("src/decide/mod.rs", text)]);
     assert_eq!(tests.into_iter().collect::<Vec<_>>(), ["decide::tests"]);
 }
+
+#[test]
+fn a_fault_without_a_test_that_exists_is_found() {
+    let sources = [file("tests/it/a.rs", "#[test]\nfn one_is_there() {}\n")];
+    let faults: [(&str, &[&str]); 3] = [
+        ("held", &["one_is_there"]),
+        ("half", &["one_is_there", "another_is_not"]),
+        ("open", &[]),
+    ];
+    let found = super::faults::unheld(&faults, &sources);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("half: there is no test another"));
+    assert!(found[1].starts_with("open: no test"));
+}
