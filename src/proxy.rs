@@ -236,6 +236,7 @@ async fn admit(
         Ok(held) => held,
         Err(code) => return Wait::Refuse(code, served_at),
     };
+    let is_first = thread.lot.is_empty();
     let Some(parked) = thread.lot.park(limits, asking) else {
         return match lack {
             Lack::Worker => Wait::Refuse(Code::ParkingFull, None),
@@ -243,7 +244,10 @@ async fn admit(
         };
     };
     account.waits(lack);
-    thread.arm(deadline);
+    let grows = |seat: &Seat| seat.upstream.local.member.ramp.until > now;
+    // The steward follows a fresh worker's growing share while somebody waits, once it knows.
+    let follows = is_first && view.seats.iter().any(grows);
+    thread.arm(if follows { now } else { deadline });
     if lack == Lack::Place {
         // One that was given back just before this one was seen to wait.
         thread.release();

@@ -1,8 +1,8 @@
 //! Replacing the worker: no client notices.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
-use autoheal::cli::load::Plan;
+use autoheal::{cli::load::Plan, time::now};
 use http::Method;
 
 use crate::support::{Connection, Sidecar, assert_whole, free_port, plan, start};
@@ -117,4 +117,21 @@ fn what_outlasts_the_drain_is_cut_and_sent_again_where_that_is_safe() {
     let (get, post) = (get.answer(), post.answer());
     assert_eq!((get.status, get.generation()), (200, Some(2)), "{get:?}");
     assert_eq!(post.code(), Some("502104"), "{post:?}");
+}
+
+#[test]
+fn who_waits_for_a_fresh_worker_s_share_is_let_in_when_its_slow_start_ends() {
+    // Nothing else wakes the steward: the connection that rests does so only after a minute.
+    let toml = "worker.keep_alive = \"1min\"\nrecycle.slow_start = \"4s\"\n";
+    let sidecar = Sidecar::start(toml, &[]);
+    for _ in 0..8 {
+        assert_eq!(sidecar.get("/").status, 200);
+    }
+    // More than a fresh worker is given at once, and no answer that would make it more.
+    let slow: Vec<_> = (0..100).map(|_| sidecar.ask("/slow?ms=39000")).collect();
+    let asked = now();
+    assert_eq!(sidecar.get("/").status, 200);
+    let waited = now().since(asked);
+    assert!(waited < Duration::from_secs(20), "{waited:?}");
+    drop(slow);
 }
