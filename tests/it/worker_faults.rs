@@ -118,7 +118,7 @@ fn a_worker_that_ignores_sigterm_is_killed_at_stop_timeout() {
     sidecar.recycle();
     let stopped = sidecar.wait_for_kind("worker-stopped");
     let took = stopped["stop_ms"].as_u64().unwrap();
-    assert!((1_000..2_500).contains(&took), "{stopped}");
+    assert!((1_000..6_000).contains(&took), "{stopped}");
     assert!(text(&stopped).contains("SIGKILL"), "{stopped}");
     assert!(
         sidecar

@@ -39,7 +39,7 @@ pub(crate) const FAULTS: [(&str, &[&str]); 25] = [
     ),
     (
         "a worker answers its probe, and requests hang",
-        &["a_recycle_begins_within_300_ms_of_the_third_slow_request"],
+        &["a_recycle_begins_as_soon_as_the_third_request_is_slow"],
     ),
     (
         "a worker forks, into the background, into other sessions, without end",

@@ -9,6 +9,8 @@ use super::{
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const MIB: usize = 1024 * 1024;
+/// Long for a worker to hear that its client left, and short for anything that only times out.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// autoheal's resident memory, in bytes.
 fn resident(proxy: &Proxy) -> u64 {
@@ -197,10 +199,7 @@ fn the_worker_sees_at_once_that_a_client_left() {
         let (_, end) = worker.rest(Duration::from_secs(5));
         let after = autoheal::time::now().since(left);
         assert_ne!(end, End::Open, "{request:?}");
-        assert!(
-            after < Duration::from_millis(100),
-            "{after:?} after {request:?}"
-        );
+        assert!(after < AT_ONCE, "{after:?} after {request:?}");
         let ledger = proxy.settled();
         assert_eq!(
             (ledger.client_aborted, ledger.failed),
@@ -223,7 +222,7 @@ fn the_worker_sees_at_once_that_a_client_left_in_the_middle_of_an_answer() {
     drop(client);
     assert_ne!(worker.rest(Duration::from_secs(5)).1, End::Open);
     let after = autoheal::time::now().since(left);
-    assert!(after < Duration::from_millis(100), "{after:?}");
+    assert!(after < AT_ONCE, "{after:?}");
     assert_eq!(proxy.settled().client_aborted, 1);
 }
 

@@ -241,7 +241,8 @@ fn open_files(proxy: &Proxy) -> u64 {
 
 #[test]
 fn it_survives_having_no_descriptor_left() {
-    let (proxy, origin) = start(&[]);
+    // There is none for another connection to the worker.
+    let (proxy, origin) = start(&["worker.keep_alive=1min"]);
     let mut client = proxy.says("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
     let mut worker = origin.accept();
     worker.head();
