@@ -214,6 +214,9 @@ fn helped(incident: &Incident) -> String {
         (_, Some("reported"), _) => "Nothing was to help: the rule only reported.".to_owned(),
         (_, _, State::Judging) => "That is still being judged.".to_owned(),
         (Kind::Crash | Kind::FailedStart, _, State::Open) => "Not yet: none serves.".to_owned(),
+        (Kind::Unhealthy, Some("replaced"), _) => {
+            "The new worker answered before it was let in, and is probed in its turn.".to_owned()
+        }
         (_, Some("replaced"), _) => {
             "The worker was replaced. There is no symptom to compare: it was planned, or asked \
              for."

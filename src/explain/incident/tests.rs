@@ -205,6 +205,32 @@ fn that_recycling_does_not_help_is_told_of_both_incidents_with_what_would() {
 }
 
 #[test]
+fn of_a_failed_health_probe_nobody_is_told_that_it_was_planned() {
+    let what = "worker 1 failed 2 health probes in a row: no complete answer within 1s";
+    let ended = json!({ "outcome": "replaced", "worker": 2, "text": "worker 1 replaced" });
+    let incident = one(&[
+        line("unhealthy", 3, 0, &json!({ "generation": 1, "text": what })),
+        line(
+            "recycle-begun",
+            3,
+            0,
+            &json!({ "strategy": "overlap", "text": "recycling" }),
+        ),
+        line("recycle-ended", 3, 93, &ended),
+    ]);
+    let told = story(&incident);
+    assert!(
+        told.contains("The new worker answered before it was let in"),
+        "{told}"
+    );
+    assert!(
+        told.contains("Find out why it did not answer its probe"),
+        "{told}"
+    );
+    assert!(!told.contains("planned"), "{told}");
+}
+
+#[test]
 fn a_closed_record_stands_for_all_that_was_said_before() {
     let whole = healed();
     let record = json!({ "record": serde_json::from_str::<Value>(&whole.to_json()).unwrap() });

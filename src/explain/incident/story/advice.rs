@@ -60,6 +60,10 @@ pub(super) fn to_do(incident: &Incident) -> String {
         _ if incident.kind == Kind::FailedStart => {
             "autoheal logs shows what it printed.".to_owned()
         }
+        _ if incident.kind == Kind::Unhealthy => "Find out why it did not answer its probe: \
+                                                  autoheal logs --previous shows what it \
+                                                  printed."
+            .to_owned(),
         _ if verdict == Some("helped") => format!(
             "Nothing now. {} acts again if it comes back; what the old worker printed is in \
              autoheal logs --previous.",
