@@ -5,8 +5,8 @@ use tokio::{sync::mpsc, task::AbortHandle};
 use super::Health;
 use crate::{
     act::Endpoint,
-    decide::observation::Observation,
-    sense::probe::{Address, ask},
+    decide::observation::{Observation, Unhealthy},
+    sense::probe::{Address, Failure, ask},
     tls::back::Manner,
     words::Generation,
 };
@@ -89,7 +89,10 @@ impl Probing {
                 let jitter = 0.9 + 0.2 * fastrand::f64();
                 tokio::time::sleep(health.interval.mul_f64(jitter)).await;
                 let result = ask(&address, &manner, &health.question).await;
-                let result = result.map(drop).map_err(|failure| failure.to_string());
+                let result = result.map(drop).map_err(|failure| Unhealthy {
+                    why: failure.to_string(),
+                    silent: matches!(failure, Failure::TimedOut(_)),
+                });
                 if answers
                     .send(Observation::Probe { generation, result })
                     .await

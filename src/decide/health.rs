@@ -1,20 +1,29 @@
 //! The health probe's verdict. Not a rule: no budget and no cooldown, but patience with a worker
 //! whose replacement is as unhealthy as it was.
 
+use std::time::Duration;
+
 use super::{
     engine::Engine,
     event::{Event, Kind, Level},
     guard::Held,
+    life::Life,
+    observation::Unhealthy,
     recycle::{Cause, Wish},
     restart::{Backoff, SERVICE},
     say::words,
 };
 use crate::{time::MonoTime, words::Generation};
 
+/// So long a worker that hangs has answered none of its requests.
+const SILENCE: Duration = Duration::from_secs(1);
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Health {
     /// Failed probes of the worker that serves, without enough good ones in a row between them.
     failures: u32,
+    /// Those of them, in a row, to which there was no answer at all.
+    silent: u32,
     /// Good ones in a row.
     successes: u32,
     /// The last recycle for ill health.
@@ -35,6 +44,7 @@ impl Health {
     /// Another worker serves, or what was seen says nothing.
     pub(super) fn renew(&mut self) {
         self.failures = 0;
+        self.silent = 0;
         self.successes = 0;
         self.wait_said = false;
         self.blamed = None;
@@ -43,12 +53,13 @@ impl Health {
 }
 
 impl Engine {
-    pub(super) fn probe(&mut self, generation: Generation, result: Result<(), String>) {
+    pub(super) fn probe(&mut self, generation: Generation, result: Result<(), Unhealthy>) {
         let asked = self.policy.health.is_some() && self.serving == Some(generation);
         if !asked || self.relays() || self.ending.is_some() {
             return;
         }
-        let Err(why) = result else {
+        let Err(unhealthy) = result else {
+            self.health.silent = 0;
             self.health.successes = self.health.successes.saturating_add(1);
             let enough = self.policy.health.map_or(1, |health| health.successes);
             if self.health.successes >= enough {
@@ -58,7 +69,11 @@ impl Engine {
         };
         self.health.successes = 0;
         self.health.failures = self.health.failures.saturating_add(1);
-        self.health.why = why;
+        self.health.silent = match unhealthy.silent {
+            true => self.health.silent.saturating_add(1),
+            false => 0,
+        };
+        self.health.why = unhealthy.why;
         self.check_health();
     }
 
@@ -84,7 +99,8 @@ impl Engine {
         if !self.dependencies.all_answered(self.now) {
             return;
         }
-        if !self.has_turn(Cause::Sick) {
+        let cause = self.ill_by(generation, health.failures);
+        if !self.has_turn(cause) {
             if !std::mem::replace(&mut self.health.turn_said, true) {
                 let text = format!("{seen}; held, as {}", Held::Turn.words(self.now));
                 self.say_unhealthy(generation, text, None);
@@ -117,9 +133,18 @@ impl Engine {
         self.say_unhealthy(generation, format!("{seen}; recycling it"), Some(incident));
         self.health.renew();
         self.health.recycled = true;
-        let mut wish = Wish::new(seen, Cause::Sick);
+        let mut wish = Wish::new(seen, cause);
         wish.incident = Some(incident);
         self.request_recycle(wish);
+    }
+
+    /// One that answers nobody, neither probes nor requests, will not answer what it has in flight.
+    fn ill_by(&self, generation: Generation, failures: u32) -> Cause {
+        let hangs = |life: &Life| life.hangs(self.now, SILENCE);
+        match self.life(generation).is_some_and(hangs) && self.health.silent >= failures {
+            true => Cause::Hung,
+            false => Cause::Sick,
+        }
     }
 
     fn say_unhealthy(&mut self, generation: Generation, text: String, incident: Option<u64>) {

@@ -14,6 +14,15 @@ use crate::{
     words::{Exit, Generation},
 };
 
+/// Why a health probe counts as failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unhealthy {
+    /// As a fragment for people.
+    pub why: String,
+    /// There was no answer at all in time.
+    pub silent: bool,
+}
+
 /// One fact.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Observation {
@@ -114,8 +123,8 @@ pub enum Observation {
     Probe {
         /// Whose.
         generation: Generation,
-        /// `Err`: why it counts as failed, as a fragment for people.
-        result: Result<(), String>,
+        /// `Err`: it counts as failed.
+        result: Result<(), Unhealthy>,
     },
     /// A custom action ended.
     CommandEnded {

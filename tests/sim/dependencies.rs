@@ -8,7 +8,7 @@ use autoheal::decide::{
     policy::{Dependency, DependencyAddress, Policy},
 };
 
-use crate::rig::{Rig, health, memory, policy, rule, secs, slow, status, with};
+use crate::rig::{Rig, health, ill, memory, policy, rule, secs, slow, status, with};
 
 pub(crate) fn db() -> Dependency {
     Dependency {
@@ -172,7 +172,7 @@ fn slow_requests_and_failed_health_probes_recycle_nobody_meanwhile() {
     for _ in 0..5 {
         rig.see(Observation::Probe {
             generation: autoheal::words::Generation(1),
-            result: Err("it answered 503".to_owned()),
+            result: Err(ill("it answered 503")),
         });
     }
     assert!(rig.acts().is_empty());
@@ -192,7 +192,7 @@ fn a_failed_health_probe_asks_before_it_recycles() {
     rig.pass(1_000);
     let sick = Observation::Probe {
         generation: autoheal::words::Generation(1),
-        result: Err("it answered 503".to_owned()),
+        result: Err(ill("it answered 503")),
     };
     rig.see(sick);
     assert_eq!(rig.asked(), [2]);

@@ -17,6 +17,7 @@ use autoheal::{
 
 use crate::{
     checks::ALONE,
+    rig::no_answer,
     worker::{FRESH, Life, own_exit},
     world::{TICK, World},
 };
@@ -53,7 +54,7 @@ impl World {
                 self.tell(Observation::Memory(sample(true)));
             }
             let result = match self.workers[&generation].sick {
-                true => Err("no answer within 2s".to_owned()),
+                true => Err(no_answer()),
                 false => Ok(()),
             };
             self.tell(Observation::Probe {

@@ -10,7 +10,7 @@ use autoheal::{
 };
 
 use crate::{
-    rig::{health, in_place, policy, rule, secs, slow, status, with},
+    rig::{health, ill, in_place, policy, rule, secs, slow, status, with},
     three::{Three, many, three},
 };
 
@@ -171,7 +171,7 @@ fn all_unhealthy_at_once_are_still_replaced_one_by_one() {
         for generation in [1, 2, 3] {
             three.see(Observation::Probe {
                 generation: Generation(generation),
-                result: Err("status 500".to_owned()),
+                result: Err(ill("status 500")),
             });
         }
     }

@@ -6,7 +6,7 @@ use autoheal::{
     decide::{
         engine::Engine,
         event::{Event, Kind},
-        observation::{MemorySample, Observation, RuleCount, Tally, Word},
+        observation::{MemorySample, Observation, RuleCount, Tally, Unhealthy, Word},
         policy::{
             Action, Budget, GiveUp, Health, Instances, Patience, Policy, Recycle, Restart,
             RestartWhen, Rule, Shutdown, Strategy, Verdict,
@@ -121,6 +121,22 @@ pub(crate) fn health(failures: u32) -> Option<Health> {
         failures,
         successes: 1,
     })
+}
+
+/// A health probe's bad answer.
+pub(crate) fn ill(why: &str) -> Unhealthy {
+    Unhealthy {
+        why: why.to_owned(),
+        silent: false,
+    }
+}
+
+/// A health probe to which there was no answer.
+pub(crate) fn no_answer() -> Unhealthy {
+    Unhealthy {
+        why: "no answer within 2s".to_owned(),
+        silent: true,
+    }
 }
 
 pub(crate) struct Rig {

@@ -10,7 +10,7 @@ use autoheal::{
     words::{Generation, Mode},
 };
 
-use crate::rig::{Rig, health, in_place, policy, rule, secs, slow, status, with};
+use crate::rig::{Rig, health, ill, in_place, no_answer, policy, rule, secs, slow, status, with};
 
 #[test]
 fn a_hung_worker_leaves_at_once_and_is_killed_without_a_drain() {
@@ -108,12 +108,45 @@ fn failed_health_probes_in_a_row_recycle_the_worker_as_sick() {
     assert_eq!(rig.acts(), ["start 3"]);
 }
 
-fn probe(rig: &mut Rig, generation: u32, ok: bool) {
-    let result = if ok {
-        Ok(())
-    } else {
-        Err("no answer within 2s".to_owned())
+#[test]
+fn one_that_answers_neither_probes_nor_requests_leaves_at_once_and_is_killed_without_a_drain() {
+    let mut given = policy();
+    given.health = health(2);
+    let mut rig = Rig::ready(given.clone());
+    let hang = |rig: &mut Rig, answered| {
+        for _ in 0..15 {
+            rig.pass(100);
+            rig.counts(1, &[], answered, 3);
+        }
     };
+    hang(&mut rig, 0);
+    probe(&mut rig, 1, false);
+    probe(&mut rig, 1, false);
+    assert_eq!(
+        rig.acts(),
+        ["park 0ms", "probe none", "withdraw 1", "start 2"]
+    );
+    rig.ready_now(2);
+    assert_eq!(rig.acts(), ["admit 2", "drain 1 0ms", "probe 2"]);
+    rig.drained(1);
+    assert_eq!(rig.acts(), ["kill 1"]);
+
+    // It still answers requests; or it answers probes, with bad news.
+    for (answered, said) in [(1, no_answer()), (0, ill("it answered 503"))] {
+        let mut rig = Rig::ready(given.clone());
+        hang(&mut rig, answered);
+        for _ in 0..2 {
+            rig.see(Observation::Probe {
+                generation: Generation(1),
+                result: Err(said.clone()),
+            });
+        }
+        assert_eq!(rig.acts(), ["start 2"], "{said:?}");
+    }
+}
+
+fn probe(rig: &mut Rig, generation: u32, ok: bool) {
+    let result = if ok { Ok(()) } else { Err(no_answer()) };
     rig.see(Observation::Probe {
         generation: Generation(generation),
         result,
