@@ -1,7 +1,10 @@
 //! What requests and load balancers meet, of all instances together.
 
 use super::{Group, Slot};
-use crate::decide::step::{Door, Step};
+use crate::{
+    decide::step::{Door, Step},
+    explain::code::Code,
+};
 
 impl Group {
     /// Tells what a new request meets, if nothing serves and it is not what was told last. `told`:
@@ -38,8 +41,22 @@ impl Group {
     }
 }
 
+/// Why a request is refused; the more hopeful, the earlier, as people are told of the phases.
+const REFUSALS: [Code; 5] = [
+    Code::ShuttingDown,
+    Code::Maintenance,
+    Code::WorkerGaveUp,
+    Code::WorkerDown,
+    Code::WorkerStoppedByOperator,
+];
+
+fn hope(code: &Code) -> usize {
+    let place = REFUSALS.iter().position(|one| one == code);
+    place.unwrap_or(REFUSALS.len())
+}
+
 /// What a request meets when two instances would have it meet these: it is parked if either has
-/// hope, until the first one comes.
+/// hope, until the first one comes; else it is told of the one that may come back.
 fn kinder(one: Door, other: Door) -> Door {
     match (one, other) {
         (
@@ -60,15 +77,36 @@ fn kinder(one: Door, other: Door) -> Door {
         (
             Door::Refuse { code, retry_at },
             Door::Refuse {
-                code: _,
+                code: next,
                 retry_at: other,
             },
         ) => Door::Refuse {
-            code,
+            code: [code, next].into_iter().min_by_key(hope).unwrap_or(code),
             retry_at: match (retry_at, other) {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),
             },
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::MonoTime;
+
+    #[test]
+    fn of_two_that_refuse_the_one_that_may_come_back_is_told_of_in_either_order() {
+        let retry_at = Some(MonoTime::from_millis(9));
+        let gave_up = Door::Refuse {
+            code: Code::WorkerGaveUp,
+            retry_at,
+        };
+        let left_down = Door::Refuse {
+            code: Code::WorkerDown,
+            retry_at: None,
+        };
+        assert_eq!(kinder(gave_up, left_down), gave_up);
+        assert_eq!(kinder(left_down, gave_up), gave_up);
     }
 }
