@@ -1,7 +1,6 @@
 //! A worker that something else starts: we look for it, watch it, have it restarted, and let it go.
 
 use super::{
-    drain::SLACK,
     engine::Engine,
     event::{Event, Kind, Level},
     life::{State, Want},
@@ -55,14 +54,7 @@ impl Engine {
     }
 
     pub(super) fn let_go(&mut self, generation: Generation) {
-        let now = self.now;
-        let Some(life) = self.life_mut(generation) else {
-            return;
-        };
-        life.state = State::Stopping;
-        life.stop_at.get_or_insert(now);
-        life.overdue_at = Some(now + SLACK);
-        self.push(Step::LetGo { generation });
+        self.leaves_now(generation, Step::LetGo { generation });
     }
 
     /// What is said of one that is not ours to end.

@@ -139,10 +139,14 @@ impl Engine {
 
     /// Kills every process of a worker at once.
     pub(super) fn kill(&mut self, generation: Generation) {
-        if self.lets_go() {
-            self.let_go(generation);
-            return;
+        match self.lets_go() {
+            true => self.let_go(generation),
+            false => self.leaves_now(generation, Step::Kill { generation }),
         }
+    }
+
+    /// This step makes it leave without any more waiting.
+    pub(super) fn leaves_now(&mut self, generation: Generation, step: Step) {
         let now = self.now;
         let Some(life) = self.life_mut(generation) else {
             return;
@@ -150,7 +154,7 @@ impl Engine {
         life.state = State::Stopping;
         life.stop_at.get_or_insert(now);
         life.overdue_at = Some(now + SLACK);
-        self.push(Step::Kill { generation });
+        self.push(step);
     }
 
     /// Drains and stops a worker in whatever state it is, until then at the latest.
