@@ -58,6 +58,8 @@ pub enum Kind {
     WorkerReady,
     /// A worker ended without being asked to.
     WorkerExited,
+    /// What a worker was doing when it crashed: the kinds of requests that it had.
+    HadInFlight,
     /// A worker did not get ready.
     StartFailed,
     /// A worker that was told to stop is gone.
@@ -139,6 +141,7 @@ impl Kind {
             Self::WarmedUp => "warmed-up",
             Self::WorkerReady => "worker-ready",
             Self::WorkerExited => "worker-exited",
+            Self::HadInFlight => "had-in-flight",
             Self::StartFailed => "start-failed",
             Self::WorkerStopped => "worker-stopped",
             Self::GaveUp => "gave-up",

@@ -223,12 +223,14 @@ impl Engine {
         let served = life.served(now).unwrap_or_default();
         let incident = self.new_incident();
         let mut what = format!(
-            "{} {} after {} with {} in flight",
+            "{} {} after {}",
             life.name(),
             ended(exit, signs),
             words(served),
-            life.in_flight,
         );
+        if life.in_flight > 0 {
+            what += &format!(" with {} in flight", life.in_flight);
+        }
         if exit == Exit::Unknown {
             what.push_str("; its exit status belongs to its parent");
         }

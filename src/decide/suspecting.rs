@@ -15,6 +15,9 @@ use crate::{
     words::{Exit, Generation},
 };
 
+/// So many kinds of requests are named at once.
+const LISTED: usize = 5;
+
 impl Engine {
     /// A worker that served has ended by itself: if that was its own doing, what it had in flight
     /// is asked for.
@@ -36,6 +39,12 @@ impl Engine {
 
     /// That was in flight when a worker crashed.
     pub(super) fn lost(&mut self, incident: u64, in_flight: &[RequestShape]) {
+        if !in_flight.is_empty() {
+            let requests = listed(in_flight);
+            let text = format!("when the worker crashed it had in flight: {requests}");
+            let event = Event::new(Kind::HadInFlight, Level::Info, text);
+            self.say(event.of(incident).text("requests", requests));
+        }
         let news = self.poison.crashed(self.now, incident, in_flight);
         self.say_poison(news);
         self.push(Step::Suspects(self.poison.list()));
@@ -94,6 +103,18 @@ impl Engine {
     }
 }
 
+/// The first of them, and how many more there are.
+fn listed(shapes: &[RequestShape]) -> String {
+    let first = shapes.iter().take(LISTED).map(ToString::to_string);
+    let mut text = first.collect::<Vec<_>>().join(", ");
+    match shapes.len().saturating_sub(LISTED) {
+        0 => {}
+        1 => text += " and one more kind of requests",
+        more => text += &format!(" and {more} more kinds of requests"),
+    }
+    text
+}
+
 /// Whether it ended by its own doing. A clean end is none, nor is what signals from outside do,
 /// which a shell that stands before the app tells as 128 and the signal's number.
 fn is_own_making(exit: Exit, signs: Signs) -> bool {
@@ -119,6 +140,19 @@ fn is_own_making(exit: Exit, signs: Signs) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_few_kinds_are_named_and_the_rest_counted() {
+        let shapes = |many: usize| -> Vec<_> {
+            let letters = "abcdefghij".chars().take(many);
+            let path = |letter| RequestShape::of("GET", &format!("/{letter}"));
+            letters.map(path).collect()
+        };
+        assert_eq!(listed(&shapes(1)), "GET /a");
+        assert_eq!(listed(&shapes(5)), "GET /a, GET /b, GET /c, GET /d, GET /e");
+        assert!(listed(&shapes(6)).ends_with("GET /e and one more kind of requests"));
+        assert!(listed(&shapes(9)).ends_with("GET /e and 4 more kinds of requests"));
+    }
 
     #[test]
     fn only_ends_of_the_workers_own_making_count() {

@@ -41,6 +41,10 @@ fn a_request_that_ends_three_workers_is_named_and_is_not_the_end_of_two_at_a_tim
     let first = sidecar.get("/crash/1");
     assert_eq!(first.code(), Some("502102"), "{}", sidecar.log());
     after_crashes(&sidecar, 2);
+    sidecar.wait_for_event("what it died of", |event| {
+        let requests = event["requests"].as_str().unwrap_or_default();
+        event["kind"] == "had-in-flight" && requests.contains("GET /crash/*")
+    });
     wait_for_traffic();
     assert!(sidecar.events("poison-request").is_empty());
     assert_eq!(sidecar.get("/crash/2").status, 502, "{}", sidecar.log());

@@ -65,9 +65,7 @@ fn how_it_ended_is_not_guessed_and_the_next_one_is_looked_for_at_once_however_of
         rig.gone(generation);
         let said = rig.said(Kind::WorkerExited).remove(0);
         assert!(
-            said.ends_with(
-                "with 0 in flight; its exit status belongs to its parent; looking for the next one"
-            ),
+            said.ends_with("; its exit status belongs to its parent; looking for the next one"),
             "{said}"
         );
         rig.pass(1_000);

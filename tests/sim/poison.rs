@@ -57,6 +57,10 @@ fn after_three_crashes_a_rare_request_is_named_and_not_sent_twice_for_an_hour() 
         assert!(rig.said(Kind::PoisonRequest).is_empty());
         rig.forget();
         rig.crashes(generation, Exit::Signal(11));
+        let had = rig.events(Kind::HadInFlight);
+        let had: Vec<_> = had.map(|event| (event.incident, &*event.text)).collect();
+        let text = "when the worker crashed it had in flight: POST /report/*";
+        assert_eq!(had, [(Some(u64::from(generation)), text)]);
     }
     let said = rig.said(Kind::PoisonRequest);
     let begin = "POST /report/* ends its workers: in flight at 3 of 3 crashes, 1% of the traffic; \

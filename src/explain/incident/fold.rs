@@ -49,6 +49,11 @@ impl Incident {
                 self.generation = self.generation.or(generation);
                 self.exit.get_or_insert_with(|| exit(line));
             }
+            "had-in-flight" => {
+                if let Some(exit) = &mut self.exit {
+                    exit.requests = line.words("requests");
+                }
+            }
             "worker-ready" if self.outcome.as_deref() != Some("replaced") => {
                 self.replaced_by = generation;
                 self.outcome = Some("restarted".to_owned());
@@ -124,6 +129,7 @@ fn exit(line: &Line) -> Exit {
         core_dumped: line.flag("core_dumped"),
         uptime_ms: line.number("uptime_ms").unwrap_or(0),
         in_flight: line.number("in_flight").unwrap_or(0),
+        requests: None,
     }
 }
 

@@ -149,8 +149,10 @@ pub struct Exit {
     pub core_dumped: bool,
     /// How long it had served.
     pub uptime_ms: u64,
-    /// So many requests it had.
+    /// So many requests it had when they were last counted, a tenth of a second before at most.
     pub in_flight: u64,
+    /// The kinds of requests that it had, if the end was of its own making.
+    pub requests: Option<String>,
 }
 
 /// Whether a recycle helped.

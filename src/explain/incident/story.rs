@@ -71,18 +71,22 @@ pub fn cost_in_short(cost: Option<&Cost>) -> String {
 /// The whole of it in one line, for the log.
 #[must_use]
 pub fn in_short(incident: &Incident) -> String {
-    let saved = incident
-        .averted
-        .as_ref()
-        .map_or(0, |averted| averted.errors);
-    format!(
-        "incident {} is over after {}: {}; {}; it cost {}, and averted {saved} errors",
+    let mut text = format!(
+        "incident {} is over after {}: {}; {}",
         incident.id,
         ms(incident.lasted_ms),
         incident.what,
         incident.came_out(),
-        cost_in_short(incident.cost.as_ref()),
-    )
+    );
+    if incident.cost.is_some() {
+        text += &format!("; it cost {}", cost_in_short(incident.cost.as_ref()));
+    }
+    match incident.averted.as_ref().map(|averted| averted.errors) {
+        None | Some(0) => {}
+        Some(1) => text.push_str(", and averted 1 error"),
+        Some(errors) => text += &format!(", and averted {errors} errors"),
+    }
+    text
 }
 
 fn when(incident: &Incident) -> String {

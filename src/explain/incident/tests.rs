@@ -115,6 +115,44 @@ fn a_cure_fits_the_way_a_worker_ended() {
     }
 }
 
+#[test]
+fn what_a_worker_had_when_it_crashed_is_part_of_why() {
+    let end = json!({ "signal": 11, "how": "killed by SIGSEGV", "in_flight": 0 });
+    let had = json!({
+        "requests": "GET /pdf/*, POST /x",
+        "text": "when the worker crashed it had in flight: GET /pdf/*, POST /x",
+    });
+    let incident = one(&[crash(7, 1_000, &end), line("had-in-flight", 7, 1_002, &had)]);
+    let page = story(&incident);
+    let why = page.split("What was done").next().unwrap();
+    assert!(
+        why.contains("It had in flight: GET /pdf/*, POST /x."),
+        "{page}"
+    );
+    let without = story(&one(&[crash(7, 1_000, &end)]));
+    assert!(!without.contains("It had in flight"), "{without}");
+}
+
+#[test]
+fn what_nobody_can_count_is_not_said_to_be_none() {
+    let mut incident = one(&[crash(1, 1, &json!({}))]);
+    assert!(
+        in_short(&incident).ends_with("; open"),
+        "{}",
+        in_short(&incident)
+    );
+    incident.charge(Cost {
+        parked: 1,
+        saved: 1,
+        ..Cost::default()
+    });
+    let text = in_short(&incident);
+    assert!(
+        text.ends_with("it cost 1 parked, and averted 1 error"),
+        "{text}"
+    );
+}
+
 /// A firing of a rule that looks at statuses, its recycle and this verdict.
 fn recycled(id: u64, verdict: &Value) -> Vec<String> {
     let fired = json!({

@@ -7,9 +7,10 @@ use crate::explain::incident::{Exit, Incident, Kind};
 pub(super) fn why(incident: &Incident) -> String {
     match (incident.kind, &incident.exit) {
         (Kind::Crash, Some(exit)) => format!(
-            "The worker ended without being asked to: {}.\n{}",
+            "The worker ended without being asked to: {}.\n{}{}",
             exit.how,
-            of_exit(exit)
+            of_exit(exit),
+            had(exit)
         ),
         (Kind::Rule, _) => format!(
             "{} looks at {}, and that was too much: {}.",
@@ -90,6 +91,13 @@ fn of_exit(exit: &Exit) -> String {
         (None, Some(_)) => "It gave up with an error of its own.".to_owned(),
         (None, None) => "Only whoever started it is told how it ended.".to_owned(),
     }
+}
+
+fn had(exit: &Exit) -> String {
+    let requests = exit.requests.as_deref();
+    requests.map_or_else(String::new, |requests| {
+        format!("\nIt had in flight: {}.", line(requests))
+    })
 }
 
 fn for_exit(exit: &Exit) -> String {
