@@ -4,9 +4,11 @@ use std::{borrow::Cow, fmt, fmt::Write};
 
 use crate::units::GrpcStatus;
 mod access;
+mod door;
 mod wrapped;
 
 pub use access::AccessField;
+pub use door::Door;
 pub use wrapped::wrapped;
 
 /// A worker's serial number: the third worker ever started is generation 3.

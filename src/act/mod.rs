@@ -41,15 +41,12 @@ use crate::{
         overload::Cap,
         roster::{Member, Roster},
     },
-    decide::{
-        observation::Observation,
-        step::{Door, Step},
-    },
+    decide::{observation::Observation, step::Step},
     explain::code::Code,
     sense::probe::Address,
     time,
     tls::back::Manner,
-    words::Generation,
+    words::{Door, Generation},
     worker::{
         attachment::{Attachment, Plan},
         lines::Patterns,

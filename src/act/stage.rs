@@ -6,11 +6,10 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    admit::roster::{self, Endpoint, Member, Ramp, Roster},
-    decide::step::Door,
+    admit::roster::{Endpoint, Member, Ramp, Roster},
     time::{self, MonoTime},
     tls::back::Manner,
-    words::Generation,
+    words::{Door, Generation},
 };
 
 /// A fresh worker gets at least so many requests at once.
@@ -125,16 +124,7 @@ impl Stage {
 
     pub(super) fn door(&mut self, door: Door, closing: bool) {
         self.now.closing |= closing;
-        self.now.door = match door {
-            Door::Park {
-                down_since,
-                next_start,
-            } => roster::Door::Park {
-                down_since,
-                next_start,
-            },
-            Door::Refuse { code, retry_at } => roster::Door::Refuse { code, retry_at },
-        };
+        self.now.door = door;
         self.publish();
     }
 

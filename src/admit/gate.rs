@@ -2,14 +2,11 @@
 
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
-use super::{
-    occupancy::Occupancy,
-    overload::Cap,
-    roster::{Door, Member},
-};
+use super::{occupancy::Occupancy, overload::Cap, roster::Member};
 use crate::{
     explain::code::Code,
     time::{self, MonoTime},
+    words::Door,
 };
 
 /// What a request gets.

@@ -18,7 +18,11 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::overload::{Found, Places};
-use crate::{explain::code::Code, time::MonoTime, tls::back::Manner, words::Generation};
+use crate::{
+    time::MonoTime,
+    tls::back::Manner,
+    words::{Door, Generation},
+};
 
 /// Where a worker listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,25 +217,6 @@ impl fmt::Debug for Member {
             self.in_flight()
         )
     }
-}
-
-/// What a request meets while no worker lets it in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// It is parked, unless that would be in vain.
-    Park {
-        /// Since when nothing serves.
-        down_since: MonoTime,
-        /// When the next start is due; in the past: it is under way.
-        next_start: MonoTime,
-    },
-    /// It is refused at once.
-    Refuse {
-        /// With this code.
-        code: Code,
-        /// When trying again may help.
-        retry_at: Option<MonoTime>,
-    },
 }
 
 /// The ready workers as one immutable snapshot.

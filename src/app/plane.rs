@@ -10,15 +10,11 @@ use crate::{
         deal::Dealer,
         listener::{Listening, Tables},
     },
-    admit::{
-        clients::Clients,
-        mailbox::Mailboxes,
-        occupancy::Occupancy,
-        roster::{Door, Roster},
-    },
+    admit::{clients::Clients, mailbox::Mailboxes, occupancy::Occupancy, roster::Roster},
     observe::{access::Sink, ledger::Ledger, suspects::Suspects, tally::Registry},
     proxy::steward::Config,
     time,
+    words::Door,
 };
 
 /// The data plane as the control thread holds it.

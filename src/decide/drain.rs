@@ -10,12 +10,12 @@ use super::{
     policy::Strategy,
     say::{millis, words},
     slot::Signs,
-    step::{Door, Step},
+    step::Step,
 };
 use crate::{
     explain::code::Code,
     time::MonoTime,
-    words::{Exit, Generation},
+    words::{Door, Exit, Generation},
 };
 
 /// A drain or a kill that is not reported this long after it was due has gone wrong.

@@ -21,13 +21,13 @@ use super::{
     shutdown::Ending,
     slot::Signs,
     snapshot::IncidentView,
-    step::{Door, Step},
+    step::Step,
     traffic::Traffic,
 };
 use crate::{
     time::MonoTime,
     units::ByteSize,
-    words::{Generation, Mode},
+    words::{Door, Generation, Mode},
 };
 
 /// More events than this that nobody has taken are dropped. Steps that act are never dropped:

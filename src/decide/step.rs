@@ -8,7 +8,11 @@ use super::{
     event::Event,
     policy::{Command, Notice},
 };
-use crate::{explain::code::Code, time::MonoTime, units::RequestShape, words::Generation};
+use crate::{
+    time::MonoTime,
+    units::RequestShape,
+    words::{Door, Generation},
+};
 
 /// One thing to do now.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,24 +175,4 @@ pub enum Step {
     Say(Event),
     /// The engine has ended: every worker is gone. Exit with this code.
     Exit(i32),
-}
-
-/// What a new request meets while no worker is on the roster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// It is parked, unless that would be in vain.
-    Park {
-        /// Since when nothing serves.
-        down_since: MonoTime,
-        /// When the next start is due; now or earlier: one is under way, or waits only for an old
-        /// worker to drain and be gone.
-        next_start: MonoTime,
-    },
-    /// It is refused at once.
-    Refuse {
-        /// With this code.
-        code: Code,
-        /// When trying again may help; in the past: a try is under way.
-        retry_at: Option<MonoTime>,
-    },
 }

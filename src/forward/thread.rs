@@ -24,7 +24,6 @@ use crate::{
         clients::{ClientKey, Clients, Held},
         gate::{Admission, Permit, at_the_door},
         lot::{Lack, Lot},
-        roster::Door,
         wish::Wish,
     },
     explain::code::Code,
@@ -36,6 +35,7 @@ use crate::{
         tally::{Counters, Rules},
     },
     time::MonoTime,
+    words::Door,
 };
 
 /// Unless they are counted together with those of other threads.

@@ -112,11 +112,10 @@ mod tests {
             lot::{Limits, Lot},
             occupancy::Occupancy,
             overload::Cap,
-            roster::Door,
         },
         forward::thread::{PerClient, Settings, View},
         time::MonoTime,
-        words::Mode,
+        words::{Door, Mode},
     };
 
     fn thread() -> Rc<Thread> {

@@ -10,12 +10,11 @@ use autoheal::{
         event::{Event, Field, Kind},
         policy::{Instances, Rule},
         snapshot::Snapshot,
-        step::Door,
         trigger::Trigger,
     },
     explain::code::Code,
     time::MonoTime,
-    words::Mode,
+    words::{Door, Mode},
 };
 
 use crate::world::World;

@@ -5,10 +5,10 @@ use autoheal::{
         event::Kind,
         observation::{Observation, StartFailure, Word},
         policy::{Enough, GiveUp, RestartWhen},
-        step::{Door, Step},
+        step::Step,
     },
     explain::code::Code,
-    words::{Exit, Generation, Mode},
+    words::{Door, Exit, Generation, Mode},
 };
 
 use crate::rig::{Rig, in_place, policy, secs};

@@ -5,9 +5,10 @@ use autoheal::{
         engine::Engine,
         event::Kind,
         observation::{Observation, Word},
-        step::{Door, Step},
+        step::Step,
     },
     explain::code::Code,
+    words::Door,
 };
 
 use crate::rig::{Rig, policy, rule, secs, status, with};

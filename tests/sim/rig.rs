@@ -11,12 +11,12 @@ use autoheal::{
             Action, Budget, GiveUp, Health, Instances, Patience, Policy, Recycle, Restart,
             RestartWhen, Rule, Shutdown, Strategy, Verdict,
         },
-        step::{Door, Step},
+        step::Step,
         trigger::{Filter, MemoryLimit, Trigger},
     },
     time::MonoTime,
     units::ByteSize,
-    words::{Exit, Generation, Mode},
+    words::{Door, Exit, Generation, Mode},
 };
 
 pub(crate) fn secs(n: u64) -> Duration {

@@ -8,10 +8,10 @@ use autoheal::{
         group::Group,
         observation::{Observation, RuleCount, Tally, Word},
         policy::{Count, Instances, Policy},
-        step::{Door, Step},
+        step::Step,
     },
     time::MonoTime,
-    words::{Exit, Generation},
+    words::{Door, Exit, Generation},
 };
 
 /// Three workers that are ready, and what was done and said since.

@@ -10,11 +10,10 @@ use autoheal::{
         group::Group,
         observation::{Observation, Word},
         policy::{Policy, RestartWhen},
-        step::Door,
     },
     time::MonoTime,
     units::RequestShape,
-    words::{Exit, Generation},
+    words::{Door, Exit, Generation},
 };
 
 use crate::{

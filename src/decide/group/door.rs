@@ -1,10 +1,7 @@
 //! What requests and load balancers meet, of all instances together.
 
 use super::{Group, Slot};
-use crate::{
-    decide::step::{Door, Step},
-    explain::code::Code,
-};
+use crate::{decide::step::Step, explain::code::Code, words::Door};
 
 impl Group {
     /// Tells what a new request meets, if nothing serves and it is not what was told last. `told`:

@@ -20,11 +20,11 @@ use super::{
     observation::Observation,
     peers::{Common, Peers},
     policy::Policy,
-    step::{Door, Step},
+    step::Step,
 };
 use crate::{
     time::MonoTime,
-    words::{Generation, Mode},
+    words::{Door, Generation, Mode},
 };
 
 /// Decides for all workers. To be used like an [`Engine`], and with the same promises.
