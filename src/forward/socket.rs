@@ -18,6 +18,7 @@ use tokio::{
     task::coop::unconstrained,
     time::timeout,
 };
+use tokio_util::either::Either;
 
 use super::failure::Failure;
 use crate::{
@@ -59,11 +60,11 @@ async fn reach(endpoint: &Endpoint) -> Result<Plain, Failure> {
                 return Err(Failure::Refused);
             }
             stream.set_nodelay(true).map_err(failed)?;
-            Ok(Plain::Tcp(stream))
+            Ok(Either::Left(stream))
         }
         Endpoint::Unix(path) => {
             let stream = UnixStream::connect(path).await.map_err(failed)?;
-            Ok(Plain::Unix(stream))
+            Ok(Either::Right(stream))
         }
     }
 }
@@ -135,12 +136,8 @@ impl Drop for Open {
     }
 }
 
-/// A socket.
-#[derive(Debug)]
-enum Plain {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
+/// A socket: TCP, or of a Unix path.
+type Plain = Either<TcpStream, UnixStream>;
 
 /// What carries the worker's bytes.
 enum Stream {
@@ -178,7 +175,7 @@ impl WorkerIo {
             Stream::Plain(plain) => plain,
             Stream::Tls(stream) => stream.get_ref(),
         };
-        if let Plain::Tcp(stream) = plain {
+        if let Either::Left(stream) = plain {
             // Where that is not to be had there is only the wait.
             drop(stream.set_quickack(true));
         }
@@ -188,8 +185,8 @@ impl WorkerIo {
     pub(super) fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
         let read = match &mut self.stream {
-            Stream::Plain(Plain::Tcp(stream)) => stream.try_read(&mut byte),
-            Stream::Plain(Plain::Unix(stream)) => stream.try_read(&mut byte),
+            Stream::Plain(Either::Left(stream)) => stream.try_read(&mut byte),
+            Stream::Plain(Either::Right(stream)) => stream.try_read(&mut byte),
             // Words of its own may come on it.
             Stream::Tls(stream) => {
                 let mut cx = Context::from_waker(Waker::noop());
@@ -265,58 +262,6 @@ impl AsyncWrite for WorkerIo {
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-}
-
-impl AsyncRead for Plain {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, into),
-        }
-    }
-}
-
-impl AsyncWrite for Plain {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, from),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, from),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, from),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, from),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

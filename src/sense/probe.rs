@@ -1,13 +1,6 @@
 //! One HTTP request to a worker, to see whether it answers.
 
-use std::{
-    fmt, io,
-    net::SocketAddr,
-    path::PathBuf,
-    pin::{Pin, pin},
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{fmt, io, net::SocketAddr, path::PathBuf, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
@@ -18,10 +11,11 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixStream},
     time::timeout,
 };
+use tokio_util::either::Either;
 
 use super::serving::{call, grpc_status, healthy};
 use crate::{
@@ -199,9 +193,9 @@ async fn connect(address: &Address) -> Result<Stream, Failure> {
             if met_itself(&stream) {
                 return Err(Failure::Refused);
             }
-            Ok(Stream::Tcp(stream))
+            Ok(Either::Left(stream))
         }
-        Address::Unix(path) => Ok(Stream::Unix(
+        Address::Unix(path) => Ok(Either::Right(
             UnixStream::connect(path).await.map_err(failed)?,
         )),
     }
@@ -333,50 +327,8 @@ fn judge(error: hyper::Error) -> Failure {
     }
 }
 
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, into),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, from),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, from),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-}
+/// TCP, or of a Unix path.
+type Stream = Either<TcpStream, UnixStream>;
 
 #[cfg(test)]
 mod tests;

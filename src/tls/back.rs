@@ -3,19 +3,18 @@
 
 use std::{
     fmt, io,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    task::{Context, Poll},
     time::Duration,
 };
 
 use rustls::{ClientConfig, client::danger::ServerCertVerifier, pki_types::ServerName};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     fault::{Failed, Fault, judge, other_http},
     pair::Pair,
+    pass::Pass,
     pem, provider, roots,
     spec::{About, Behind, DEFECT, Flaw},
     stream::BUFFER_MAX,
@@ -190,7 +189,7 @@ impl Back {
         if self.http2 && agreed != Some(alpn(true)) {
             return Err(Unmade::Tls(other_http(&self.asked)));
         }
-        Ok(Secured(stream))
+        Ok(Pass(stream))
     }
 
     fn config(&self) -> Arc<ClientConfig> {
@@ -206,55 +205,12 @@ impl fmt::Debug for Back {
 }
 
 /// A worker's TLS connection.
-#[derive(Debug)]
-pub struct Secured<S>(TlsStream<S>);
+pub type Secured<S> = Pass<TlsStream<S>>;
 
 impl<S> Secured<S> {
     /// The connection under it.
     pub fn get_ref(&self) -> &S {
         self.0.get_ref().0
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, into)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Secured<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, from)
-    }
-
-    /// All of it goes into one record, as far as it fits.
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, from)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    /// Says that no more comes, then ends the half of the connection under it.
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 

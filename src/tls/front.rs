@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     certificates::Certificates,
     pair::Pair,
+    pass::Pass,
     provider, roots,
     shown::Shown,
     spec::{About, Clients, DEFECT, Flaw, Told},
@@ -123,7 +124,7 @@ impl Front {
         let accepting =
             acceptor.accept_with(stream, |session| session.set_buffer_limit(Some(BUFFER_MAX)));
         // Large, and gone after the handshake.
-        Ok(Stream(Box::pin(accepting).await?))
+        Ok(Pass(Box::pin(accepting).await?))
     }
 
     /// What a client that has shaken hands has shown; `None`: clients are not asked.

@@ -9,6 +9,7 @@ pub mod certificates;
 pub mod fault;
 pub mod front;
 pub mod pair;
+pub mod pass;
 mod pem;
 pub mod renewal;
 mod roots;

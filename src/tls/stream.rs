@@ -1,26 +1,18 @@
 //! A client's TLS connection over TCP.
 
-use std::{
-    io::{self, Write},
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::io::{self, Write};
 
 use rustls::ServerConnection;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::front::Protocol;
+use super::{front::Protocol, pass::Pass};
 
 /// So many bytes may wait in a connection for its client to take them.
 pub(super) const BUFFER_MAX: usize = 32 * 1024;
 
 /// A client's TLS connection.
-#[derive(Debug)]
-pub struct Stream(pub(super) TlsStream<TcpStream>);
+pub type Stream = Pass<TlsStream<TcpStream>>;
 
 impl Stream {
     /// The TCP connection under it.
@@ -68,47 +60,5 @@ impl Write for Now<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, into)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, from)
-    }
-
-    /// All of it goes into one record, as far as it fits.
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, from)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    /// Says that no more comes, then ends the TCP connection's half.
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
