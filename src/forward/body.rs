@@ -14,6 +14,7 @@ use super::{
     noted::Noted,
     pool::{Connection, Upstream},
     thread::{Thread, View},
+    trailing,
     tunnel::Tunnel,
     upload::Upload,
 };
@@ -174,10 +175,11 @@ impl WorkerBody {
                 {
                     call.ended(&exchange.view.rules, Some(trailers));
                 }
-                if exchange.connection.is_end_stream() {
+                let kept = trailing::kept(frame);
+                if kept.is_none() || exchange.connection.is_end_stream() {
                     self.end(End::Completed);
                 }
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(kept.map(Ok))
             }
             Poll::Ready(Some(Err(Truncated))) => {
                 self.broken = true;

@@ -23,5 +23,6 @@ pub mod response;
 pub mod settings;
 mod socket;
 pub mod thread;
+mod trailing;
 pub mod tunnel;
 pub mod upload;

@@ -103,11 +103,12 @@ fn remove_hop_by_hop(head: &mut Parts) -> Result<(), Failure> {
 
 /// A number as everybody reads it.
 fn is_plain(length: &[u8]) -> bool {
-    length.iter().all(u8::is_ascii_digit) && (length.len() == 1 || !length.starts_with(b"0"))
+    let digits = (1..20).contains(&length.len()) && length.iter().all(u8::is_ascii_digit);
+    digits && (length.len() == 1 || !length.starts_with(b"0"))
 }
 
 /// RFC 9110 section 8.6: the same number said twice is handed on once, and none of numbers that
-/// differ: only an answer without a body comes here with such.
+/// differ or of what is no number: only an answer without a body comes here with such.
 fn say_length_once(headers: &mut HeaderMap) {
     let said: Vec<Option<u64>> = headers
         .get_all(CONTENT_LENGTH)
@@ -153,6 +154,26 @@ mod tests {
             .collect();
         assert_eq!(left, ["set-cookie=\"a=1\"", "set-cookie=\"b=2\""]);
         assert_eq!(head.version, Version::HTTP_11);
+    }
+
+    #[test]
+    fn a_length_is_handed_on_once_and_only_if_everybody_reads_it_alike() {
+        for (said, left) in [
+            (&["5"][..], Some("5")),
+            (&["0"], Some("0")),
+            (&["5", "5"], Some("5")),
+            (&["05, 5"], Some("5")),
+            (&["5", "6"], None),
+            (&[""], None),
+            (&["x"], None),
+            (&["99999999999999999999999"], None),
+        ] {
+            let lines: Vec<_> = said.iter().map(|said| ("content-length", *said)).collect();
+            let mut head = head(&lines);
+            prepare(&mut head, false, false).unwrap();
+            let lengths: Vec<_> = head.headers.get_all(CONTENT_LENGTH).iter().collect();
+            assert_eq!(lengths, left.as_slice(), "{said:?}");
+        }
     }
 
     #[test]

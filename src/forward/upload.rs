@@ -14,7 +14,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::thread::Thread;
+use super::{thread::Thread, trailing};
 use crate::observe::in_flight::Key;
 
 /// A request body with a known length of at most this is kept while it is sent, so that a request
@@ -216,7 +216,10 @@ impl Upload {
         if let Some(key) = self.waits.get() {
             self.thread.in_flight().body(key, given);
         }
-        poll
+        match poll {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(trailing::kept(frame).map(Ok)),
+            other => other,
+        }
     }
 
     /// Counts a piece, and keeps it where it may be needed again.

@@ -92,24 +92,50 @@ fn trailers_go_both_ways() {
     let mut request = post("/");
     let headers = request.headers_mut();
     headers.insert("te", HeaderValue::from_static("trailers"));
-    headers.insert("trailer", HeaderValue::from_static("x-sum"));
+    headers.insert("trailer", HeaderValue::from_static("x-sum, host"));
     let (answer, mut body) = client.send(request, false);
     body.send_data(Bytes::from_static(b"x"), false).unwrap();
     let mut trailers = HeaderMap::new();
     trailers.insert("x-sum", HeaderValue::from_static("120"));
+    trailers.insert("host", HeaderValue::from_static("b"));
     body.send_trailers(trailers).unwrap();
     let mut worker = origin.accept();
-    assert_eq!(fields(&worker.head(), "trailer"), ["x-sum"]);
+    assert_eq!(fields(&worker.head(), "trailer"), ["x-sum, host"]);
     assert_eq!(
         worker.until("\r\n\r\n"),
         "1\r\nx\r\n0\r\nx-sum: 120\r\n\r\n"
     );
     worker.send(
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-took: 7\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-took: 7\r\n\
+         connection: close\r\ncontent-length: 9\r\n\r\n",
     );
     let answer = client.answer(answer);
     assert_eq!(answer.body, b"hi");
-    assert_eq!(answer.trailers.unwrap()["x-took"], "7");
+    let trailers = answer.trailers.unwrap();
+    // A client takes the whole answer for malformed over the others.
+    assert_eq!(
+        (trailers.len(), &trailers["x-took"]),
+        (1, &HeaderValue::from_static("7"))
+    );
+}
+
+#[test]
+fn an_answer_whose_only_trailers_may_not_stand_there_has_none() {
+    let (proxy, origin) = start(&[]);
+    let mut client = Client::of(&proxy);
+    for _ in 0..2 {
+        let (answer, _) = client.send(get("/"), true);
+        let mut worker = origin.accept();
+        worker.head();
+        worker.send(
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n\
+             0\r\nconnection: close\r\n\r\n",
+        );
+        let answer = client.answer(answer);
+        assert_eq!(answer.body, b"hi");
+        assert!(answer.trailers.is_none_or(|trailers| trailers.is_empty()));
+    }
+    assert_eq!(proxy.settled().completed, 2);
 }
 
 #[test]
@@ -120,6 +146,13 @@ fn the_answers_to_head_and_without_a_body_are_whole() {
     *request.method_mut() = http::Method::HEAD;
     let (answer, _) = client.send(request, true);
     let mut worker = origin.accept();
+    worker.head();
+    // Which is no length, and nothing to lose the answer over.
+    worker.send("HTTP/1.1 200 OK\r\ncontent-length: \r\n\r\n");
+    assert_eq!(client.answer(answer).status(), 200);
+    let mut request = get("/");
+    *request.method_mut() = http::Method::HEAD;
+    let (answer, _) = client.send(request, true);
     worker.head();
     worker.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n");
     let answer = client.answer(answer);
