@@ -6,12 +6,13 @@ use std::{
     future::poll_fn,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, Uri};
 use http_body::{Frame, SizeHint};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
     Break,
@@ -28,6 +29,9 @@ use crate::{
     },
     time::MonoTime,
 };
+
+/// A worker that has answered may take nothing of what is left of its request for so long.
+const UNTAKEN_MAX: Duration = Duration::from_secs(30);
 
 /// A connection to a worker that nobody else uses.
 pub struct Whole {
@@ -174,10 +178,7 @@ impl Whole {
                 reader.wake();
             }
         });
-        self.upload = Some(Task {
-            handle,
-            goes_on: false,
-        });
+        self.upload = Some(Task(handle));
     }
 
     /// What comes next of the answer's body.
@@ -222,8 +223,8 @@ impl Whole {
 
     /// Leaves it to what is left of the request, if there is something.
     pub(in crate::forward) fn leave(mut self) {
-        if let Some(mut task) = self.upload.take() {
-            task.goes_on = true;
+        if let Some(task) = self.upload.take() {
+            tokio::task::spawn_local(task.while_taken(self.io.clone()));
         }
     }
 
@@ -245,16 +246,24 @@ impl fmt::Debug for Whole {
 }
 
 /// A task that ends with who needs it.
-struct Task {
-    handle: JoinHandle<()>,
-    goes_on: bool,
+struct Task(JoinHandle<()>);
+
+impl Task {
+    /// Needs it until it has ended, or the worker takes nothing any more.
+    async fn while_taken(mut self, io: Rc<Io>) {
+        let mut taken = io.stream.borrow().written;
+        while timeout(UNTAKEN_MAX, &mut self.0).await.is_err() {
+            let now = io.stream.borrow().written;
+            if now == std::mem::replace(&mut taken, now) {
+                return;
+            }
+        }
+    }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if !self.goes_on {
-            self.handle.abort();
-        }
+        self.0.abort();
     }
 }
 

@@ -253,6 +253,27 @@ fn what_is_left_of_a_request_goes_on_after_its_answer_unless_that_is_dropped() {
 }
 
 #[test]
+fn what_is_left_of_a_request_is_given_up_when_its_worker_takes_nothing_of_it() {
+    run(async {
+        let (mut whole, mut worker) = pair().await;
+        let long = Bytes::from(vec![b'x'; 4 << 20]);
+        let kept = Outgoing::Kept(Some(Box::new(long.clone())));
+        let headers = HeaderMap::new();
+        let head = (&Method::PUT, &Uri::from_static("/"), &headers);
+        let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+        worker.write_all(answer).await.unwrap();
+        whole.send(head, kept).await.unwrap();
+        whole.leave();
+        // Nothing else goes on here, so that time passes at once.
+        tokio::time::pause();
+        tokio::time::sleep(UNTAKEN_MAX * 3).await;
+        let mut all = Vec::new();
+        worker.read_to_end(&mut all).await.unwrap();
+        assert!(all.len() < long.len(), "{}", all.len());
+    });
+}
+
+#[test]
 fn after_a_switch_the_socket_is_given_away_with_what_was_said() {
     run(async {
         let (mut whole, mut worker) = pair().await;
