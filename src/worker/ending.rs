@@ -102,7 +102,7 @@ impl Follower {
                 return self.in_vain(why).await;
             }
             if let Some(told_at) = course.told_at
-                && self.is_renewed(&before, told_at).await
+                && self.is_renewed(&before, told_at, course.must_end).await
             {
                 self.attachment.past().left = before.serving.into_iter().collect();
                 return self.say(Event::Gone).await;
@@ -188,12 +188,13 @@ impl Follower {
     }
 
     /// Whether what goes on under the same number is a new one: none that served before is left, or
-    /// it listens anew; or there can be no sign of it and it had its time.
-    async fn is_renewed(&self, before: &Before, told_at: MonoTime) -> bool {
+    /// it listens anew; or there can be no sign of it and it had its time. Of one that `hangs`
+    /// nothing is believed without a sign: it may be deaf to what it was told.
+    async fn is_renewed(&self, before: &Before, told_at: MonoTime, hangs: bool) -> bool {
         if !before.serving.is_empty() {
             return before.left(&self.proc).is_empty();
         }
-        if now().since(told_at) >= SETTLE {
+        if !hangs && now().since(told_at) >= SETTLE {
             return true;
         }
         let sockets = self.listeners().await.sockets;

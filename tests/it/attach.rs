@@ -98,6 +98,18 @@ impl App {
         })
     }
 
+    /// By a script whose `$0` is the program that serves and whose `$1` is the socket.
+    fn in_shell(script: &'static str) -> Self {
+        let program = command_of_demo_worker(&[]).remove(0);
+        Self::supervised(move |folder| {
+            let mut command = Command::new("sh");
+            command
+                .args(["-c", script, &program])
+                .arg(folder.join("app.sock"));
+            command
+        })
+    }
+
     fn pid(&self) -> u32 {
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         child.id()
@@ -242,14 +254,7 @@ fn by_a_signal_its_main_process_goes_on_with_a_new_one_that_serves() {
     // A master as of gunicorn or nginx: HUP replaces what serves, the master stays.
     let script = "trap 'kill $child' HUP; while :; do rm -f \"$1\"; \"$0\" demo-worker --unix \
                   \"$1\" & child=$!; wait $child; wait $child; done";
-    let program = command_of_demo_worker(&[]).remove(0);
-    let app = App::supervised(move |folder| {
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", script, &program])
-            .arg(folder.join("app.sock"));
-        command
-    });
+    let app = App::in_shell(script);
     let sidecar = app.attached(&app.by_file("{ signal = \"HUP\" }"), "");
     let serving = || {
         let answer = sidecar.get("/");
@@ -275,6 +280,21 @@ fn by_a_signal_its_main_process_goes_on_with_a_new_one_that_serves() {
     drop(app);
     let gone = kill_process(Pid::from_raw(left.cast_signed()).unwrap(), Signal::KILL);
     assert_eq!(gone, Ok(()));
+}
+
+#[test]
+fn one_process_that_hangs_and_is_deaf_to_its_signal_is_killed() {
+    let script =
+        "trap '' HUP; rm -f \"$1\"; exec \"$0\" demo-worker --unix \"$1\" --hang-path /hang";
+    let app = App::in_shell(script);
+    let toml = rule("slow = { time_taken = \"1s\", count = 1, window = \"30s\" }");
+    let sidecar = app.attached(&app.by_file("{ signal = \"HUP\" }"), &toml);
+    let before = app.pid();
+    let hangs = sidecar.ask("/hang");
+    assert_recycled(&sidecar);
+    drop(hangs);
+    assert_ne!(before, app.pid(), "{}", sidecar.log());
+    assert_eq!(sidecar.get("/").status, 200);
 }
 
 #[test]
