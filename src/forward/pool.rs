@@ -241,19 +241,22 @@ impl Upstream {
             Trust::Unknown | Trust::Stays => None,
         };
         let mut idle = self.idle.borrow_mut();
+        // The first ones are too old for this request, and may do for others.
+        let old = idle.partition_point(|one| now.since(one.idle_since) >= longest);
         loop {
             // The longest idle has proven most; the last used has its memory warm.
-            let next = match proof {
-                Some(_) => idle.pop_front(),
-                None => idle.pop_back(),
-            }?;
+            let at = match proof {
+                Some(_) => old,
+                None => idle.len().checked_sub(1).filter(|last| *last >= old)?,
+            };
+            let next = idle.remove(at)?;
             let age = now.since(next.idle_since);
             if next.is_over() {
                 self.habits.closed(now, age);
             } else if proof.is_some_and(|proof| age < proof) {
-                idle.push_front(next);
+                idle.insert(at, next);
                 return None;
-            } else if age < longest {
+            } else {
                 self.habits.survived(age);
                 return Some(next);
             }

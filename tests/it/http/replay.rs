@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     origin::Origin,
     proxy::{Proxy, pass, start},
-    wire::Wire,
+    wire::{End, Wire},
 };
 
 const GET: &str = "GET /x HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -158,6 +158,25 @@ fn a_post_gets_a_fresh_connection_unless_the_kept_one_is_proven_and_was_just_use
     client.send(POST);
     round(&mut origin.accept(), POST);
     assert_eq!(client.answer().status, 200, "idle for too long");
+}
+
+#[test]
+fn a_post_that_wants_a_fresh_connection_leaves_the_kept_ones_to_others() {
+    let (proxy, origin) = start(&["worker.keep_alive=1min"]);
+    let mut client = proxy.says(GET);
+    let mut kept = origin.accept();
+    kept.head();
+    kept.send(OK);
+    client.answer();
+    // It is too old for a POST then.
+    pass(Duration::from_millis(1100));
+    client.send(POST);
+    let mut fresh = origin.accept();
+    fresh.head();
+    fresh.bytes(3).unwrap();
+    fresh.send(OK);
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(kept.rest(Duration::from_millis(50)).1, End::Open);
 }
 
 #[test]
