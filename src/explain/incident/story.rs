@@ -83,10 +83,17 @@ pub fn in_short(incident: &Incident) -> String {
     }
     match incident.averted.as_ref().map(|averted| averted.errors) {
         None | Some(0) => {}
-        Some(1) => text.push_str(", and averted 1 error"),
-        Some(errors) => text += &format!(", and averted {errors} errors"),
+        Some(count) => text += &format!(", and averted {}", errors(count)),
     }
     text
+}
+
+/// `1 error`, `12 errors`.
+fn errors(count: u64) -> String {
+    match count {
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
+    }
 }
 
 fn when(incident: &Incident) -> String {
@@ -155,14 +162,16 @@ fn cost_words(cost: &Cost) -> String {
             requests(cost.unsettled)
         );
     }
-    if !cost.shared_with.is_empty() {
-        let others: Vec<_> = cost.shared_with.iter().map(u64::to_string).collect();
-        text += &format!(
-            "\nIncident {} went on at the same time: what was counted then stands in both, and \
-             can't be told apart.",
-            others.join(" and ")
-        );
-    }
+    let others: Vec<_> = cost.shared_with.iter().map(u64::to_string).collect();
+    let (who, each) = match &others[..] {
+        [] => return text,
+        [one] => (format!("Incident {one}"), "both"),
+        [more @ .., last] => (format!("Incidents {} and {last}", more.join(", ")), "each"),
+    };
+    text += &format!(
+        "\n{who} went on at the same time: what was counted then stands in {each}, and can't be \
+         told apart."
+    );
     text
 }
 
@@ -188,9 +197,10 @@ fn counted(cost: &Cost) -> String {
 fn saved(averted: Option<&Averted>) -> String {
     match averted {
         None => "Nothing that can be counted.".to_owned(),
-        Some(Averted { errors, method }) => format!(
-            "{errors} {} that clients would have got.\nHow that is known: {method}.",
-            if *errors == 1 { "error" } else { "errors" }
+        Some(averted) => format!(
+            "{} that clients would have got.\nHow that is known: {}.",
+            errors(averted.errors),
+            averted.method
         ),
     }
 }

@@ -326,3 +326,27 @@ fn an_unknown_number_gets_the_ones_near_it() {
     assert_eq!(near, "near it: 3, 7, 9; autoheal incidents lists them all");
     assert_eq!(cure_for_unknown(&[], 8), "there was none so far");
 }
+
+#[test]
+fn incidents_that_share_a_cost_are_named_and_one_error_is_one() {
+    let mut incident = healed();
+    let mut cost = incident.cost.take().unwrap();
+    for (others, named) in [
+        (
+            &[5][..],
+            "Incident 5 went on at the same time: what was counted then stands in both,",
+        ),
+        (
+            &[5, 7],
+            "Incidents 5 and 7 went on at the same time: what was counted then stands in each,",
+        ),
+        (&[5, 7, 9], "Incidents 5, 7 and 9 went on at the same time"),
+    ] {
+        cost.shared_with = others.to_vec();
+        cost.saved = 1;
+        incident.charge(cost.clone());
+        let page = story(&incident).replace("\n  ", " ");
+        assert!(page.contains(named), "{page}");
+        assert!(in_short(&incident).ends_with("averted 1 error"));
+    }
+}
