@@ -27,9 +27,9 @@ pub(super) const FIFTH: u32 = 5;
 /// A level is not watched for longer.
 const WATCHED_MOST: Duration = Duration::from_secs(24 * 3600);
 /// So many verdicts "did not help" in a row disarm the rule...
-const RUNNING: u32 = 2;
+pub(super) const RUNNING: u32 = 2;
 /// ...if no more than this lies between them.
-const RUNNING_WITHIN: Duration = Duration::from_secs(24 * 3600);
+pub(super) const RUNNING_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether a recycle helped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -315,7 +315,7 @@ fn wilson(count: RuleCount) -> (f64, f64) {
     ((centre - spread) / scale, (centre + spread) / scale)
 }
 
-/// The verdicts of one rule.
+/// The verdicts of one rule on one instance.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Efficacy {
     pub(super) trial: Option<Trial>,

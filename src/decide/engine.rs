@@ -22,6 +22,7 @@ use super::{
     slot::Signs,
     snapshot::IncidentView,
     step::Step,
+    streak::Streaks,
     traffic::Traffic,
 };
 use crate::{
@@ -84,6 +85,7 @@ pub struct Engine {
     pub(super) spent: Spent,
     /// What rules that only report would have spent.
     pub(super) spent_observing: Spent,
+    pub(super) streaks: Streaks,
     pub(super) health: Health,
     pub(super) dependencies: Dependencies,
     pub(super) overload: Overload,
@@ -159,6 +161,7 @@ impl Engine {
             last_start_took: Duration::ZERO,
             spent: Spent::default(),
             spent_observing: Spent::default(),
+            streaks: Streaks::default(),
             health: Health::default(),
             dependencies,
             overload: Overload::default(),
@@ -182,6 +185,7 @@ impl Engine {
         std::mem::swap(&mut self.next_incident, &mut common.next_incident);
         std::mem::swap(&mut self.spent, &mut common.spent);
         std::mem::swap(&mut self.spent_observing, &mut common.spent_observing);
+        std::mem::swap(&mut self.streaks, &mut common.streaks);
         std::mem::swap(&mut self.dependencies, &mut common.dependencies);
         std::mem::swap(&mut self.poison, &mut common.poison);
     }

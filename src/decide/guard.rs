@@ -15,8 +15,13 @@ pub(super) enum Held {
     Disarmed(MonoTime),
     /// Its quiet time, by the wall clock.
     QuietTime(MonoTime),
-    /// Disarmed by its verdicts.
+    /// Disarmed by its verdicts, for all instances...
     NoHelp(MonoTime),
+    /// ...or for this one alone.
+    NoHelpHere {
+        instance: u32,
+        until: MonoTime,
+    },
     Recycling(u64),
     MinUptime(MonoTime),
     Cooldown(MonoTime),
@@ -43,6 +48,7 @@ impl Held {
             Self::Disarmed(at)
             | Self::QuietTime(at)
             | Self::NoHelp(at)
+            | Self::NoHelpHere { until: at, .. }
             | Self::MinUptime(at)
             | Self::Cooldown(at)
             | Self::Backoff(at) => Some(at),
@@ -69,6 +75,11 @@ impl Held {
                 "its last two recycles did not help, so that it is disarmed for another {} \
                  (autoheal arm ends that)",
                 left(at)
+            ),
+            Self::NoHelpHere { instance, until } => format!(
+                "the last two recycles of instance {instance} did not help, so that it is disarmed \
+                 there for another {} (autoheal arm ends that)",
+                left(until)
             ),
             Self::Recycling(incident) => format!("a recycle is under way (incident {incident})"),
             Self::MinUptime(at) => {

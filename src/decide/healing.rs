@@ -104,8 +104,8 @@ impl Engine {
         let now = self.now;
         let mut first = 0;
         for at in 0..self.rules.len() {
+            let disarmed = self.disarmed(at, now);
             let rule = &mut self.rules[at];
-            let disarmed = rule.disarmed(now);
             if let Some(own) = rule.conditions.get_mut(condition.wrapping_sub(first)) {
                 match disarmed {
                     Some(held) => self.say_held(at, held),
@@ -166,7 +166,7 @@ impl Engine {
     /// That it would act again may be the last proof that it does so in vain.
     fn fire_unless_in_vain(&mut self, at: usize, generation: Generation) {
         self.came_back(at, true);
-        match self.rules[at].disarmed(self.now) {
+        match self.disarmed(at, self.now) {
             Some(held) => self.say_held(at, held),
             None => self.fire(at, generation),
         }
@@ -175,7 +175,7 @@ impl Engine {
     /// What keeps a rule from acting now.
     pub(super) fn held(&self, at: usize, generation: Generation) -> Option<Held> {
         let (now, rule) = (self.now, &self.rules[at]);
-        if let Some(disarmed) = rule.disarmed(now) {
+        if let Some(disarmed) = self.disarmed(at, now) {
             return Some(disarmed);
         }
         if let Some(until) = rule.quiet_until {

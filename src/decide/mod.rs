@@ -7,10 +7,11 @@
 //! life (`slot`, `drain`, `life`, `restart`, `retry`, `attached`); rules (`healing`, `firing`,
 //! `readiness`, `rule`, `condition`, `window`, `guard`, `overload`); the replacement of a worker
 //! (`recycle`, `recycling`, `replacing`, `handover`, `growth`); whether that helped (`verdict`,
-//! `efficacy`); what is to come (`foresight`, `forecast`, `traffic`, `thinned`), and whose fault it
-//! is (`attribution`); what ends its workers (`poison`, `suspecting`); the probe (`health`); what
-//! the app depends on (`dependency`, `depending`); what operators say (`operator`, `shutdown`); the
-//! page of `maintenance`; which incidents are not over ([`open`]); and who looks on ([`snapshot`]).
+//! `efficacy`, over all instances `streak`, `no_help`); what is to come (`foresight`, `forecast`,
+//! `traffic`, `thinned`), and whose fault it is (`attribution`); what ends its workers (`poison`,
+//! `suspecting`); the probe (`health`); what the app depends on (`dependency`, `depending`); what
+//! operators say (`operator`, `shutdown`); the page of `maintenance`; which incidents are not over
+//! ([`open`]); and who looks on ([`snapshot`]).
 //! All of that is one worker slot; [`group`] has as many of them as there are instances, and
 //! `peers` is what each knows of the others.
 
@@ -41,6 +42,7 @@ mod healing;
 mod health;
 mod life;
 mod maintenance;
+mod no_help;
 mod operator;
 mod overload;
 mod peers;
@@ -56,6 +58,7 @@ mod rule;
 mod say;
 mod shutdown;
 mod slot;
+mod streak;
 mod suspecting;
 mod thinned;
 mod traffic;

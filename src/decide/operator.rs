@@ -134,8 +134,10 @@ impl Engine {
                 rule.no_help = false;
                 rule.held = None;
                 rule.unready_until = None;
+                self.streaks.arm(self.now, &rule.rule.name);
                 if until.is_none() {
                     rule.efficacy.forgive();
+                    self.streaks.forget(&rule.rule.name);
                 }
                 which.push(format!("\"{}\"", rule.rule.name));
             }
@@ -176,7 +178,10 @@ impl Engine {
             }
             self.rules.push(rule);
         }
-        before.into_iter().for_each(|rule| self.drop_trial(rule));
+        for rule in before {
+            self.streaks.forget(&rule.rule.name);
+            self.drop_trial(rule);
+        }
         let stuck = stuck.and_then(|name| self.stuck_place(&name));
         if let Some(recycle) = &mut self.recycle {
             recycle.stuck = stuck;

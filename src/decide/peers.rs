@@ -10,6 +10,7 @@ use super::{
     poison::Poison,
     policy::{GiveUp, Strategy},
     recycle::Cause,
+    streak::Streaks,
 };
 use crate::words::Generation;
 
@@ -50,6 +51,7 @@ pub(super) struct Common {
     pub(super) next_incident: u64,
     pub(super) spent: Spent,
     pub(super) spent_observing: Spent,
+    pub(super) streaks: Streaks,
     pub(super) dependencies: Dependencies,
     pub(super) poison: Poison,
 }
@@ -113,7 +115,8 @@ impl Engine {
     /// What holds for all by an operator's word or the clock holds for one more, too.
     pub(super) fn learn_from(&mut self, other: &Self) {
         for (rule, other) in self.rules.iter_mut().zip(&other.rules) {
-            rule.disarmed_until = other.disarmed_until;
+            // What its own verdicts have disarmed is its own affair.
+            rule.disarmed_until = other.disarmed_until.filter(|_| !other.no_help);
             rule.quiet_until = other.quiet_until;
         }
     }

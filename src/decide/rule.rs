@@ -28,7 +28,7 @@ pub(super) struct Watched {
     pub(super) disarmed_until: Option<MonoTime>,
     /// Its quiet time: until about then, and until its end is told.
     pub(super) quiet_until: Option<MonoTime>,
-    /// It was its verdicts that disarmed it.
+    /// It was its verdicts on this instance that disarmed it.
     pub(super) no_help: bool,
     pub(super) efficacy: Efficacy,
     /// Why it is held, as last said.
@@ -97,15 +97,6 @@ impl Watched {
         self.cooldown.fire(now, self.rule.cooldown);
         let rest = self.cooldown.until(now).map(|until| until.since(now));
         self.row.fire(now, rest.unwrap_or_default())
-    }
-
-    /// Why it does not act whatever its condition says, if it is disarmed.
-    pub(super) fn disarmed(&self, now: MonoTime) -> Option<Held> {
-        let until = self.disarmed_until.filter(|until| *until > now)?;
-        Some(match self.no_help {
-            true => Held::NoHelp(until),
-            false => Held::Disarmed(until),
-        })
     }
 
     /// Takes a sample of the worker that serves now; whether an exact one is wanted next.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    efficacy::{Before, FIFTH, Finding, Symptom, Trial, Verdict},
+    efficacy::{Before, Finding, Symptom, Trial, Verdict},
     engine::Engine,
     event::{Event, Kind, Level},
+    no_help::{Scope, cure},
     observation::{RuleCount, Tally},
     rule::Watched,
     say::{millis, percent, words},
@@ -179,44 +180,29 @@ impl Engine {
         let Some(trial) = rule.efficacy.trial.take() else {
             return;
         };
-        let mut event = verdict_event(rule, &trial, found, note);
-        let too_many = rule.efficacy.take(now, &trial, found.verdict);
-        if found.verdict == Verdict::DidNotHelp {
-            event = event.text("cure", cure(rule, &trial, found));
-        }
-        self.say(event);
-        if too_many && self.ending.is_none() {
-            self.recycling_does_not_help(at, &trial, found);
-        }
-    }
-
-    fn recycling_does_not_help(&mut self, at: usize, trial: &Trial, found: Finding) {
-        let incident = self.new_incident();
-        let time = self.policy.verdict.disarm;
-        let until = self.now + time;
-        let rule = &mut self.rules[at];
-        let next = if time.is_zero() {
-            "it stays armed, as verdict.disarm is 0".to_owned()
-        } else {
-            rule.disarmed_until = rule.disarmed_until.max(Some(until));
-            rule.no_help = true;
-            let time = words(time);
-            format!("disarmed for {time} (autoheal arm ends that)")
-        };
-        rule.held = None;
         let name = rule.rule.name.clone();
-        let cure = cure(rule, trial, found);
-        let text = format!(
-            "recycling does not help against rule \"{name}\": its last two recycles did not; \
-             {next}; {cure}"
-        );
-        let event = Event::new(Kind::NoHelp, Level::Error, text)
-            .of(incident)
-            .text("rule", name)
-            .text("cure", cure)
-            .number("last", trial.incident)
-            .number("disarmed_ms", millis(time));
+        let mut event = verdict_event(rule, &trial, found, note);
+        let alone = rule.efficacy.take(now, &trial, found.verdict);
+        let several = self.streaks.take(now, &name, self.instance, found.verdict);
+        match found.verdict {
+            Verdict::DidNotHelp => event = event.text("cure", cure(rule, &trial, found)),
+            Verdict::Helped if self.streaks.arm(now, &name) => {
+                event.text += "; so the rule is armed again";
+            }
+            Verdict::Helped | Verdict::Unclear => {}
+        }
         self.say(event);
+        if self.ending.is_some() {
+            return;
+        }
+        match several {
+            Some((one, other)) => self.no_help(at, &trial, found, Scope::Two(one, other)),
+            None if alone && self.peers.others == 0 => {
+                self.no_help(at, &trial, found, Scope::Only);
+            }
+            None if alone => self.no_help(at, &trial, found, Scope::One),
+            None => {}
+        }
     }
 }
 
@@ -299,30 +285,4 @@ fn why(trial: &Trial, found: Finding, note: Option<&str>) -> String {
 fn of(count: RuleCount) -> String {
     let RuleCount { matching, total } = count;
     format!("{matching} of {total} ({}%)", percent(matching, total))
-}
-
-/// What would help instead.
-fn cure(rule: &Watched, trial: &Trial, found: Finding) -> String {
-    match trial.before {
-        Before::Rate { condition, .. } => {
-            let when = rule.conditions.get(condition).map(|own| &own.when);
-            match when {
-                Some(Trigger::Status { codes, .. }) => format!(
-                    "the same {codes} came from the new worker: look at what it depends on, or at \
-                     its last change"
-                ),
-                _ => "the new worker was as slow: look at what it depends on, or at its load"
-                    .to_owned(),
-            }
-        }
-        // In a fifth of the time: it did not grow into the limit, it starts beyond it.
-        Before::Level { .. } if found.served < rule.efficacy.lasted / FIFTH => format!(
-            "the limit is below what this app needs: a new worker is over it within {}; raise it",
-            words(found.served)
-        ),
-        Before::Level { .. } => format!(
-            "every worker is over its limit within {}: find out what grows, or raise the limit",
-            words(found.served)
-        ),
-    }
 }

@@ -5,7 +5,6 @@ use super::{
     guard::Held,
     life::{Life, State, Want},
     recycle::{Phase, Recycle, strategy_word},
-    rule::Watched,
     snapshot::{BudgetView, GenerationView, RecycleView, RuleView, Snapshot, VerdictView},
 };
 use crate::{time::MonoTime, words::Mode};
@@ -30,10 +29,8 @@ impl Engine {
                 .iter()
                 .map(|life| generation(life, self.instance, now))
                 .collect(),
-            rules: self
-                .rules
-                .iter()
-                .map(|rule| self.rule_view(rule, now))
+            rules: (0..self.rules.len())
+                .map(|at| self.rule_view(at, now))
                 .collect(),
             budget: BudgetView {
                 left: left.window,
@@ -76,7 +73,8 @@ impl Engine {
         }
     }
 
-    fn rule_view(&self, rule: &Watched, now: MonoTime) -> RuleView {
+    fn rule_view(&self, at: usize, now: MonoTime) -> RuleView {
+        let rule = &self.rules[at];
         let reading = rule.reading(now);
         let firing = rule.running.is_some()
             || self
@@ -84,7 +82,7 @@ impl Engine {
                 .as_ref()
                 .is_some_and(|r| r.rule.as_ref() == Some(&rule.rule.name));
         let (state, until) = match (
-            rule.disarmed_until.filter(|at| *at > now),
+            self.disarmed(at, now).and_then(Held::until),
             rule.cooldown.until(now),
         ) {
             _ if self.relays() || rule.off().is_some() => ("off", None),

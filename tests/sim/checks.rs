@@ -31,11 +31,12 @@ pub(crate) struct Recycle {
     pub(crate) alone: bool,
 }
 
-/// The verdicts of one rule.
+/// The verdicts of one rule, of one instance or of all.
 #[derive(Debug, Default)]
 pub(crate) struct Judged {
-    /// "Did not help" since something helped; arming the rule makes it fewer for the engine.
-    running: u32,
+    /// The instances of "did not help" since something helped; arming the rule makes it fewer for
+    /// the engine.
+    running: Vec<u32>,
     rests_until: MonoTime,
 }
 
@@ -132,26 +133,8 @@ impl World {
                     assert!(spent <= budget.recycles as usize, "the budget: {event}");
                 }
             }
-            Kind::Verdict => {
-                let incident = event.incident.expect("an incident");
-                let instance = self.unjudged.remove(&incident);
-                let instance = instance.unwrap_or_else(|| panic!("a second verdict: {event}"));
-                self.last_judged = instance;
-                let judged = self.judged.entry((instance, text(event, "rule")));
-                let judged = judged.or_default();
-                match text(event, "verdict").as_str() {
-                    "helped" => judged.running = 0,
-                    "did-not-help" => judged.running += 1,
-                    verdict => assert_eq!(verdict, "unclear"),
-                }
-            }
-            Kind::NoHelp => {
-                assert_ne!(event.incident, None);
-                let judged = self.judged.entry((self.last_judged, text(event, "rule")));
-                let judged = judged.or_default();
-                assert!(judged.running >= 2, "{event}");
-                judged.rests_until = self.now + self.policy.verdict.disarm;
-            }
+            Kind::Verdict => self.verdict(event),
+            Kind::NoHelp => self.no_help(event),
             Kind::Armed => {
                 let rests = self.judged.values_mut();
                 rests.for_each(|judged| judged.rests_until = MonoTime::ZERO);
@@ -160,12 +143,47 @@ impl World {
         }
     }
 
+    fn verdict(&mut self, event: &Event) {
+        let incident = event.incident.expect("an incident");
+        let instance = self.unjudged.remove(&incident);
+        let instance = instance.unwrap_or_else(|| panic!("a second verdict: {event}"));
+        self.last_judged = instance;
+        for of in [Some(instance), None] {
+            let judged = self.judged.entry((of, text(event, "rule"))).or_default();
+            match text(event, "verdict").as_str() {
+                "helped" => {
+                    judged.running.clear();
+                    if of.is_none() {
+                        judged.rests_until = MonoTime::ZERO;
+                    }
+                }
+                "did-not-help" => judged.running.push(instance),
+                verdict => assert_eq!(verdict, "unclear"),
+            }
+        }
+    }
+
+    fn no_help(&mut self, event: &Event) {
+        assert_ne!(event.incident, None);
+        let one = event.fields.iter().any(|(field, _)| *field == "instance");
+        let of = one.then_some(self.last_judged);
+        let judged = self.judged.entry((of, text(event, "rule"))).or_default();
+        let (last, before) = judged.running.split_last().expect("a verdict");
+        assert!(!before.is_empty(), "{event}");
+        let alone = self.group.snapshot(self.now).instances == 1;
+        let two = before.iter().any(|other| other != last);
+        assert!(one || alone || two, "one instance disarms all: {event}");
+        judged.rests_until = self.now + self.policy.verdict.disarm;
+    }
+
     /// After two recycles in a row that did not help, a rule makes no third.
     fn check_judged(&mut self, event: &Event) {
         let rule = text(event, "rule");
         let instance = self.instance(event).expect("a worker");
-        let judged = self.judged.entry((instance, rule.clone())).or_default();
-        assert!(self.now >= judged.rests_until, "it is disarmed: {event}");
+        for of in [Some(instance), None] {
+            let judged = self.judged.entry((of, rule.clone())).or_default();
+            assert!(self.now >= judged.rests_until, "it is disarmed: {event}");
+        }
         let place = |name: &Rule| name.name == rule;
         let rule = self.policy.rules.iter().find(|one| place(one));
         let symptom = |when: &Trigger| {
@@ -194,7 +212,8 @@ impl World {
             _ => None,
         });
         let workers = workers.expect("how many workers");
-        self.judged.retain(|(of, _), _| u64::from(*of) < workers);
+        let goes = |of: &Option<u32>| of.is_some_and(|of| u64::from(of) >= workers);
+        self.judged.retain(|(of, _), _| !goes(of));
     }
 
     /// There are as many as there are to be, each with no more workers than it needs, and what

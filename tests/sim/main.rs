@@ -14,6 +14,7 @@ mod guards;
 mod hands;
 mod incidents;
 mod instances;
+mod judged;
 mod ladder;
 mod leak;
 mod levels;

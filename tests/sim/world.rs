@@ -60,9 +60,9 @@ pub(crate) struct World {
     pub(crate) fired: VecDeque<MonoTime>,
     /// The incidents of recycles by rules whose verdict is due, and the instance of each.
     pub(crate) unjudged: BTreeMap<u64, u32>,
-    /// The verdicts of each instance's rules since they were last armed, and until when they may
-    /// not recycle.
-    pub(crate) judged: BTreeMap<(u32, String), Judged>,
+    /// The verdicts of each instance's rules, and of all instances' (`None`), since they were last
+    /// armed, and until when they may not recycle.
+    pub(crate) judged: BTreeMap<(Option<u32>, String), Judged>,
     /// The instance of the last verdict.
     pub(crate) last_judged: u32,
     pub(crate) followed: Followed,

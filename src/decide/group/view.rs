@@ -74,7 +74,8 @@ impl Group {
     }
 }
 
-/// Each rule as the instance sees it where there is most to see; its firings are those of all.
+/// Each rule as the instance sees it where there is most to see; its firings are those of all. One
+/// that only some instances' own verdicts have disarmed is as the others see it, and held by that.
 fn merged(each: &[Snapshot]) -> Vec<RuleView> {
     let Some(first) = each.first() else {
         return Vec::new();
@@ -89,9 +90,16 @@ fn merged(each: &[Snapshot]) -> Vec<RuleView> {
                 let held = rule.held.is_none();
                 (state(rule), held, u128::MAX - near(rule))
             };
-            let worst = views.min_by_key(order)?;
+            let rests = |rule: &&RuleView| rule.state == "disarmed";
+            let acts = views.clone().filter(|rule| !rests(rule)).min_by_key(order);
+            let at_rest = views.clone().find(rests).and_then(|rule| rule.held.clone());
+            let worst = match acts {
+                Some(acts) => acts,
+                None => views.min_by_key(order)?,
+            };
             Some(RuleView {
                 firings,
+                held: worst.held.clone().or(at_rest),
                 ..worst.clone()
             })
         })
