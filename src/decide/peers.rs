@@ -118,6 +118,7 @@ impl Engine {
             // What its own verdicts have disarmed is its own affair.
             rule.disarmed_until = other.disarmed_until.filter(|_| !other.no_help);
             rule.quiet_until = other.quiet_until;
+            rule.off_said = other.off_said;
         }
     }
 

@@ -99,6 +99,18 @@ impl Watched {
         self.row.fire(now, rest.unwrap_or_default())
     }
 
+    /// What was last said of it, if that holds for every instance.
+    pub(super) fn said_of_all(&self) -> Option<Held> {
+        let of_all = |held: &Held| matches!(held, Held::NoHelp(_) | Held::Off(_));
+        self.held.filter(of_all)
+    }
+
+    /// Another instance has said it.
+    pub(super) fn told(&mut self, held: Held) {
+        self.held = Some(held);
+        self.off_said |= matches!(held, Held::Off(_));
+    }
+
     /// Takes a sample of the worker that serves now; whether an exact one is wanted next.
     pub(super) fn sample(&mut self, now: MonoTime, sample: &MemorySample, held: bool) -> bool {
         let mut confirm = false;

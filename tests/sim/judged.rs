@@ -1,6 +1,15 @@
 //! Verdicts of several instances: what one says of the others.
 
-use autoheal::decide::{event::Kind, observation::Word, policy::Rule};
+use autoheal::{
+    decide::{
+        event::Kind,
+        observation::{MemorySample, Observation, Word},
+        policy::Rule,
+        trigger::{MemoryLimit, Trigger},
+    },
+    units::{ByteSize, Share},
+    words::Generation,
+};
 
 use crate::{
     rig::{rule, secs, status, with},
@@ -59,6 +68,35 @@ fn a_dependency_that_is_down_for_all_costs_each_instance_one_recycle_at_most() {
     assert_eq!(shown.state, "disarmed");
     three.word(Word::Arm { rules: Vec::new() });
     assert_eq!(three.group.snapshot(three.now).rules[0].state, "armed");
+}
+
+#[test]
+fn what_holds_a_rule_for_all_is_said_once_and_not_by_each() {
+    let share = Trigger::Memory {
+        limit: MemoryLimit::Share(Share::percent(90)),
+        hold: secs(0),
+    };
+    let mut three = three(with([
+        rule("failing", status(20, secs(30))),
+        rule("big", share),
+    ]));
+    for generation in [1, 2, 3] {
+        three.see(Observation::Memory(MemorySample {
+            generation: Generation(generation),
+            bytes: ByteSize::mib(100),
+            exact: false,
+            limit: None,
+            room: None,
+        }));
+    }
+    let held = three.said(Kind::RuleHeld);
+    assert_eq!(held.len(), 1, "{held:?}");
+    assert!(held[0].contains("so the rule is off"), "{held:?}");
+    three.forget();
+    serve(&mut three, 600, |_| true);
+    let held = three.said(Kind::RuleHeld);
+    let rests = held.iter().filter(|said| said.contains("did not help"));
+    assert_eq!(rests.count(), 1, "{held:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! exactly what its engine does (`tests/sim`).
 
 mod door;
+mod hearing;
 mod roll;
 mod scale;
 mod view;
@@ -16,7 +17,7 @@ use std::collections::VecDeque;
 use self::{roll::Roll, scale::Scaling};
 use super::{
     engine::Engine,
-    event::{Event, Field, Kind},
+    event::Kind,
     observation::Observation,
     peers::{Common, Peers},
     policy::Policy,
@@ -336,33 +337,6 @@ impl Group {
             Step::Say(event) => self.hear(at, event),
             step => self.steps.push_back(step),
         }
-    }
-
-    fn hear(&mut self, at: usize, mut event: Event) {
-        let to_all = matches!(
-            event.kind,
-            Kind::Armed
-                | Kind::Maintenance
-                | Kind::Operator
-                | Kind::Reloaded
-                | Kind::ShuttingDown
-                | Kind::WindowsVoided
-        );
-        if to_all && self.slots.len() > 1 {
-            let same = |(kind, text): &(Kind, String)| {
-                *kind == event.kind && (*text == event.text || *kind == Kind::ShuttingDown)
-            };
-            if self.said.iter().any(same) {
-                return;
-            }
-            self.said.push((event.kind, event.text.clone()));
-        }
-        if self.slots.len() > 1 && event.generation.is_some() {
-            let number = u64::from(self.slots[at].engine.instance);
-            event.fields.push(("instance", Field::Number(number)));
-        }
-        self.heard_of_roll(&event);
-        self.steps.push_back(Step::Say(event));
     }
 
     /// After every change: what follows from it for the others.
