@@ -10,7 +10,7 @@ use super::{
     say::{millis, words},
     trigger::Trigger,
 };
-use crate::time::MonoTime;
+use crate::{explain::code::Code, time::MonoTime};
 
 /// Whose recycles did not help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Engine {
         let until = self.now + time;
         let rule = &mut self.rules[at];
         rule.held = None;
-        let cure = cure(rule, trial, found);
+        let cure = cure(self.now, rule, trial, found);
         let (whom, which, there, rest) = match scope {
             Scope::Only => (String::new(), "its last two recycles".to_owned(), "", ""),
             Scope::One => {
@@ -79,13 +79,16 @@ impl Engine {
             let time = words(time);
             format!("disarmed{there} for {time} (autoheal arm ends that){rest}")
         };
+        let code = Code::RecyclingDoesNotHelp.number();
         let text = format!(
-            "recycling{whom} does not help against rule \"{name}\": {which} did not; {next}; {cure}"
+            "recycling{whom} does not help against rule \"{name}\": {which} did not; {next}; \
+             {cure} (autoheal explain {code})"
         );
         let mut event = Event::new(Kind::NoHelp, Level::Error, text)
             .of(incident)
             .text("rule", name)
             .text("cure", cure)
+            .number("code", u64::from(code))
             .number("last", trial.incident)
             .number("disarmed_ms", millis(time));
         if scope == Scope::One {
@@ -96,7 +99,7 @@ impl Engine {
 }
 
 /// What would help instead.
-pub(super) fn cure(rule: &Watched, trial: &Trial, found: Finding) -> String {
+pub(super) fn cure(now: MonoTime, rule: &Watched, trial: &Trial, found: Finding) -> String {
     match trial.before {
         Before::Rate { condition, .. } => {
             let when = rule.conditions.get(condition).map(|own| &own.when);
@@ -111,12 +114,15 @@ pub(super) fn cure(rule: &Watched, trial: &Trial, found: Finding) -> String {
         }
         // In a fifth of the time: it did not grow into the limit, it starts beyond it.
         Before::Level { .. } if found.served < rule.efficacy.lasted / FIFTH => format!(
-            "the limit is below what this app needs: a new worker is over it within {}; raise it",
+            "the limit is below what this app needs: a new worker has {} within {}; raise it",
+            rule.words(now),
             words(found.served)
         ),
         Before::Level { .. } => format!(
-            "every worker is over its limit within {}: find out what grows, or raise the limit",
-            words(found.served)
+            "every worker is over its limit within {}, the last one with {}: find out what grows, \
+             or raise the limit",
+            words(found.served),
+            rule.words(now)
         ),
     }
 }

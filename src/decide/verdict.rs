@@ -185,7 +185,7 @@ impl Engine {
         let alone = rule.efficacy.take(now, &trial, found.verdict);
         let several = self.streaks.take(now, &name, self.instance, found.verdict);
         match found.verdict {
-            Verdict::DidNotHelp => event = event.text("cure", cure(rule, &trial, found)),
+            Verdict::DidNotHelp => event = event.text("cure", cure(now, rule, &trial, found)),
             Verdict::Helped if self.streaks.arm(now, &name) => {
                 event.text += "; so the rule is armed again";
             }

@@ -198,6 +198,9 @@ codes! {
     RuleMemory = 503_404, destination_unavailable;
     /// The worker failed its health probe too often. Names an incident, is never sent.
     Unhealthy = 503_405, destination_unavailable;
+    /// Two recycles in a row that a rule caused did not help, so that the rule rests. Names an
+    /// incident, is never sent.
+    RecyclingDoesNotHelp = 503_406, destination_unavailable;
     /// The worker sent no response head in time.
     WorkerTimeout = 504_101, http_response_timeout;
     /// The worker did not accept the connection in time.
@@ -269,6 +272,13 @@ impl Code {
         Self::ALL.iter().copied().find(|code| {
             code.name().eq_ignore_ascii_case(text) || code.number().to_string() == digits
         })
+    }
+
+    /// The code with this number: `502101`.
+    #[must_use]
+    pub fn of_number(number: u64) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|code| u64::from(code.number()) == number)
     }
 
     /// Every code, in the order of their numbers.

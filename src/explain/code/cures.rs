@@ -149,6 +149,7 @@ pub(super) fn of(code: Code) -> Cures {
             "the worker serves gRPC, and autoheal was not told so",
             "set worker.protocol = \"h2c\", or \"h2\" if it speaks TLS",
         )],
+        Code::RecyclingDoesNotHelp => healing::RECYCLING_DOES_NOT_HELP,
         Code::PoisonRequest => healing::POISON_REQUEST,
         Code::ParkedTooLong => &[
             (

@@ -1,5 +1,7 @@
 //! Takes the lines about one incident in, one after another.
 
+use crate::explain::code::Code;
+
 use super::{Exit, Incident, Kind, Line, MOMENTS, MOMENTS_FIRST, Moment, TEXT_BYTES_MAX, Verdict};
 
 impl Incident {
@@ -40,6 +42,9 @@ impl Incident {
         fill(&mut self.rule, "rule");
         fill(&mut self.when, "when");
         fill(&mut self.strategy, "strategy");
+        if let Some(code) = line.number("code").and_then(Code::of_number) {
+            self.code.get_or_insert_with(|| code.to_string());
+        }
         if let Some(instance) = line.number("instance") {
             self.instance.get_or_insert(instance);
         }

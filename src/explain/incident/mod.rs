@@ -65,6 +65,8 @@ pub struct Incident {
     pub outcome: Option<String>,
     /// Whether the recycle helped, if that could be judged.
     pub verdict: Option<Verdict>,
+    /// The code that names it, if it has one of its own: `503406 RecyclingDoesNotHelp`.
+    pub code: Option<String>,
     /// What would help where recycling does not.
     pub cure: Option<String>,
     /// That a rule was disarmed for it was told.

@@ -114,6 +114,9 @@ fn when(incident: &Incident) -> String {
     if let Some(rule) = &incident.rule {
         write!(text, "; rule \"{}\"", line(rule)).ok();
     }
+    if let Some(code) = &incident.code {
+        write!(text, "; {}", line(code)).ok();
+    }
     text + "\n"
 }
 

@@ -224,7 +224,9 @@ fn that_recycling_does_not_help_is_told_of_both_incidents_with_what_would() {
     });
     let mut lines = recycled(2, &verdict);
     let cure = "the same 500-599 came from the new worker: look at what it depends on";
-    let no_help = json!({ "rule": "failing", "cure": cure, "last": 2, "text": "disarmed" });
+    let no_help = json!({
+        "rule": "failing", "cure": cure, "last": 2, "text": "disarmed", "code": 503_406,
+    });
     lines.push(line("recycling-does-not-help", 3, 21_001, &no_help));
     let all = folded(&lines);
     for (id, says) in [
@@ -239,7 +241,15 @@ fn that_recycling_does_not_help_is_told_of_both_incidents_with_what_would() {
             "{page}"
         );
     }
-    assert_eq!(all.get(3).unwrap().came_out(), "disarmed");
+    let no_help = all.get(3).unwrap();
+    assert_eq!(no_help.came_out(), "disarmed");
+    assert_eq!(no_help.code.as_deref(), Some("503406 RecyclingDoesNotHelp"));
+    let page = story(no_help);
+    assert!(page.contains("; 503406 RecyclingDoesNotHelp\n"), "{page}");
+    assert!(
+        page.contains("autoheal explain 503406 has more causes"),
+        "{page}"
+    );
 }
 
 #[test]

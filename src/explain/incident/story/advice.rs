@@ -42,7 +42,14 @@ pub(super) fn to_do(incident: &Incident) -> String {
             true => "\nautoheal arm lets the rule act again before its time.",
             false => "",
         };
-        return format!("{cure}.{arm}");
+        let code = incident
+            .code
+            .as_deref()
+            .and_then(|code| code.split(' ').next());
+        let more = code.map_or_else(String::new, |code| {
+            format!("\nautoheal explain {code} has more causes, and a cure for each.")
+        });
+        return format!("{cure}.{arm}{more}");
     }
     match (incident.outcome.as_deref(), &incident.exit) {
         (Some("kept-old" | "failed"), _) => {
