@@ -296,7 +296,11 @@ impl Incidents {
         *self.over.entry((incident.kind.name(), how)).or_default() += 1;
         Some(Event {
             kind: Kind::IncidentClosed,
-            level: Level::Info,
+            // It is the evidence that outlives the pod, where the log keeps warnings only, too.
+            level: match incident.hurt() {
+                true => Level::Warn,
+                false => Level::Info,
+            },
             generation: None,
             incident: Some(id),
             text: story::in_short(incident),

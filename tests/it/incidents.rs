@@ -123,7 +123,8 @@ fn incidents_outlive_autoheal_and_are_read_when_none_runs() {
 fn a_recycle_that_does_not_help_says_so_and_what_would() {
     let condition = "codes = \"500-599\", count = 20, window = \"2s\"";
     let rules = rule(&format!("status = {{ {condition} }}"));
-    let toml = rules + "[recycle]\nslow_start = \"0s\"\n";
+    // Nobody reads more of such a log than its warnings, and all of the evidence is in it.
+    let toml = rules + "[recycle]\nslow_start = \"0s\"\n[log]\nlevel = \"warn\"\n";
     let sidecar = Sidecar::start(&toml, &["--status-path", "/shop=503"]);
     sidecar.wait("it is said that recycling does not help", || {
         get(&sidecar, "/shop", 20);
@@ -139,6 +140,21 @@ fn a_recycle_that_does_not_help_says_so_and_what_would() {
             assert!(page.contains(said), "{page}");
         }
     }
+    let page = told(&sidecar, &["explain"]);
+    assert!(page.contains("503406 RecyclingDoesNotHelp"), "{page}");
+    let record = |id: u64| {
+        let (log, kind) = (sidecar.log(), "\"incident-closed\"");
+        let mut lines = log.lines().filter(|line| line.contains(kind));
+        lines.find_map(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            (line["incident"] == id && line["level"] == "warn").then(|| line["record"].clone())
+        })
+    };
+    let record = sidecar.wait("the incident is in the log", || record(2));
+    assert_eq!(record["verdict"]["verdict"], "did-not-help", "{record}");
+    let log = sidecar.log();
+    assert!(!log.contains("\"level\":\"info\""), "{log}");
+    assert!(log.contains("(autoheal explain 503406)"), "{log}");
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Takes the lines about one incident in, one after another.
 
-use crate::explain::code::Code;
-
 use super::{Exit, Incident, Kind, Line, MOMENTS, MOMENTS_FIRST, Moment, TEXT_BYTES_MAX, Verdict};
+use crate::explain::code::Code;
 
 impl Incident {
     /// The incident that this line begins.

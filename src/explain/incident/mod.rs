@@ -221,6 +221,22 @@ impl Incident {
         Self::deserialize(json).ok()
     }
 
+    /// Whether it is worth a warning now that it is over: it cost clients something, or was not
+    /// mended.
+    #[must_use]
+    pub fn hurt(&self) -> bool {
+        let cost = self.cost.as_ref();
+        let cost = cost.is_some_and(|cost| cost.refused + cost.failed > 0);
+        let in_vain = match &self.verdict {
+            Some(verdict) => verdict.verdict != "helped",
+            None => matches!(
+                self.outcome.as_deref(),
+                Some("disarmed" | "failed" | "gave-up" | "kept-old")
+            ),
+        };
+        cost || in_vain
+    }
+
     /// How it came out, in a word.
     #[must_use]
     pub fn came_out(&self) -> &str {

@@ -253,6 +253,45 @@ fn that_recycling_does_not_help_is_told_of_both_incidents_with_what_would() {
 }
 
 #[test]
+fn what_cost_clients_something_or_was_not_mended_is_worth_a_warning() {
+    let verdict = |verdict| one(&recycled(1, &json!({ "verdict": verdict })));
+    assert!(!verdict("helped").hurt());
+    assert!(verdict("did-not-help").hurt() && verdict("unclear").hurt());
+    let costs = |cost| {
+        let mut incident = verdict("helped");
+        incident.charge(cost);
+        incident.hurt()
+    };
+    let (parked, failed, refused) = (5, 1, 1);
+    assert!(!costs(Cost {
+        parked,
+        replayed: 5,
+        ..Cost::default()
+    }));
+    assert!(costs(Cost {
+        failed,
+        ..Cost::default()
+    }));
+    assert!(costs(Cost {
+        refused,
+        ..Cost::default()
+    }));
+    let ended = |outcome| {
+        let begun = line("recycle-begun", 1, 0, &json!({ "generation": 1 }));
+        let ended = json!({ "outcome": outcome, "text": "" });
+        one(&[begun, line("recycle-ended", 1, 9, &ended)]).hurt()
+    };
+    assert!(!ended("replaced") && ended("kept-old") && ended("failed"));
+    assert!(
+        one(&[
+            line("worker-exited", 1, 0, &json!({})),
+            line("gave-up", 1, 9, &json!({}))
+        ])
+        .hurt()
+    );
+}
+
+#[test]
 fn of_a_failed_health_probe_nobody_is_told_that_it_was_planned() {
     let what = "worker 1 failed 2 health probes in a row: no complete answer within 1s";
     let ended = json!({ "outcome": "replaced", "worker": 2, "text": "worker 1 replaced" });
