@@ -383,7 +383,7 @@ fn announce(ground: &Ground, threads: usize, start: &Start) {
         );
     }
     for rule in &settings.policy.rules {
-        let sentence = config::rule_sentence(rule, settings.policy.recycle.strategy);
+        let sentence = config::rule_sentence(rule, &settings.policy);
         tracing::info!("rule \"{}\": {sentence}", rule.name);
     }
 }

@@ -59,6 +59,8 @@ pub enum RestartBy {
     Signal(i32),
     /// It is stopped, and whoever supervises it starts it again.
     Supervisor,
+    /// Not at all: rules only say that someone should.
+    Nobody,
 }
 
 /// The keys of `[worker]` that are about starting one.
@@ -73,7 +75,8 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
     };
     let address = fields.need(report, "address", "\"127.0.0.1:5000\"", reach);
     let pid_file = fields.find(report, "pid_file", path);
-    let example = "[\"systemctl\", \"restart\", \"shop\"], { signal = \"HUP\" } or \"supervisor\"";
+    let example =
+        "[\"systemctl\", \"restart\", \"shop\"], { signal = \"HUP\" }, \"supervisor\" or \"none\"";
     let restart = fields.need(report, "restart", example, restart);
     let (Some(address), Some(restart)) = (address, restart) else {
         return;
@@ -81,6 +84,7 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
     settings.policy.attached = Some(match restart {
         RestartBy::Command(_) => Comes::ByCommand,
         RestartBy::Signal(_) | RestartBy::Supervisor => Comes::ByItself,
+        RestartBy::Nobody => Comes::Unasked,
     });
     settings.attach = Some(Attach {
         address,
@@ -138,10 +142,11 @@ fn reach(report: &mut Report, name: &str, node: &Node) -> Option<Reach> {
 }
 
 fn restart(report: &mut Report, name: &str, node: &Node) -> Option<RestartBy> {
-    let cure = "write [\"systemctl\", \"restart\", \"shop\"], { signal = \"HUP\" } or \
-                \"supervisor\"";
+    let cure = "write [\"systemctl\", \"restart\", \"shop\"], { signal = \"HUP\" }, \
+                \"supervisor\" or \"none\"";
     match &node.value {
         Value::Text(word) if word == "supervisor" => Some(RestartBy::Supervisor),
+        Value::Text(word) if word == "none" => Some(RestartBy::Nobody),
         Value::Text(line) if !line.contains(' ') => {
             let what = format!("{name} can't be \"{}\"", line.escape_debug());
             report.error(node.span, what, cure);

@@ -1,18 +1,21 @@
 //! Says in plain sentences what a configuration does.
 
+mod attached;
 mod condition;
 
-use self::condition::{condition, scope};
+use self::{
+    attached::attached,
+    condition::{condition, scope},
+};
 use super::{
-    attach::{Attach, RestartBy},
     model::{Admin, Listen, Port, Ready, Route, RouteLimit, Settings},
     tls::Tls,
 };
 use crate::{
-    decide::policy::{Action, Count, Dependency, Rule, Rung, Strategy},
+    decide::policy::{Action, Comes, Count, Dependency, Policy, Rule, Rung, Strategy},
     tls::spec::Behind,
     units::format_duration,
-    words::{Mode, Protocol, signal_name},
+    words::{Mode, Protocol},
 };
 
 /// What autoheal will do, a line each: where it listens, what it starts, every rule in force.
@@ -32,35 +35,40 @@ pub fn describe(settings: &Settings) -> Vec<String> {
     let mut lines = vec![
         format!("autoheal listens on {}; {admin}. {mode}", listen.join(", ")),
         worker(settings),
-        recycle(settings),
     ];
     if settings.worker.protocol.is_tls() {
         let tls = settings.worker.tls.clone().unwrap_or_default();
-        lines.insert(2, behind(settings.worker.protocol, &tls));
+        lines.push(behind(settings.worker.protocol, &tls));
+    }
+    let recycles = settings.policy.attached != Some(Comes::Unasked);
+    if recycles {
+        lines.push(recycle(settings));
     }
     if let Some(health) = &settings.health {
         lines.push(format!(
-            "Its health is asked of {} every {}; {} failures in a row recycle it.",
+            "Its health is asked of {} every {}; {} failures in a row {} it.",
             match &health.grpc {
                 None => health.path.clone(),
                 Some(service) => format!("gRPC's health protocol ({service:?})"),
             },
             format_duration(health.interval),
-            health.failures
+            health.failures,
+            if recycles { "recycle" } else { "tell of" }
         ));
     }
     lines.extend(settings.policy.dependencies.iter().map(dependency));
     lines.extend(settings.routes.iter().map(route));
-    let budget = settings.policy.budget;
-    lines.push(format!(
-        "Rules recycle at most {} times in {} and {} times a day.",
-        budget.recycles,
-        format_duration(budget.window),
-        budget.per_day
-    ));
-    let strategy = settings.policy.recycle.strategy;
-    let rules = settings.policy.rules.iter();
-    lines.extend(rules.map(|rule| format!("{}: {}", rule.name, rule_sentence(rule, strategy))));
+    let policy = &settings.policy;
+    if recycles {
+        lines.push(format!(
+            "Rules recycle at most {} times in {} and {} times a day.",
+            policy.budget.recycles,
+            format_duration(policy.budget.window),
+            policy.budget.per_day
+        ));
+    }
+    let rules = policy.rules.iter();
+    lines.extend(rules.map(|rule| format!("{}: {}", rule.name, rule_sentence(rule, policy))));
     lines
 }
 
@@ -153,25 +161,6 @@ fn worker(settings: &Settings) -> String {
     )
 }
 
-fn attached(attach: &Attach, ready: &str) -> String {
-    let found = match &attach.pid_file {
-        Some(file) => format!("the process that {} names", file.display()),
-        None => "who listens there".to_owned(),
-    };
-    let restarted = match &attach.restart {
-        RestartBy::Command(argv) => format!("by `{}`", command_line(argv)),
-        RestartBy::Signal(signal) => {
-            format!("by SIG{}", signal_name(*signal).unwrap_or("TERM"))
-        }
-        RestartBy::Supervisor => "by being stopped: its supervisor starts it again".to_owned(),
-    };
-    format!(
-        "The worker is {found}, on {}, and was started by something else; it is restarted \
-         {restarted}. It is ready when {ready}.",
-        attach.address
-    )
-}
-
 fn behind(protocol: Protocol, tls: &Behind) -> String {
     let http = match protocol.is_http2() {
         true => "HTTP/2",
@@ -222,9 +211,9 @@ fn recycle(settings: &Settings) -> String {
     )
 }
 
-/// What a rule does, as one sentence. `strategy` is the one in force.
+/// What a rule does under a policy, as one sentence.
 #[must_use]
-pub fn rule_sentence(rule: &Rule, strategy: Strategy) -> String {
+pub fn rule_sentence(rule: &Rule, policy: &Policy) -> String {
     let ready = format!(
         "a worker that has been ready for {}",
         format_duration(rule.min_uptime)
@@ -236,7 +225,7 @@ pub fn rule_sentence(rule: &Rule, strategy: Strategy) -> String {
     let alone = rule.actions.len() == 1;
     let done = rule.actions.iter();
     let done = done.filter(|rung| alone || rung.action != Action::Log);
-    let done: Vec<_> = done.map(|rung| self::rung(rung, strategy)).collect();
+    let done: Vec<_> = done.map(|rung| self::rung(rung, policy)).collect();
     let then = match rule.mode {
         Mode::Heal => done.join(" and "),
         Mode::Observe | Mode::Relay => "the rule only reports it (mode = \"observe\")".to_owned(),
@@ -245,21 +234,24 @@ pub fn rule_sentence(rule: &Rule, strategy: Strategy) -> String {
     format!("When {when}{never}, {then}; then the rule rests for {rest}.")
 }
 
-fn rung(rung: &Rung, strategy: Strategy) -> String {
-    let action = action(&rung.action, strategy);
+fn rung(rung: &Rung, policy: &Policy) -> String {
+    let action = action(&rung.action, policy);
     match rung.after {
         1 => action,
         after => format!("{action} (from firing {after} in a row on)"),
     }
 }
 
-fn action(action: &Action, strategy: Strategy) -> String {
+fn action(action: &Action, policy: &Policy) -> String {
     match action {
         Action::Log => "it is said in the log".to_owned(),
         Action::Capture => "what is known of it is kept".to_owned(),
         Action::Unready => "load balancers are told to send requests elsewhere".to_owned(),
         Action::Notify(notice) => format!("{} is told", notice.url.place()),
-        Action::Recycle(own) => match own.unwrap_or(strategy) {
+        Action::Recycle(_) if policy.attached == Some(Comes::Unasked) => {
+            "it is said that it should be restarted".to_owned()
+        }
+        Action::Recycle(own) => match own.unwrap_or(policy.recycle.strategy) {
             Strategy::Overlap => "it is recycled (overlap)".to_owned(),
             Strategy::InPlace => "it is recycled (in place)".to_owned(),
         },

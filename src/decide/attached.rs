@@ -5,9 +5,14 @@ use super::{
     event::{Event, Kind, Level},
     life::{State, Want},
     observation::Trouble,
+    policy::Comes,
     step::Step,
 };
 use crate::words::Generation;
+
+/// Why nothing is recycled that nobody restarts for us, and who has to do it.
+pub(super) const UNASKED: &str =
+    "attach.restart is \"none\": whoever runs the app has to restart it";
 
 impl Engine {
     pub(super) fn attaching(&mut self, generation: Generation, trouble: Trouble) {
@@ -46,11 +51,16 @@ impl Engine {
     }
 
     /// Whether a worker that is done with runs on without us: nobody wants another in its place,
-    /// or it was there before us and has never answered.
+    /// it was there before us and has never answered, or it is not for us to restart.
     pub(super) fn lets_go(&self) -> bool {
         let wanted = self.want == Want::Up && self.ending.is_none() && !self.offline;
         let unmet = self.last_start_took.is_zero();
-        self.policy.attached.is_some() && (!wanted || unmet)
+        self.policy.attached.is_some() && (!wanted || unmet || self.is_unasked())
+    }
+
+    /// Whether nobody restarts it for us, so that it is only said that someone should.
+    pub(super) fn is_unasked(&self) -> bool {
+        self.policy.attached == Some(Comes::Unasked)
     }
 
     pub(super) fn let_go(&mut self, generation: Generation) {

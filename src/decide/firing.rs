@@ -2,6 +2,7 @@
 //! recycle of the budget.
 
 use super::{
+    attached::UNASKED,
     engine::Engine,
     event::{Event, Kind, Level},
     life::Life,
@@ -25,7 +26,7 @@ struct Firing {
 impl Engine {
     pub(super) fn fire(&mut self, at: usize, generation: Generation) {
         let incident = self.new_incident();
-        let observes = self.observes(at);
+        let (observes, unasked) = (self.observes(at), self.is_unasked());
         let memory_limit = self.rules[at].memory_limit(self.now);
         let nth = self.rules[at].fired(self.now);
         let actions: Vec<_> = self.rules[at].rule.actions_at(nth).cloned().collect();
@@ -64,10 +65,14 @@ impl Engine {
             false => Level::Warn,
         };
         let event = rule.numbers(self.now, Event::new(Kind::RuleFired, level, text));
-        rule.clear(self.now, recycle.is_some() && !observes, &mut self.rng);
+        let replaces = recycle.is_some() && !observes && !unasked;
+        rule.clear(self.now, replaces, &mut self.rng);
         let event = event.about(generation).of(incident).text("rule", name);
         let event = event.number("in_a_row", u64::from(nth));
-        let event = event.text("when", when).text("seen", seen);
+        let mut event = event.text("when", when).text("seen", seen);
+        if unasked && recycle.is_some() {
+            event = event.text("cure", UNASKED);
+        }
         self.say(event.flag("observe", observes).flag("recycles", recycles));
         let firing = Firing {
             at,
@@ -177,6 +182,9 @@ impl Engine {
         strategy: Strategy,
         note: &str,
     ) -> (bool, String) {
+        if self.is_unasked() {
+            return (false, format!("not recycling, as {UNASKED}"));
+        }
         let (now, budget) = (self.now, self.policy.budget);
         let new = self.successor(strategy);
         let spent = if observes {

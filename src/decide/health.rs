@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{
+    attached::UNASKED,
     engine::Engine,
     event::{Event, Kind, Level},
     guard::Held,
@@ -97,6 +98,13 @@ impl Engine {
             return;
         }
         if !self.dependencies.all_answered(self.now) {
+            return;
+        }
+        if self.is_unasked() {
+            if !std::mem::replace(&mut self.health.wait_said, true) {
+                let text = format!("{seen}; not recycling, as {UNASKED}");
+                self.say_unhealthy(generation, text, None);
+            }
             return;
         }
         let cause = self.ill_by(generation, health.failures);

@@ -48,6 +48,8 @@ pub enum Comes {
     ByItself,
     /// A command of the operator's brings it.
     ByCommand,
+    /// As by itself, but nobody is asked for it: that it should be restarted is only said.
+    Unasked,
 }
 
 /// The most dependencies one configuration may have.

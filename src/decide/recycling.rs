@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    attached::UNASKED,
     engine::Engine,
     event::{Event, Kind, Level},
     life::End,
@@ -45,6 +46,8 @@ impl Engine {
             Some("the maintenance page is there: remove it")
         } else if self.want == Want::Stopped && !wish.forced {
             Some("an operator stopped the worker: start it instead")
+        } else if self.is_unasked() {
+            Some(UNASKED)
         } else {
             None
         };

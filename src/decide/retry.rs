@@ -80,7 +80,8 @@ impl Engine {
     }
 
     fn comes_by_itself(&self) -> bool {
-        self.policy.attached == Some(Comes::ByItself)
+        let how = self.policy.attached;
+        how.is_some_and(|how| how != Comes::ByCommand)
     }
 
     /// Which ends are counted.

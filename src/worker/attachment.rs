@@ -40,6 +40,8 @@ pub enum Restart {
     Signal(i32),
     /// It is ended by this signal, or killed; whoever supervises it starts the next one.
     Supervisor(i32),
+    /// By someone who hears of it in another way, or not at all: nothing is done to it.
+    Elsewhere,
 }
 
 /// What is attached to, over all generations.

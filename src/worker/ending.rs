@@ -65,6 +65,8 @@ struct Course {
     /// Since when it has been told all that there is to tell.
     told_at: Option<MonoTime>,
     asked: Option<Asked>,
+    /// It is someone else's to restart, by `kill_at`.
+    elsewhere: bool,
 }
 
 impl Follower {
@@ -130,6 +132,7 @@ impl Follower {
             must_end,
             told_at: None,
             asked: None,
+            elsewhere: false,
         };
         match &self.attachment.plan().restart {
             Restart::Supervisor(_) if must_end => course.kill_at = now(),
@@ -141,12 +144,16 @@ impl Follower {
             Restart::Command { .. } => {
                 course.asked = self.attachment.ask(Some(main.who.pid), self.generation);
             }
+            Restart::Elsewhere => course.elsewhere = true,
         }
         Ok(course)
     }
 
-    /// Follows the restart command: why it is of no use, if it is of none.
+    /// Why its own way of restarting is of no use, if it is of none.
     fn refused(&self, course: &mut Course) -> Option<String> {
+        if course.elsewhere {
+            return (now() >= course.kill_at).then(|| "nobody did it in time".to_owned());
+        }
         let outcome = course.asked.as_ref()?.borrow().clone()?;
         course.asked = None;
         match outcome {

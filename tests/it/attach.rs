@@ -351,3 +351,29 @@ fn it_outlives_autoheal_and_what_is_not_there_is_named() {
     });
     assert!(waits.is_some());
 }
+
+#[test]
+fn what_autoheal_never_restarts_is_only_told_of_and_still_parked_for() {
+    let app = App::on_socket(&[]);
+    let toml = rule("requests = { count = 50 }");
+    let sidecar = app.attached(&app.by_file("\"none\""), &toml);
+    let before = app.pid();
+    let load = start(plan(&sidecar.url("/"), 3));
+    let fired = sidecar.wait_for_kind("rule-fired");
+    let text = fired["text"].as_str().unwrap();
+    let who = "attach.restart is \"none\": whoever runs the app has to restart it";
+    assert!(text.ends_with(who), "{text}");
+    let answer = sidecar.verb(&["recycle", "--wait"]);
+    assert_eq!(answer.status.code(), Some(1), "{answer:?}");
+    assert_eq!(app.pid(), before, "{}", sidecar.log());
+    // Whoever runs it does so.
+    app.kill();
+    sidecar.wait_for_kind("worker-exited");
+    assert_whole(&load.wait().unwrap(), &sidecar);
+    assert_ne!(app.pid(), before);
+    let id = fired["incident"].as_u64().unwrap().to_string();
+    let told = sidecar.verb(&["explain", &id]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let to_do = "Attach.restart is \"none\": whoever runs the app has to restart it.";
+    assert!(told.contains(to_do), "{told}");
+}

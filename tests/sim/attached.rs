@@ -3,14 +3,14 @@
 
 use autoheal::{
     decide::{
-        event::{Field, Kind},
-        observation::{Observation, Trouble, Word},
-        policy::{Comes, Policy},
+        event::{Field, Kind, Level},
+        observation::{Observation, Trouble, Unhealthy, Word},
+        policy::{Budget, Comes, Health, Policy},
     },
     words::{Exit, Generation, Mode},
 };
 
-use crate::rig::{Rig, in_place};
+use crate::rig::{Rig, in_place, rule, secs, status};
 
 const G1: Generation = Generation(1);
 
@@ -176,4 +176,97 @@ fn a_bare_proxy_finds_the_next_one_too() {
     rig.pass(1_000);
     let acts = rig.acts();
     assert!(acts.contains(&"start 2".to_owned()), "{acts:?}");
+}
+
+#[test]
+fn one_that_nobody_restarts_for_us_is_only_told_of_with_who_has_to_do_it() {
+    let mut rig = Rig::ready(Policy {
+        budget: Budget {
+            recycles: 1,
+            ..in_place().budget
+        },
+        rules: vec![rule("failing", status(5, secs(30)))],
+        ..attached(Comes::Unasked)
+    });
+    let who = "attach.restart is \"none\": whoever runs the app has to restart it";
+    for nth in 1..=3 {
+        rig.forget();
+        rig.tally(1, 5, 5);
+        let said = rig.said(Kind::RuleFired);
+        assert!(
+            said[0].ends_with(&format!("; not recycling, as {who}")),
+            "{said:?}"
+        );
+        let event = rig.events(Kind::RuleFired).next().unwrap();
+        assert_eq!(event.level, Level::Error, "someone has to do it");
+        assert!(event.fields.contains(&("recycles", Field::Flag(false))));
+        assert!(
+            event
+                .fields
+                .contains(&("cure", Field::Text(who.to_owned())))
+        );
+        assert!(rig.acts().is_empty(), "nor is a budget spent: {nth}");
+        rig.pass(2 * 3_600_000);
+    }
+    rig.recycle(true);
+    let ended = rig.said(Kind::RecycleEnded);
+    assert_eq!(ended, [format!("nothing is recycled: {who}")]);
+    assert!(rig.acts().is_empty());
+    rig.forget();
+    rig.exits(1, Exit::Unknown);
+    rig.gone(1);
+    rig.pass(1_000);
+    let acts = rig.acts();
+    assert!(
+        acts[0].starts_with("park ") && acts.contains(&"start 2".to_owned()),
+        "{acts:?}"
+    );
+}
+
+#[test]
+fn what_nobody_restarts_for_us_is_never_killed_however_long_it_does_not_answer() {
+    let mut rig = Rig::ready(attached(Comes::Unasked));
+    rig.exits(1, Exit::Unknown);
+    rig.gone(1);
+    rig.pass(1_000);
+    rig.forget();
+    rig.pass(121_000);
+    assert_eq!(rig.acts()[0], "let go 2");
+}
+
+#[test]
+fn that_its_health_fails_is_said_once_until_it_is_well_again() {
+    let mut rig = Rig::ready(Policy {
+        health: Some(Health {
+            failures: 2,
+            successes: 1,
+        }),
+        ..attached(Comes::Unasked)
+    });
+    let probe = |rig: &mut Rig, result| {
+        rig.see(Observation::Probe {
+            generation: G1,
+            result,
+        });
+    };
+    let ill = || {
+        Err(Unhealthy {
+            why: "no answer".to_owned(),
+            silent: true,
+        })
+    };
+    for _ in 0..2 {
+        rig.forget();
+        for _ in 0..6 {
+            probe(&mut rig, ill());
+        }
+        let said = rig.said(Kind::Unhealthy);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].ends_with("whoever runs the app has to restart it"),
+            "{said:?}"
+        );
+        probe(&mut rig, Ok(()));
+    }
+    assert!(rig.acts().is_empty());
 }

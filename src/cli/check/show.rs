@@ -84,12 +84,12 @@ pub(super) fn json(checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
     let diagnostics: Vec<_> = checked.found.iter().map(diagnostic).collect();
     let (mut rules, mut settings) = (Vec::new(), Vec::new());
     if let Some(loaded) = &checked.loaded {
-        let strategy = loaded.settings.policy.recycle.strategy;
-        rules.extend(loaded.settings.policy.rules.iter().map(|rule| {
+        let policy = &loaded.settings.policy;
+        rules.extend(policy.rules.iter().map(|rule| {
             let own = loaded.of(Some(&rule.name)).map(setting);
             json!({
                 "name": rule.name,
-                "sentence": rule_sentence(rule, strategy),
+                "sentence": rule_sentence(rule, policy),
                 "proactive": rule.proactive,
                 "settings": own.collect::<Vec<_>>(),
             })

@@ -122,3 +122,22 @@ fn other_formats_can_t_say_it_and_that_is_said() {
         assert!(all.contains("[attach]"), "{all}");
     }
 }
+
+#[test]
+fn what_autoheal_never_restarts_is_said_so_of_it_and_of_every_rule() {
+    let rule = "[health]\npath = \"/up\"\n[[rule]]\nname = \"r\"\nwhen.requests = { count = 100 }\n\
+                do = [\"recycle\"]\n";
+    let settings = read(&(ATTACH.replace("supervisor", "none") + rule)).unwrap();
+    assert_eq!(settings.policy.attached, Some(Comes::Unasked));
+    let told = describe(&settings).join("\n");
+    for expected in [
+        "it is never restarted by autoheal: rules say when whoever runs it should",
+        "3 failures in a row tell of it.",
+        "ready for 1min, it is said that it should be restarted; then",
+    ] {
+        assert!(told.contains(expected), "{expected}\n{told}");
+    }
+    for untrue in ["It is recycled", "Rules recycle", "it is recycled"] {
+        assert!(!told.contains(untrue), "{untrue}\n{told}");
+    }
+}

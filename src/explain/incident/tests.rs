@@ -399,3 +399,16 @@ fn incidents_that_share_a_cost_are_named_and_one_error_is_one() {
         assert!(in_short(&incident).ends_with("averted 1 error"));
     }
 }
+
+#[test]
+fn what_only_someone_else_can_do_is_what_is_to_do() {
+    let cure = "attach.restart is \"none\": whoever runs the app has to restart it";
+    let fired = json!({ "rule": "r", "seen": "5 of 5", "recycles": false, "cure": cure });
+    let incident = one(&[line("rule-fired", 1, 1_000, &fired)]);
+    let told = story(&incident);
+    assert!(
+        told.contains(&format!("{}.", cure.replacen('a', "A", 1))),
+        "{told}"
+    );
+    assert!(!told.contains("autoheal recycle"), "{told}");
+}

@@ -33,7 +33,11 @@ pub(super) const SHAPES: &[Entry] = &[
     (
         "attach",
         "restart",
-        Any(&[ARGV, Words(&["supervisor"]), Table("attach.restart")]),
+        Any(&[
+            ARGV,
+            Words(&["supervisor", "none"]),
+            Table("attach.restart"),
+        ]),
         "",
     ),
     (

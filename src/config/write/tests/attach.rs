@@ -37,6 +37,7 @@ pub(super) fn attach() -> BoxedStrategy<Option<Attach>> {
             .prop_map(RestartBy::Command),
         select(vec![1, 10, 12, 15]).prop_map(RestartBy::Signal),
         Just(RestartBy::Supervisor),
+        Just(RestartBy::Nobody),
     ];
     let whole = (place, option::of(absolute()), restart);
     let whole = whole.prop_map(|(address, pid_file, restart)| Attach {
@@ -87,6 +88,7 @@ pub(super) fn instead_of_a_worker(mut attach: Attach, whole: &mut Settings) {
     whole.policy.attached = Some(match attach.restart {
         RestartBy::Command(_) => Comes::ByCommand,
         RestartBy::Signal(_) | RestartBy::Supervisor => Comes::ByItself,
+        RestartBy::Nobody => Comes::Unasked,
     });
     whole.attach = Some(attach);
 }

@@ -62,6 +62,7 @@ pub(super) fn to_do(incident: &Incident) -> String {
                                  words. autoheal start tries again at once."
             .to_owned(),
         (_, Some(exit)) => for_exit(exit),
+        (Some("reported"), _) if cure.is_some() => format!("{}.", cure.unwrap_or_default()),
         (Some("reported"), _) => "See for yourself, with autoheal requests and autoheal logs; \
                                   autoheal recycle replaces the worker."
             .to_owned(),

@@ -1,0 +1,37 @@
+//! Says what autoheal stands in front of without having started it, and how it is restarted.
+
+use super::command_line;
+use crate::{
+    config::attach::{Attach, RestartBy},
+    words::signal_name,
+};
+
+/// `ready`: when it is.
+pub(super) fn attached(attach: &Attach, ready: &str) -> String {
+    let found = match &attach.pid_file {
+        Some(file) => format!("the process that {} names", file.display()),
+        None => "who listens there".to_owned(),
+    };
+    format!(
+        "The worker is {found}, on {}, and was started by something else; {}. It is ready when \
+         {ready}.",
+        attach.address,
+        restarted(&attach.restart)
+    )
+}
+
+fn restarted(by: &RestartBy) -> String {
+    match by {
+        RestartBy::Command(argv) => format!("it is restarted by `{}`", command_line(argv)),
+        RestartBy::Signal(signal) => {
+            let signal = signal_name(*signal).unwrap_or("TERM");
+            format!("it is restarted by SIG{signal}")
+        }
+        RestartBy::Supervisor => {
+            "it is restarted by being stopped: its supervisor starts it again".to_owned()
+        }
+        RestartBy::Nobody => "it is never restarted by autoheal: rules say when whoever runs it \
+                              should, and requests are parked while it is away"
+            .to_owned(),
+    }
+}
