@@ -29,9 +29,16 @@ use crate::{
         listener::{Entry, Listening},
     },
     act::{Hands, OBSERVATIONS},
-    admin::socket::{Bound, Folders, Place},
+    admin::{
+        probes::{self, Probes},
+        socket::{Bound, Folders, Place},
+    },
     config::{self, Diagnostic, Loaded, Settings, watch::Stamps},
-    control::{About, Control, Parts, order, reloading::Reloaded},
+    control::{
+        About, Control, Parts,
+        order::{self, Orders},
+        reloading::Reloaded,
+    },
     journal::{self, Journal},
     os::{cgroup::Cgroup, cpus, procfs::Proc},
     proxy::panics::in_request,
@@ -80,6 +87,7 @@ struct Ground {
     /// TLS with the worker.
     back: Option<Arc<Back>>,
     admin: Option<Bound>,
+    probes: Option<Probes>,
     journal: Journal,
     pass: Pass,
     access: Option<Access>,
@@ -98,10 +106,22 @@ impl Ground {
             back: certificates.back(&settings.worker)?,
             certificates,
             admin: admin(settings)?,
+            probes: probes(settings)?,
             journal: open_journal(settings)?,
             pass: Pass::to_stdout()?,
             access: Access::start(&settings.access_log)?,
         })
+    }
+
+    /// Lets operators ask, and probes, from now on.
+    fn take_questions(&self, orders: Orders) -> io::Result<()> {
+        if let Some(admin) = &self.admin {
+            tokio::task::spawn_local(crate::admin::serve(admin.listener()?, orders.clone()));
+        }
+        if let Some(probes) = &self.probes {
+            tokio::task::spawn_local(probes.serve(orders)?);
+        }
+        Ok(())
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -179,9 +199,7 @@ async fn heal(
     let _watch = ground.certificates.watch(tell)?;
     let certificates = ground.certificates.clone();
     tokio::task::spawn_local(signals::listen(to_control)?);
-    if let Some(admin) = &ground.admin {
-        tokio::task::spawn_local(crate::admin::serve(admin.listener()?, orders));
-    }
+    ground.take_questions(orders)?;
     orphans::adopt()?;
     let (maintenance, page, pages) = watch_page(first.maintenance.clone())?;
     first.warnings = lines(&start.loaded.warnings);
@@ -289,6 +307,15 @@ fn admin(settings: &Settings) -> Result<Option<Bound>, Error> {
     }
 }
 
+fn probes(settings: &Settings) -> Result<Option<Probes>, Error> {
+    let place = match &settings.probes {
+        config::Probes::Off => return Ok(None),
+        config::Probes::Tcp(address) => probes::Place::Tcp(*address),
+        config::Probes::Unix(path) => probes::Place::Unix(path.clone()),
+    };
+    Ok(Some(Probes::bind(&place)?))
+}
+
 /// A disk that takes nothing does not keep the app from being served.
 fn open_journal(settings: &Settings) -> Result<Journal, Error> {
     let Some(folder) = &settings.state_dir else {
@@ -364,6 +391,9 @@ fn announce(ground: &Ground, threads: usize, start: &Start) {
         "listening on {}",
         ground.addresses().join(", "),
     );
+    if let Some(probes) = &ground.probes {
+        tracing::info!("answering probes on {}", probes.address());
+    }
     if let Some(other) = admin.and_then(Bound::other) {
         tracing::warn!(
             "another autoheal has the default admin socket {}; ask this one with --admin \

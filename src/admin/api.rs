@@ -15,7 +15,7 @@ use tokio::{sync::oneshot, time};
 use super::{
     PATIENCE, REQUEST_BYTES_MAX,
     answer::{self, Answer, Problem},
-    incidents,
+    incidents, vitals,
 };
 use crate::{
     control::order::{self, Events, Logs, Order, Orders, Unanswered},
@@ -37,9 +37,6 @@ const LOOK: Duration = Duration::from_millis(200);
 /// The control thread answers within this, unless it is asked to wait for a recycle.
 const ORDER_PATIENCE: Duration = Duration::from_secs(30);
 
-/// `/livez` asks for this long: the control loop should tick every 100 ms.
-const ALIVE: Duration = Duration::from_secs(2);
-
 /// Serves one request.
 pub(super) async fn answer<B>(request: Request<B>, orders: &Orders) -> Answer
 where
@@ -58,11 +55,11 @@ where
 {
     let path = request.uri().path().to_owned();
     let Some(verb) = path.strip_prefix("/api/v1/") else {
-        return match path.as_str() {
-            "/livez" => Ok(livez(orders).await),
-            "/readyz" => Ok(readyz(orders).await),
-            _ => Err(unknown(&path)),
-        };
+        if !matches!(path.as_str(), "/livez" | "/readyz" | "/workerz") {
+            return Err(unknown(&path));
+        }
+        let vitals = vitals::ask(orders).await;
+        return vitals::answer(&path, vitals.as_ref()).ok_or_else(|| unknown(&path));
     };
     match verb {
         "status" | "events" | "incidents" | "logs" | "requests" => {
@@ -233,27 +230,6 @@ async fn follow<T>(
     }
 }
 
-async fn livez(orders: &Orders) -> Answer {
-    match time::timeout(ALIVE, orders.ask(Order::Status)).await {
-        Ok(Ok(_)) => answer::line(StatusCode::OK, "alive"),
-        _ => answer::line(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the control thread does not answer",
-        ),
-    }
-}
-
-async fn readyz(orders: &Orders) -> Answer {
-    match time::timeout(ALIVE, orders.ask(Order::Status)).await {
-        Ok(Ok(status)) if status.ready => answer::line(StatusCode::OK, &status.state),
-        Ok(Ok(status)) => answer::line(StatusCode::SERVICE_UNAVAILABLE, &status.state),
-        _ => answer::line(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the control thread does not answer",
-        ),
-    }
-}
-
 /// Records are JSON already.
 fn events_json(events: &Events, since: Option<u64>) -> String {
     let mut json = String::from("{\"events\":[");
@@ -340,8 +316,8 @@ fn unknown(path: &str) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         format!("there is nothing at {path}"),
-        "paths are /livez, /readyz and /api/v1/ with status, events, incidents, logs, requests, \
-         recycle, start, stop, reload, hold, release, disarm or arm",
+        "paths are /livez, /readyz, /workerz and /api/v1/ with status, events, incidents, logs, \
+         requests, recycle, start, stop, reload, hold, release, disarm or arm",
     )
 }
 

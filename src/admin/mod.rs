@@ -1,4 +1,5 @@
-//! Lets operators see and steer the running autoheal, over a unix socket that only they can open.
+//! Lets operators see and steer the running autoheal, over a unix socket that only they can open,
+//! and answers probes.
 //!
 //! Invariants: nothing here touches a request of the app; whatever clients do, connections,
 //! bodies, answers and the time each takes are bounded.
@@ -6,19 +7,23 @@
 mod answer;
 mod api;
 mod incidents;
+pub mod probes;
 pub mod socket;
+mod vitals;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use hyper::{server::conn::http1, service::service_fn};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{UnixListener, UnixStream},
+    io::{AsyncRead, AsyncWrite},
+    net::UnixListener,
     sync::{Notify, Semaphore},
     task::JoinSet,
     time,
 };
 
+use self::answer::Answer;
 use crate::control::order::Orders;
 
 /// So many clients are served at once; more wait in the socket's backlog.
@@ -41,7 +46,8 @@ pub async fn serve(listener: UnixListener, orders: Orders) {
             Ok((stream, _)) => {
                 let orders = orders.clone();
                 connections.spawn_local(async move {
-                    converse(stream, orders).await;
+                    let answer = |request| api::answer(request, &orders);
+                    converse(stream, REQUEST_BYTES_MAX, PATIENCE, answer).await;
                     drop(place);
                 });
             }
@@ -54,23 +60,31 @@ pub async fn serve(listener: UnixListener, orders: Orders) {
     }
 }
 
-/// One request and its answer. A client that stops reading is left after [`PATIENCE`].
-async fn converse(stream: UnixStream, orders: Orders) {
+/// One request of at most so many bytes and its answer. A client that does not send it, or does not
+/// read the answer, is left after `patience`.
+async fn converse<S>(
+    stream: S,
+    bytes: usize,
+    patience: Duration,
+    answer: impl AsyncFn(Request<Incoming>) -> Answer,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let answered = Notify::new();
     let service = service_fn(|request| async {
-        let response = api::answer(request, &orders).await;
+        let response = answer(request).await;
         answered.notify_one();
         Ok::<_, Infallible>(response)
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
-        .max_buf_size(REQUEST_BYTES_MAX)
+        .max_buf_size(bytes)
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(patience)
         .serve_connection(TokioIo::new(stream), service);
     let stalled = async {
         answered.notified().await;
-        time::sleep(PATIENCE).await;
+        time::sleep(patience).await;
     };
     tokio::select! {
         // A client that is gone or speaks no HTTP is no matter for an operator.

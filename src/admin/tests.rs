@@ -1,5 +1,6 @@
 //! The admin API over a real socket, before a control thread that only answers.
 
+mod probes;
 mod said;
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
@@ -7,6 +8,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
     sync::mpsc,
     task::LocalSet,
 };

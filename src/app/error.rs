@@ -21,6 +21,9 @@ pub enum Error {
     /// The admin socket.
     #[error("{0}")]
     Admin(#[from] crate::admin::socket::BindError),
+    /// Where probes are answered.
+    #[error("{0}")]
+    Probes(#[from] crate::admin::probes::ProbesError),
     /// The journal.
     #[error("{0}")]
     Journal(#[from] journal::OpenError),

@@ -316,6 +316,7 @@ mod tests {
             pid: 812,
             uptime_ms: 7_380_123,
             ready: true,
+            restart_wanted: None,
             state: "serving".to_owned(),
             listen: vec!["0.0.0.0:8080".to_owned()],
             config: vec!["/etc/autoheal.toml".to_owned()],

@@ -109,7 +109,7 @@ pub(super) fn unix_path(
 }
 
 /// Reads `host:port` with an IP address, `localhost` or nothing as host.
-fn socket_address(text: &str) -> Result<SocketAddr, (String, String)> {
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, (String, String)> {
     let example = "write \"ADDRESS:PORT\", like \"0.0.0.0:8080\", \":8080\" or \"[::]:8080\"";
     if let Ok(port) = text.parse::<u16>() {
         return Err((

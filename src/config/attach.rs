@@ -5,19 +5,25 @@ use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 use super::{
+    defaults::secs,
     diagnostic::{Report, Span},
     document::{Node, Value},
-    model::{Address, Listen, Settings, StrategyChoice},
+    model::{Address, Admin, Listen, Settings, StrategyChoice},
+    probes::Probes,
     reader::{Fields, text, unwanted},
     resolve::path,
     worker,
 };
-use crate::decide::{
-    policy::{Action, Comes, Strategy},
-    trigger::Trigger,
+use crate::{
+    decide::{
+        policy::{Action, Comes, Strategy},
+        trigger::Trigger,
+    },
+    units::format_duration,
 };
 
 /// Something that autoheal stands in front of and does not start.
@@ -59,9 +65,14 @@ pub enum RestartBy {
     Signal(i32),
     /// It is stopped, and whoever supervises it starts it again.
     Supervisor,
+    /// By whoever asks `/workerz`, which fails until a new one answers.
+    Probe,
     /// Not at all: rules only say that someone should.
     Nobody,
 }
+
+/// A livenessProbe of Kubernetes acts after this long: periodSeconds 10, failureThreshold 3.
+const LIVENESS: Duration = secs(30);
 
 /// The keys of `[worker]` that are about starting one.
 const STARTS: [&str; 9] = [
@@ -75,8 +86,8 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
     };
     let address = fields.need(report, "address", "\"127.0.0.1:5000\"", reach);
     let pid_file = fields.find(report, "pid_file", path);
-    let example =
-        "[\"systemctl\", \"restart\", \"shop\"], { signal = \"HUP\" }, \"supervisor\" or \"none\"";
+    let example = "[\"systemctl\", \"restart\", \"shop\"], { signal = \"HUP\" }, \
+                   \"supervisor\", \"probe\" or \"none\"";
     let restart = fields.need(report, "restart", example, restart);
     let (Some(address), Some(restart)) = (address, restart) else {
         return;
@@ -84,6 +95,7 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
     settings.policy.attached = Some(match restart {
         RestartBy::Command(_) => Comes::ByCommand,
         RestartBy::Signal(_) | RestartBy::Supervisor => Comes::ByItself,
+        RestartBy::Probe => Comes::ByProbe,
         RestartBy::Nobody => Comes::Unasked,
     });
     settings.attach = Some(Attach {
@@ -143,9 +155,10 @@ fn reach(report: &mut Report, name: &str, node: &Node) -> Option<Reach> {
 
 fn restart(report: &mut Report, name: &str, node: &Node) -> Option<RestartBy> {
     let cure = "write [\"systemctl\", \"restart\", \"shop\"], { signal = \"HUP\" }, \
-                \"supervisor\" or \"none\"";
+                \"supervisor\", \"probe\" or \"none\"";
     match &node.value {
         Value::Text(word) if word == "supervisor" => Some(RestartBy::Supervisor),
+        Value::Text(word) if word == "probe" => Some(RestartBy::Probe),
         Value::Text(word) if word == "none" => Some(RestartBy::Nobody),
         Value::Text(line) if !line.contains(' ') => {
             let what = format!("{name} can't be \"{}\"", line.escape_debug());
@@ -193,6 +206,9 @@ pub(super) fn check(top: &Fields<'_>, settings: &Settings, report: &mut Report) 
         no_overlap(said.unwrap_or(fields.span), report);
     }
     rules(top, settings, report);
+    if let (RestartBy::Probe, Some(node)) = (&attach.restart, fields.get("restart")) {
+        by_probe(node.span, settings, report);
+    }
     if let Reach::Tcp(at) = attach.address {
         let port = at.port();
         let same =
@@ -204,6 +220,42 @@ pub(super) fn check(top: &Fields<'_>, settings: &Settings, report: &mut Report) 
                 "give the app another port and let clients keep this one, or change listen",
             );
         }
+    }
+}
+
+/// Whether whoever is to restart it can ask, and has the time to do it.
+fn by_probe(span: Span, settings: &Settings, report: &mut Report) {
+    let asks = "write probes = \"0.0.0.0:9181\", and give the app's container a livenessProbe of \
+                /workerz on that port";
+    match (&settings.probes, &settings.admin) {
+        (Probes::Off, Admin::Off) => {
+            report.error(
+                span,
+                "nobody can ask /workerz: probes and admin are off",
+                asks,
+            );
+        }
+        (Probes::Off, _) => {
+            report.warning(
+                span,
+                "/workerz can be asked on the admin socket alone",
+                asks,
+            );
+        }
+        _ => {}
+    }
+    let within = settings.policy.restarted_within();
+    if within <= LIVENESS {
+        report.warning(
+            span,
+            format!(
+                "who is to restart it has {} from the first request that is parked, and a \
+                 livenessProbe at its defaults acts only after {}",
+                format_duration(within),
+                format_duration(LIVENESS)
+            ),
+            "raise parking.wait, or set periodSeconds: 1 and failureThreshold: 3 in the probe",
+        );
     }
 }
 

@@ -20,9 +20,10 @@ const WORKER_KEYS: [&str; 7] = [
 ];
 
 /// The keys that hold for as long as autoheal runs. A section is the keys below it.
-const FIXED_KEYS: [&str; 8] = [
+const FIXED_KEYS: [&str; 9] = [
     "listen",
     "admin",
+    "probes",
     "state_dir",
     "threads",
     "limits.connections",

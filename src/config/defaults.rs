@@ -6,7 +6,7 @@ use super::model::{
     Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Output, Parking,
     Port, Queue, Ready, Recycle, Settings, StopTo, StrategyChoice, Threads, Timeouts, Worker,
 };
-use super::{access_log::AccessLog, concurrency::Concurrency};
+use super::{access_log::AccessLog, concurrency::Concurrency, probes::Probes};
 use crate::{
     decide::{
         policy::{
@@ -50,6 +50,7 @@ pub(super) fn settings(dir: PathBuf) -> Settings {
             LISTEN_PORT,
         ))))],
         admin: Admin::Auto,
+        probes: Probes::Off,
         state_dir: None,
         threads: Threads::Auto,
         trust: Networks::private(),

@@ -7,6 +7,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
         &[
             "listen",
             "admin",
+            "probes",
             "state_dir",
             "mode",
             "threads",
@@ -254,8 +255,7 @@ pub(super) const RULE_KEYS: [(&str, &[&str]); 11] = [
 ];
 
 /// What autoheal is to have, but not in this version: table, key, and what to do instead.
-const LATER: [(&str, &str, &str); 4] = [
-    ("", "probes", "remove it, and let probes ask the app itself"),
+const LATER: [(&str, &str, &str); 3] = [
     ("", "fleet", "remove it; each replica heals itself"),
     (
         "",

@@ -30,6 +30,7 @@ mod keys;
 mod listing;
 mod model;
 mod options;
+mod probes;
 mod reader;
 mod resolve;
 mod routes;
@@ -60,6 +61,7 @@ pub use self::{
         Timeouts, Worker,
     },
     options::Overrides,
+    probes::Probes,
     sentence::{describe, rule_sentence},
     source::Source,
     tls::Tls,

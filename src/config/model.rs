@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{access_log::AccessLog, attach::Attach, concurrency::Concurrency, tls::Tls};
+use super::{
+    access_log::AccessLog, attach::Attach, concurrency::Concurrency, probes::Probes, tls::Tls,
+};
 use crate::{
     decide::{policy::Policy, trigger::Filter},
     tls::spec::Behind,
@@ -17,6 +19,8 @@ pub struct Settings {
     pub listen: Vec<Listen>,
     /// Where operators connect.
     pub admin: Admin,
+    /// Where probes of autoheal and of the worker are answered, beside there.
+    pub probes: Probes,
     /// Where the journal and incidents are kept; `None`: in memory only.
     pub state_dir: Option<PathBuf>,
     /// How many data threads.

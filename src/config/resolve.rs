@@ -11,6 +11,7 @@ use super::{
     health, instances,
     judge::judge,
     model::{Listen, LogFormat, LogLevel, Port, Ready, Settings, StrategyChoice, Threads},
+    probes,
     reader::{Fields, count, duration, flag, one_or_more, size, text, unit, unwanted, word},
     routes, rules, tls, worker,
 };
@@ -45,6 +46,7 @@ pub(super) fn settings(table: &Table, around: &Surroundings<'_>, report: &mut Re
     instances::read(&top, &mut settings, report);
     worker::check(&top, &settings, report);
     attach::check(&top, &settings, report);
+    probes::check(&top, &settings, report);
     instances::check(&top, &settings, report);
     judge(&top, &settings, &around.machine, report);
     settings
@@ -88,6 +90,7 @@ fn front(
         );
     }
     top.read(report, "admin", &mut settings.admin, address::admin);
+    top.read(report, "probes", &mut settings.probes, probes::probes);
     let state_dir = top.find(report, "state_dir", path);
     settings.state_dir = state_dir;
     let modes = [

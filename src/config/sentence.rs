@@ -9,6 +9,7 @@ use self::{
 };
 use super::{
     model::{Admin, Listen, Port, Ready, Route, RouteLimit, Settings},
+    probes::Probes,
     tls::Tls,
 };
 use crate::{
@@ -27,13 +28,20 @@ pub fn describe(settings: &Settings) -> Vec<String> {
         Admin::Unix(path) => format!("operators use {}", path.display()),
         Admin::Off => "operators can't connect".to_owned(),
     };
+    let probes = match &settings.probes {
+        Probes::Off => String::new(),
+        probes => format!("; probes are answered on {probes}"),
+    };
     let mode = match settings.policy.mode {
         Mode::Heal => "Rules act.",
         Mode::Observe => "Rules only report (mode = \"observe\").",
         Mode::Relay => "A bare proxy: nothing is restarted, parked or replayed (mode = \"relay\").",
     };
     let mut lines = vec![
-        format!("autoheal listens on {}; {admin}. {mode}", listen.join(", ")),
+        format!(
+            "autoheal listens on {}; {admin}{probes}. {mode}",
+            listen.join(", ")
+        ),
         worker(settings),
     ];
     if settings.worker.protocol.is_tls() {
@@ -136,7 +144,7 @@ fn worker(settings: &Settings) -> String {
         Ready::Port => "its port accepts connections".to_owned(),
     };
     if let Some(attach) = &settings.attach {
-        return attached(attach, &ready);
+        return attached(attach, &ready, &settings.policy);
     }
     let command = if worker.command.is_empty() {
         "COMMAND given after --".to_owned()

@@ -10,6 +10,7 @@ mod dependencies;
 mod effort;
 mod elements;
 mod panics;
+mod probes;
 mod routes;
 mod schema;
 

@@ -191,9 +191,8 @@ impl Control {
             mode: engine.mode.to_string(),
             pid: std::process::id(),
             uptime_ms: ms(now.since(about.started)),
-            ready: !engine.unready
-                && (engine.generations.iter().any(|one| one.on_roster)
-                    || matches!(engine.phase, "starting" | "waiting")),
+            ready: engine.takes && !engine.unready,
+            restart_wanted: engine.restart_wanted.clone(),
             state: state(&engine, requests),
             listen: about.listen.clone(),
             config: about.config.clone(),
@@ -385,6 +384,12 @@ fn state(engine: &Snapshot, parked: u64) -> String {
             "; {} recycle, {}: {reasons}",
             recycle.strategy, recycle.phase
         ));
+    }
+    if engine.phase == "shutting down" && !text.starts_with(engine.phase) {
+        text.push_str("; shutting down");
+    }
+    if engine.restart_wanted.is_some() {
+        text.push_str("; /workerz fails, for someone to restart the worker");
     }
     if engine.unready {
         text.push_str("; not ready for load balancers, as a rule fired");

@@ -148,6 +148,9 @@ pub struct Status {
     pub uptime_ms: u64,
     /// Whether a request now would be passed or parked.
     pub ready: bool,
+    /// Why someone else is to restart the worker, if someone is.
+    #[serde(default)]
+    pub restart_wanted: Option<String>,
     /// In one sentence: `serving`, `in-place recycle: 12 requests are parked`.
     pub state: String,
     /// Where it listens.

@@ -8,7 +8,7 @@ use super::{
     policy::Comes,
     step::Step,
 };
-use crate::words::Generation;
+use crate::{time::MonoTime, words::Generation};
 
 /// Why nothing is recycled that nobody restarts for us, and who has to do it.
 pub(super) const UNASKED: &str =
@@ -56,6 +56,34 @@ impl Engine {
         let wanted = self.want == Want::Up && self.ending.is_none() && !self.offline;
         let unmet = self.last_start_took.is_zero();
         self.policy.attached.is_some() && (!wanted || unmet || self.is_unasked())
+    }
+
+    /// Whether whoever watches over it restarts it.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.policy.attached == Some(Comes::ByProbe)
+    }
+
+    /// Tells whoever watches over it to restart it, until another one is ready. Returns how long
+    /// they have before it is taken back, if it is theirs to restart: those who are parked can
+    /// still be answered then.
+    pub(super) fn ask_elsewhere(&mut self) -> Option<MonoTime> {
+        if !self.is_elsewhere() {
+            return None;
+        }
+        let why = match &self.recycle {
+            Some(recycle) => recycle.reasons.join("; "),
+            None => "it does not answer".to_owned(),
+        };
+        self.wanted_elsewhere = Some(why);
+        let back = self.down_since + self.policy.restarted_within();
+        Some(back.max(self.now + self.policy.recycle.stop_timeout))
+    }
+
+    /// Why whoever watches over it is to restart it, if they are.
+    pub(super) fn restart_wanted(&self) -> Option<String> {
+        let wanted = self.want == Want::Up && self.ending.is_none() && !self.offline;
+        let why = self.wanted_elsewhere.as_ref().filter(|_| wanted)?;
+        Some(format!("restart the worker: {why}"))
     }
 
     /// Whether nobody restarts it for us, so that it is only said that someone should.

@@ -118,16 +118,20 @@ impl Engine {
             return;
         }
         let now = self.now;
-        let mut kill_at = now + self.policy.recycle.stop_timeout;
+        let stopping = |life: &Life| life.state == State::Stopping;
+        if self.life(generation).is_none_or(stopping) {
+            return;
+        }
+        let mut kill_at = match self.ask_elsewhere() {
+            Some(until) => until,
+            None => now + self.policy.recycle.stop_timeout,
+        };
         if let Some(ending) = &self.ending {
             kill_at = kill_at.min(ending.deadline_of_all()).max(now);
         }
         let Some(life) = self.life_mut(generation) else {
             return;
         };
-        if life.state == State::Stopping {
-            return;
-        }
         life.state = State::Stopping;
         life.stop_at = Some(now);
         life.overdue_at = Some(kill_at + SLACK);
@@ -139,8 +143,11 @@ impl Engine {
 
     /// Kills every process of a worker at once.
     pub(super) fn kill(&mut self, generation: Generation) {
+        let stopping = |life: &Life| life.state == State::Stopping;
+        let stops = self.life(generation).is_some_and(stopping);
         match self.lets_go() {
             true => self.let_go(generation),
+            false if self.is_elsewhere() && !stops => self.stop(generation),
             false => self.leaves_now(generation, Step::Kill { generation }),
         }
     }

@@ -97,6 +97,8 @@ pub struct Engine {
     pub(super) offline: bool,
     /// Load balancers were told that we are not ready.
     pub(super) unready: bool,
+    /// Why whoever watches over the worker is to restart it.
+    pub(super) wanted_elsewhere: Option<String>,
     pub(super) last_incident: Option<IncidentView>,
     next_incident: u64,
     door: Option<Door>,
@@ -171,6 +173,7 @@ impl Engine {
             ending: None,
             offline: false,
             unready: false,
+            wanted_elsewhere: None,
             last_incident: None,
             next_incident: first_incident,
             door: None,

@@ -48,6 +48,8 @@ pub enum Comes {
     ByItself,
     /// A command of the operator's brings it.
     ByCommand,
+    /// As by itself: whoever watches over it, and asks us, is told to restart it.
+    ByProbe,
     /// As by itself, but nobody is asked for it: that it should be restarted is only said.
     Unasked,
 }
@@ -95,6 +97,14 @@ impl std::fmt::Display for DependencyAddress {
 }
 
 impl Policy {
+    /// How long those who watch over a worker have to restart it, from when the first request is
+    /// parked: what is left of the wait is for finding the old one again, which then answers it.
+    #[must_use]
+    pub fn restarted_within(&self) -> Duration {
+        let rest = (self.parking_wait / 4).min(Duration::from_secs(10));
+        self.parking_wait - rest
+    }
+
     /// Every condition of every rule, in order. Tallies and schedules name one by its place here.
     pub fn conditions(&self) -> impl Iterator<Item = &Trigger> {
         self.rules.iter().flat_map(|rule| rule.when.parts())

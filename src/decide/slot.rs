@@ -65,6 +65,7 @@ impl Engine {
         let took = now.since(life.started_at);
         let text = format!("{} ready after {}", life.name(), words(took));
         self.last_start_took = took;
+        self.wanted_elsewhere = None;
         self.restarts.ready();
         let event = Event::new(Kind::WorkerReady, Level::Info, text).about(generation);
         self.say(event.of(self.story).number("start_ms", millis(took)));

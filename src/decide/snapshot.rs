@@ -26,6 +26,10 @@ pub struct Snapshot {
     pub next_start: Option<MonoTime>,
     /// Since when nothing serves.
     pub down_since: Option<MonoTime>,
+    /// A request that came now would be passed or parked, and autoheal is not about to end.
+    pub takes: bool,
+    /// Why someone else is to restart the worker, if someone is.
+    pub restart_wanted: Option<String>,
     /// Load balancers are told to send requests elsewhere.
     pub unready: bool,
     /// Every request is parked until then.

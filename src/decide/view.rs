@@ -7,7 +7,10 @@ use super::{
     recycle::{Phase, Recycle, strategy_word},
     snapshot::{BudgetView, GenerationView, RecycleView, RuleView, Snapshot, VerdictView},
 };
-use crate::{time::MonoTime, words::Mode};
+use crate::{
+    time::MonoTime,
+    words::{Door, Mode},
+};
 
 impl Engine {
     /// The engine at this moment, as plain data.
@@ -41,6 +44,8 @@ impl Engine {
             },
             next_start: self.pending_start,
             down_since: (!serves).then_some(self.down_since),
+            takes: self.takes(now),
+            restart_wanted: self.restart_wanted(),
             unready: self.unready,
             hold_until: self.hold_until,
             recycle: self.recycle.as_ref().map(recycle),
@@ -49,6 +54,23 @@ impl Engine {
             dependencies: self.dependency_views(),
             poison: self.poison.views(),
             instances: 1,
+        }
+    }
+
+    /// Whether a request that came now would be passed or parked. Who is about to end still takes
+    /// some, but wants no more.
+    fn takes(&self, now: MonoTime) -> bool {
+        match self.door_now() {
+            _ if self.ending.is_some() => false,
+            None => true,
+            Some(Door::Refuse { .. }) => false,
+            Some(Door::Park {
+                down_since,
+                next_start,
+            }) => {
+                let wait = self.policy.parking_wait;
+                now.since(down_since) <= wait && next_start <= now + wait
+            }
         }
     }
 

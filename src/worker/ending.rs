@@ -22,6 +22,7 @@ use crate::{
         procfs::{Identity, Proc},
     },
     time::{MonoTime, now},
+    units::format_duration,
 };
 
 /// Between two looks at what is left.
@@ -65,8 +66,8 @@ struct Course {
     /// Since when it has been told all that there is to tell.
     told_at: Option<MonoTime>,
     asked: Option<Asked>,
-    /// It is someone else's to restart, by `kill_at`.
-    elsewhere: bool,
+    /// It is someone else's to restart, within this time.
+    elsewhere: Option<Duration>,
 }
 
 impl Follower {
@@ -83,6 +84,7 @@ impl Follower {
                 biased;
                 _ = &mut main.end => break,
                 order = self.orders.recv() => match order {
+                    Some(Order::Kill) if course.elsewhere.is_some() => {}
                     Some(Order::Kill) => {
                         course.must_end = true;
                         course.kill_at = course.kill_at.min(now());
@@ -132,7 +134,7 @@ impl Follower {
             must_end,
             told_at: None,
             asked: None,
-            elsewhere: false,
+            elsewhere: None,
         };
         match &self.attachment.plan().restart {
             Restart::Supervisor(_) if must_end => course.kill_at = now(),
@@ -144,15 +146,17 @@ impl Follower {
             Restart::Command { .. } => {
                 course.asked = self.attachment.ask(Some(main.who.pid), self.generation);
             }
-            Restart::Elsewhere => course.elsewhere = true,
+            Restart::Elsewhere => course.elsewhere = Some(within),
         }
         Ok(course)
     }
 
     /// Why its own way of restarting is of no use, if it is of none.
     fn refused(&self, course: &mut Course) -> Option<String> {
-        if course.elsewhere {
-            return (now() >= course.kill_at).then(|| "nobody did it in time".to_owned());
+        if let Some(within) = course.elsewhere {
+            let within = format_duration(Duration::from_secs(within.as_secs()));
+            let late = now() >= course.kill_at;
+            return late.then(|| format!("nobody did it within {within} of /workerz failing"));
         }
         let outcome = course.asked.as_ref()?.borrow().clone()?;
         course.asked = None;

@@ -29,6 +29,7 @@ mod listening;
 mod maintenance;
 mod operate;
 mod poison;
+mod probes;
 mod recycle;
 mod rules;
 mod support;

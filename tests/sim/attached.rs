@@ -270,3 +270,98 @@ fn that_its_health_fails_is_said_once_until_it_is_well_again() {
     }
     assert!(rig.acts().is_empty());
 }
+
+/// What whoever watches over the worker is told now.
+fn wanted(rig: &Rig) -> Option<String> {
+    rig.engine.snapshot(rig.now).restart_wanted
+}
+
+/// Ready, with a rule that has had it drained, a second after the first request was parked.
+fn asked_for() -> Rig {
+    let mut rig = Rig::ready(Policy {
+        rules: vec![rule("failing", status(5, secs(30)))],
+        ..attached(Comes::ByProbe)
+    });
+    rig.tally(1, 5, 5);
+    assert_eq!(
+        wanted(&rig),
+        None,
+        "not while its requests are still answered"
+    );
+    rig.pass(1_000);
+    rig.drained(1);
+    rig
+}
+
+#[test]
+fn who_watches_over_it_is_asked_from_the_end_of_the_drain_until_a_new_one_is_ready() {
+    let mut rig = asked_for();
+    // Those who are parked wait for 60 s; the last ten are for the old one, if it must.
+    assert_eq!(rig.acts().last().unwrap(), "stop 1 49000ms");
+    let why = "restart the worker: rule \"failing\": 5 of 5 answers (100%) were 500-599 in 30s \
+               (limit: 5)";
+    assert_eq!(wanted(&rig).as_deref(), Some(why));
+    rig.pass(20_000);
+    rig.exits(1, Exit::Unknown);
+    rig.gone(1);
+    assert_eq!(wanted(&rig).as_deref(), Some(why));
+    rig.ready_now(2);
+    assert_eq!(wanted(&rig), None);
+    let ended = rig.events(Kind::RecycleEnded).next().unwrap();
+    assert_eq!(ended.fields[0].1, Field::Text("replaced".to_owned()));
+}
+
+#[test]
+fn one_that_nobody_restarts_is_asked_for_until_it_answers_again() {
+    let mut rig = asked_for();
+    rig.pass(49_000);
+    rig.see(Observation::Attaching {
+        generation: G1,
+        trouble: Trouble::NotRestarted("nobody did it".to_owned()),
+    });
+    rig.gone(1);
+    assert!(rig.acts().contains(&"start 2".to_owned()));
+    assert_eq!(rig.said(Kind::NotRestarted).len(), 1);
+    assert!(wanted(&rig).is_some(), "it may be hung");
+    rig.pass(130_000);
+    let acts = rig.acts();
+    assert!(
+        acts.iter().any(|act| act.starts_with("stop 2 ")),
+        "it is not killed: {acts:?}"
+    );
+    assert!(wanted(&rig).is_some());
+    rig.gone(2);
+    rig.pass(1_000);
+    rig.ready_now(3);
+    assert_eq!(wanted(&rig), None);
+}
+
+#[test]
+fn nobody_is_asked_for_what_nobody_wants() {
+    for word in [Word::Stop, Word::Shutdown] {
+        let mut rig = asked_for();
+        rig.word(word);
+        assert_eq!(wanted(&rig), None);
+    }
+}
+
+#[test]
+fn a_request_would_be_taken_while_it_serves_or_while_waiting_is_not_in_vain() {
+    let takes = |rig: &Rig| rig.engine.snapshot(rig.now).takes;
+    let mut rig = Rig::ready(attached(Comes::ByItself));
+    assert!(takes(&rig));
+    rig.exits(1, Exit::Unknown);
+    rig.gone(1);
+    assert!(takes(&rig), "parked");
+    rig.pass(59_000);
+    assert!(takes(&rig));
+    rig.pass(2_000);
+    assert!(
+        !takes(&rig),
+        "nobody is parked for longer than parking.wait"
+    );
+    rig.ready_now(2);
+    assert!(takes(&rig));
+    rig.word(Word::Shutdown);
+    assert!(!takes(&rig));
+}

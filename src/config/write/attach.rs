@@ -36,6 +36,7 @@ pub(super) fn section(attach: &Attach, home: &Path) -> Section {
                 .with("signal", quoted(signal_name(*signal).unwrap_or("TERM")))
                 .written(),
             RestartBy::Supervisor => quoted("supervisor"),
+            RestartBy::Probe => quoted("probe"),
             RestartBy::Nobody => quoted("none"),
         },
     ));

@@ -9,6 +9,7 @@ use super::{
             Address, Admin, Health, Journal, Limits, Listen, Log, LogFormat, Ready, Recycle,
             Settings, StrategyChoice, Threads, Timeouts,
         },
+        probes::Probes,
     },
     access_log, attach, crashes,
     dependencies::dependency,
@@ -31,6 +32,7 @@ pub(super) fn sections(settings: &Settings, home: &Path) -> Vec<Section> {
     let Settings {
         listen: _,
         admin: _,
+        probes: _,
         state_dir: _,
         threads: _,
         trust: _,
@@ -121,6 +123,13 @@ fn listen(listen: &Listen, home: &Path) -> String {
         .written()
 }
 
+fn probes(at: &Probes, home: &Path) -> String {
+    match at {
+        Probes::Unix(socket) => quoted(&format!("unix:{}", path(socket, home))),
+        other => quoted(&other.to_string()),
+    }
+}
+
 fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
     let mut to = Section::new("");
     to.put("listen", &settings.listen, &default.listen, |all| {
@@ -136,6 +145,8 @@ fn front(settings: &Settings, default: &Settings, home: &Path) -> Section {
             Admin::Off => quoted("off"),
         },
     );
+    let answered = |at: &Probes| probes(at, home);
+    to.put("probes", &settings.probes, &default.probes, answered);
     if let Some(dir) = &settings.state_dir {
         to.lines
             .push(("state_dir", quoted(&path_or_dot(dir, home))));

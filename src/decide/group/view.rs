@@ -68,6 +68,8 @@ impl Group {
             last_incident: incidents.max_by_key(|one| one.incident),
             dependencies: first.dependencies,
             poison: first.poison,
+            takes: each.iter().any(|one| one.takes),
+            restart_wanted: each.iter().find_map(|one| one.restart_wanted.clone()),
             unready: self.unready,
             instances: u32::try_from(each.len()).unwrap_or(u32::MAX),
         }

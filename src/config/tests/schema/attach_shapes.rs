@@ -35,7 +35,7 @@ pub(super) const SHAPES: &[Entry] = &[
         "restart",
         Any(&[
             ARGV,
-            Words(&["supervisor", "none"]),
+            Words(&["supervisor", "probe", "none"]),
             Table("attach.restart"),
         ]),
         "",

@@ -135,6 +135,19 @@ const SHAPES: &[Entry] = &[
         ]),
         "",
     ),
+    (
+        "",
+        "probes",
+        Any(&[
+            Words(&["off"]),
+            Text(
+                "^(unix:.|.*:[0-9]+$)",
+                &["0.0.0.0:9181", ":1", "unix:/a"],
+                &["", "9181"],
+            ),
+        ]),
+        "",
+    ),
     ("", "state_dir", WORDS, ""),
     ("", "maintenance", WORDS, ""),
     ("", "mode", Words(&["heal", "observe", "relay"]), ""),

@@ -9,7 +9,8 @@ use crate::{
     config::{
         attach::{Attach, Reach, RestartBy},
         defaults,
-        model::{Address, Listen, Port, Settings, StopTo, StrategyChoice},
+        model::{Address, Admin, Listen, Port, Settings, StopTo, StrategyChoice},
+        probes::Probes,
     },
     decide::{
         policy::{Action, Comes, Count, RestartWhen, Strategy as Order},
@@ -37,6 +38,7 @@ pub(super) fn attach() -> BoxedStrategy<Option<Attach>> {
             .prop_map(RestartBy::Command),
         select(vec![1, 10, 12, 15]).prop_map(RestartBy::Signal),
         Just(RestartBy::Supervisor),
+        Just(RestartBy::Probe),
         Just(RestartBy::Nobody),
     ];
     let whole = (place, option::of(absolute()), restart);
@@ -85,9 +87,14 @@ pub(super) fn instead_of_a_worker(mut attach: Attach, whole: &mut Settings) {
             attach.address = Reach::Unix("/run/app.sock".into());
         }
     }
+    if attach.restart == RestartBy::Probe && whole.probes == Probes::Off {
+        // Someone must be able to ask.
+        whole.admin = Admin::Auto;
+    }
     whole.policy.attached = Some(match attach.restart {
         RestartBy::Command(_) => Comes::ByCommand,
         RestartBy::Signal(_) | RestartBy::Supervisor => Comes::ByItself,
+        RestartBy::Probe => Comes::ByProbe,
         RestartBy::Nobody => Comes::Unasked,
     });
     whole.attach = Some(attach);

@@ -27,6 +27,7 @@ use crate::{
             Admin, Health, Journal, Limits, Listen, Log, LogFormat, LogLevel, Parking, Port, Queue,
             Ready, Recycle, Route, Settings, StrategyChoice, Threads, Timeouts, Worker,
         },
+        probes::Probes,
     },
     decide::policy::{
         self, Budget, Dependency, Policy, Restart, Shutdown, Strategy as Order, Verdict,
@@ -37,7 +38,7 @@ use crate::{
 
 type Front = (
     Vec<Listen>,
-    Admin,
+    (Admin, Probes),
     (Option<PathBuf>, Option<PathBuf>),
     Threads,
     crate::units::Networks,
@@ -50,6 +51,11 @@ fn front() -> BoxedStrategy<Front> {
         Just(Admin::Off),
         absolute().prop_map(Admin::Unix)
     ];
+    let probes = prop_oneof![
+        Just(Probes::Off),
+        Just(Probes::Tcp(([0, 0, 0, 0], 0).into())),
+        absolute().prop_map(Probes::Unix)
+    ];
     let threads = prop_oneof![Just(Threads::Auto), (1u8..=4).prop_map(Threads::Count)];
     let folder = prop_oneof![Just(PathBuf::from(HOME)), absolute()];
     let page = prop_oneof![
@@ -60,7 +66,7 @@ fn front() -> BoxedStrategy<Front> {
     let modes = select(vec![Mode::Heal, Mode::Observe, Mode::Relay]);
     (
         listen(),
-        admin,
+        (admin, probes),
         (option::of(folder), page),
         threads,
         trust(),
@@ -346,12 +352,13 @@ fn put_together(
 ) -> Settings {
     let (front, (recycle, order), (timeouts, limits, routes), guards, records, ends) = parts;
     let (restart, instances, attach) = ends;
-    let (listen, admin, (state_dir, maintenance), threads, trust, mode) = front;
+    let (listen, (admin, probes), (state_dir, maintenance), threads, trust, mode) = front;
     let (health, (parking, queue), (budget, verdict), shutdown, dependencies) = guards;
     let (journal, log, access_log) = records;
     let mut whole = Settings {
         listen,
         admin,
+        probes,
         state_dir,
         threads,
         forwarded: trust == crate::units::Networks::none(),
@@ -402,6 +409,7 @@ fn at_defaults_where_nothing_is_said(whole: &mut Settings, said: [bool; 5]) {
     let [front, clients, parking, guards, records] = said;
     if !front {
         (whole.listen, whole.admin, whole.state_dir) = (usual.listen, usual.admin, None);
+        whole.probes = usual.probes;
         whole.maintenance = None;
         (whole.threads, whole.trust) = (usual.threads, usual.trust);
         (whole.forwarded, whole.half_close) = (usual.forwarded, usual.half_close);
