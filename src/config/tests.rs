@@ -9,6 +9,7 @@ mod cures;
 mod dependencies;
 mod effort;
 mod elements;
+mod examples;
 mod panics;
 mod probes;
 mod routes;
