@@ -5,6 +5,7 @@ use std::{
     pin::pin,
     rc::Rc,
     task::{Poll, ready},
+    time::Duration,
 };
 
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
@@ -15,7 +16,7 @@ use super::{
     extended,
     failure::Failure,
     grpc::{Call, GRPC_STATUS},
-    pool::{Connection, Fresh, Upstream, WorkerEnd},
+    pool::{Connection, Fresh, Lost, Upstream, WorkerEnd},
     replay::{Failed, Plan},
     response,
     thread::{Seat, Thread, View},
@@ -25,7 +26,7 @@ use crate::{
     admit::{gate::Permit, wish::Token},
     observe::in_flight::{Cut, Key},
     time::MonoTime,
-    words::Outcome,
+    words::{Mode, Outcome},
 };
 
 /// Takes an attempt out of the table of what is in flight, however it ends. One that is dropped
@@ -233,7 +234,15 @@ async fn exchange(
         .map_err(|cut| unsent(of_cut(cut)))?
         .map_err(unsent)?;
     let body = plan.body(key).ok_or_else(|| unsent(Failure::ClientBody))?;
-    let sent = or_cut(thread, key, connection.send(plan, body)).await;
+    let may_hold = view.settings.mode != Mode::Relay && plan.is_replayable();
+    let sent = or_cut(thread, key, async {
+        let answer = connection.send(plan, body).await?;
+        if may_hold && connection.owes_its_body() {
+            hold(&mut connection).await?;
+        }
+        Ok(answer)
+    })
+    .await;
     match sent {
         Err(cut) => Err(Failed {
             failure: of_cut(cut),
@@ -257,6 +266,16 @@ async fn exchange(
         }
     }
 }
+
+/// Holds a head back until its body begins, for a moment at most: of a worker that dies between
+/// the two nothing has reached the client then, and its request can be sent once more.
+async fn hold(connection: &mut Connection) -> Result<(), Lost> {
+    let begun = tokio::time::timeout(HELD, connection.await_body()).await;
+    begun.unwrap_or(Ok(()))
+}
+
+/// Longest time for which a head is held back.
+const HELD: Duration = Duration::from_millis(100);
 
 fn of_cut(cut: Cut) -> Failure {
     match cut {

@@ -101,6 +101,26 @@ impl Connection {
         }
     }
 
+    /// Whether the answer has a short body, of which nothing has come with its head.
+    #[must_use]
+    pub fn owes_its_body(&self) -> bool {
+        matches!(self, Self::Whole(whole) if whole.owes_its_body())
+    }
+
+    /// Waits for the first of such a body.
+    ///
+    /// # Errors
+    /// How it broke off before that.
+    pub async fn await_body(&mut self) -> Result<(), Lost> {
+        let Self::Whole(whole) = self else {
+            return Ok(());
+        };
+        whole.await_body().await.map_err(|error| Lost {
+            why: Why::Whole(error),
+            sent: true,
+        })
+    }
+
     /// What comes next of the response body. An error: it broke off.
     pub fn poll_frame(
         &mut self,

@@ -50,6 +50,9 @@ pub struct Whole {
     pub(in crate::forward) reused: bool,
 }
 
+/// A body of no more bytes is written at once by who writes its head before it.
+const SHORT: u64 = 64 * 1024;
+
 /// The socket, as the answer and what is left of the request use it.
 struct Io {
     stream: RefCell<WorkerIo>,
@@ -136,6 +139,22 @@ impl Whole {
             self.go_on(sending);
         }
         Ok(response)
+    }
+
+    /// Whether the answer has a short body, of which nothing has come with its head.
+    pub(in crate::forward) fn owes_its_body(&self) -> bool {
+        let length = self.framing.size_hint().exact();
+        self.unread.is_empty() && length.is_some_and(|length| (1..=SHORT).contains(&length))
+    }
+
+    /// Waits for the first of the answer's body.
+    pub(in crate::forward) async fn await_body(&mut self) -> Result<(), Break> {
+        let piece = poll_fn(|cx| poll_piece(&mut self.io.stream.borrow_mut(), cx)).await;
+        self.unread = piece.map_err(Break::Failed)?;
+        match self.unread.is_empty() {
+            true => Err(Break::Closed),
+            false => Ok(()),
+        }
     }
 
     fn poll_head(

@@ -57,6 +57,31 @@ fn a_get_that_was_lost_twice_is_given_up() {
 }
 
 #[test]
+fn a_get_whose_worker_died_between_head_and_body_is_sent_once_more() {
+    let (mut client, mut worker, proxy, origin) = with_one(GET);
+    worker.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n");
+    drop(worker);
+    let mut worker = origin.accept();
+    worker.head();
+    worker.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole");
+    let answer = client.answer();
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"whole"[..]));
+    let ledger = proxy.settled();
+    assert_eq!((ledger.completed, ledger.replayed), (1, 1));
+}
+
+#[test]
+fn a_head_whose_body_is_late_is_passed_on_without_it() {
+    let (mut client, mut worker, proxy, _origin) = with_one(GET);
+    worker.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n");
+    // It comes although the worker says no more until then.
+    assert!(client.head().starts_with("HTTP/1.1 200"));
+    worker.send("whole");
+    assert_eq!(client.bytes(5).unwrap(), b"whole");
+    assert_eq!(proxy.settled().replayed, 0);
+}
+
+#[test]
 fn a_post_that_its_worker_lost_is_never_sent_again() {
     let (mut client, worker, proxy, origin) = with_one(POST);
     drop(worker);
