@@ -5,6 +5,7 @@
 mod access;
 mod certificates;
 mod data;
+mod descriptors;
 mod error;
 mod plane;
 pub mod reload;
@@ -148,7 +149,8 @@ pub fn run(start: Start) -> Result<i32, Error> {
         open_files,
         ground.back.clone(),
     );
-    let (threads, connections) = (threads(&settings), u64::from(settings.limits.connections));
+    let (fitting, few) = descriptors::within(&settings, descriptors::open_files());
+    let (threads, connections) = (threads(&settings), u64::from(fitting.limits.connections));
     let sink = ground.access.as_ref().map(|access| &access.sink);
     let clients = made.clients;
     let mut plane = Plane::spawn(
@@ -160,6 +162,9 @@ pub fn run(start: Start) -> Result<i32, Error> {
         sink,
     )?;
     announce(&ground, threads, &start);
+    if let Some(few) = few {
+        tracing::warn!("{few}");
+    }
     let running = std::mem::take(&mut plane.running);
     let code = runtime.block_on(heal(start, &mut ground, plane, made.control))?;
     // The control thread's senders are gone: the data threads finish what they write, and end.

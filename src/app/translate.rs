@@ -9,7 +9,7 @@ use std::{
 use http::HeaderValue;
 use tokio::sync::watch;
 
-use super::data::ClientRules;
+use super::{data::ClientRules, descriptors};
 use crate::{
     accept::connection::{Deadlines, Limits},
     act,
@@ -70,6 +70,7 @@ pub(super) fn all(
     open_files: Option<u64>,
     back: Option<Arc<Back>>,
 ) -> Translated {
+    let (settings, _) = &descriptors::within(settings, descriptors::open_files());
     let rules = Rules::new(epoch, settings.policy.conditions()).with(routes(settings));
     let rules = Arc::new(rules);
     let data = steward::Config {
