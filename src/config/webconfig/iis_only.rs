@@ -59,15 +59,6 @@ pub(super) fn warn(launcher: &Element<'_, '_>, report: &mut Report) {
             remove("forwardWindowsAuthToken"),
         );
     }
-    if let Some(span) = present("processesPerApplication")
-        && is("processesPerApplication", "1").is_none()
-    {
-        report.warning(
-            span,
-            "one worker runs in this version of autoheal",
-            "let the app's own server start more processes, like gunicorn --workers",
-        );
-    }
     children(launcher, report);
 }
 

@@ -1,6 +1,6 @@
 //! `<httpPlatform>` and `<aspNetCore>`: how IIS starts the app becomes `[worker]`.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     super::{
@@ -103,6 +103,9 @@ pub(super) fn read(
     }
     variables::set(asp, &own, &variables, span, table, report);
     limits(launcher, table, report);
+    if let Some(many) = processes(launcher, report) {
+        table.at(&["worker"], span).set("count", many);
+    }
     file_change::read(launcher, &variables, table, report);
     iis_only::check_words(launcher, report);
     iis_only::warn(launcher, report);
@@ -202,33 +205,41 @@ fn limits(launcher: &Element<'_, '_>, table: &mut Table, report: &mut Report) {
     }
 }
 
+/// How many workers serve at the same time.
+fn processes(launcher: &Element<'_, '_>, report: &mut Report) -> Option<Node> {
+    whole(launcher, "processesPerApplication", 1..=100, report)
+}
+
 /// Restarts in a minute, after which IIS waits for the next one.
 fn rapid_fails(launcher: &Element<'_, '_>, report: &mut Report) -> Option<Node> {
-    const NAME: &str = "rapidFailsPerMinute";
-    let written = launcher.attribute(NAME)?;
-    match written.text.trim().parse::<u8>() {
-        Ok(most @ 0..=100) => {
-            let node = Node::new(Value::Integer(most.into()), written.span);
-            Some(node.named(NAME))
-        }
-        _ => {
-            report.error(
-                written.span,
-                format!(
-                    "{NAME} wants a number from 0 to 100, not \"{}\"",
-                    written.text.trim()
-                ),
-                format!("write {NAME}=\"10\""),
-            );
-            None
-        }
-    }
+    whole(launcher, "rapidFailsPerMinute", 0..=100, report)
+}
+
+fn whole(
+    launcher: &Element<'_, '_>,
+    name: &'static str,
+    bounds: RangeInclusive<u8>,
+    report: &mut Report,
+) -> Option<Node> {
+    let written = launcher.attribute(name)?;
+    let text = written.text.trim();
+    let Some(number) = text.parse().ok().filter(|number| bounds.contains(number)) else {
+        let (least, most) = (bounds.start(), bounds.end());
+        report.error(
+            written.span,
+            format!("{name} wants a number from {least} to {most}, not \"{text}\""),
+            format!("write {name}=\"10\""),
+        );
+        return None;
+    };
+    let node = Node::new(Value::Integer(number.into()), written.span);
+    Some(node.named(name))
 }
 
 fn seconds(
     launcher: &Element<'_, '_>,
     name: &'static str,
-    bounds: std::ops::RangeInclusive<u64>,
+    bounds: RangeInclusive<u64>,
     report: &mut Report,
 ) -> Option<Node> {
     let written = launcher.attribute(name)?;

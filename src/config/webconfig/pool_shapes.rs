@@ -220,8 +220,8 @@ pub(super) const SAY: [Say; 9] = [
         "processModel",
         &["maxProcesses"],
         &["1"],
-        "one worker runs in this version of autoheal",
-        "let the app's own server start more processes, like gunicorn --workers",
+        "how many workers serve is not said here: one does",
+        "add [worker] count = 4 to an autoheal.toml beside this file",
     ),
     say(
         "processModel",

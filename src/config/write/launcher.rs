@@ -19,7 +19,7 @@ use crate::{
         model::{Settings, Worker},
         reader::hms,
     },
-    decide::policy::Patience,
+    decide::policy::{Count, Patience},
 };
 
 /// What the reader of `<aspNetCore>` gives every worker.
@@ -121,6 +121,11 @@ fn limits(settings: &Settings, asp: bool, left: &mut Vec<Section>) -> Vec<(&'sta
         && take(left, "crashes", "at_once")
     {
         limits.push(("rapidFailsPerMinute", patience.at_once.to_string()));
+    }
+    if let Count::Fixed(count) = settings.policy.instances.count
+        && take(left, "worker", "count")
+    {
+        limits.push(("processesPerApplication", count.to_string()));
     }
     // IIS has another default here, so ours is always said.
     let response = settings.timeouts.response;
