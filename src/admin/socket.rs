@@ -61,16 +61,20 @@ pub struct Bound {
 pub enum BindError {
     /// A live autoheal, or something else, listens there.
     #[error(
-        "{} is in use by a running autoheal; stop that one, or give this one \
+        "make the admin socket {}: a running autoheal has it; stop that one, or give this one \
          another --admin unix:PATH", .0.display()
     )]
     InUse(PathBuf),
     /// There is a file that is not a socket.
-    #[error("{} exists and is not a socket; remove it, or choose another path", .0.display())]
+    #[error(
+        "make the admin socket {}: it exists and is not a socket; remove it, or choose another path",
+        .0.display()
+    )]
     NotASocket(PathBuf),
     /// The system says no.
     #[error(
-        "make the admin socket {}; choose another --admin unix:PATH, or \"off\"", .path.display()
+        "make the admin socket {}: {source}; choose another --admin unix:PATH, or \"off\"",
+        .path.display()
     )]
     Io {
         /// The socket.
@@ -79,7 +83,7 @@ pub enum BindError {
         source: io::Error,
     },
     /// None of the default folders can be used.
-    #[error("no folder for the admin socket can be used ({tried}); give --admin unix:PATH")]
+    #[error("find a folder for the admin socket ({tried}); give --admin unix:PATH")]
     NoFolder {
         /// Which were tried, and why not.
         tried: String,

@@ -66,7 +66,11 @@ fn page(status: &Status) -> String {
         &format!("{version}, mode {mode}, pid {pid}, up {up}"),
     );
     row("listens", &status.listen.join(", "));
-    row("config", &status.config.join(", "));
+    let config = match &status.config[..] {
+        [] => "none".to_owned(),
+        files => files.join(", "),
+    };
+    row("config", &config);
     for certificate in &status.certificates {
         row("tls", &certificate_line(certificate));
     }
@@ -173,7 +177,10 @@ fn rule_line(rule: &RuleStatus) -> String {
         line += &format!("; held: {held}");
     }
     if rule.fired > 0 {
-        line += &format!("; fired {} times", rule.fired);
+        line += &match rule.fired {
+            1 => "; fired once".to_owned(),
+            times => format!("; fired {times} times"),
+        };
     }
     if let Some(verdict) = &rule.verdict {
         let last = match verdict.as_str() {
@@ -395,7 +402,7 @@ tls       /etc/site.pem for a.test, *.a.test, valid for 83 days
 worker    generation 3 ready at 127.0.0.1:41233, up 1min 1s, 4 in flight, pid 990, 740 MiB \
 private; at most 16 at once: answers take 30ms
 rule      \"stuck\" cooling for 1min 30s more: 2 of 5 slower than 30s in 2min; \
-held: cooldown; fired 1 times; its last recycle did not help
+held: cooldown; fired once; its last recycle did not help
 depends   \"db\" at db:5432 down for 12s: nobody listens
 poison    POST /report ends its workers: in flight at 3 of 3 crashes, 2% of the traffic; \
 not sent twice for 2min more

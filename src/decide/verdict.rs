@@ -284,5 +284,5 @@ fn why(trial: &Trial, found: Finding, note: Option<&str>) -> String {
 /// `23 of 61 (37%)`.
 fn of(count: RuleCount) -> String {
     let RuleCount { matching, total } = count;
-    format!("{matching} of {total} ({}%)", percent(matching, total))
+    format!("{matching} of {total} ({})", percent(matching, total))
 }

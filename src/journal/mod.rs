@@ -90,7 +90,8 @@ struct Said {
 pub enum OpenError {
     /// Another autoheal writes there.
     #[error(
-        "{} is in use by another autoheal; give each its own state_dir", .folder.display()
+        "keep the journal in {}: another autoheal does; give each its own state_dir",
+        .folder.display()
     )]
     InUse {
         /// The folder.
@@ -98,7 +99,8 @@ pub enum OpenError {
     },
     /// The file system says no.
     #[error(
-        "{what} {}; check its owner and mode, or set another state_dir", .folder.display()
+        "{what} {}: {source}; check its owner and mode, or set another state_dir",
+        .folder.display()
     )]
     Io {
         /// What was being done.

@@ -126,7 +126,7 @@ pub(super) fn words(reading: Reading, when: &Trigger) -> String {
         limit,
         ..
     } = reading;
-    let of_all = format!("({}%)", percent(matching, total));
+    let of_all = format!("({})", percent(matching, total));
     match when {
         Trigger::Requests { window, filter, .. } => {
             let when = window.map_or_else(
