@@ -5,10 +5,12 @@ use std::{borrow::Cow, fmt, fmt::Write};
 use crate::units::GrpcStatus;
 mod access;
 mod door;
+mod last;
 mod wrapped;
 
 pub use access::AccessField;
 pub use door::Door;
+pub use last::LastWords;
 pub use wrapped::wrapped;
 
 /// A worker's serial number: the third worker ever started is generation 3.

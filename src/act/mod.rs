@@ -360,8 +360,8 @@ impl Hands {
         Some((running.endpoint.get()?.clone(), running.manner.clone()))
     }
 
-    /// What the newest generation printed, or the one before it of the same instance; or what one
-    /// printed that is asked for.
+    /// What the newest generation printed, or the newest of the same instance that is over; or what
+    /// one printed that is asked for, or the one before it.
     #[must_use]
     pub fn output(&self, previous: bool, of: Option<Generation>) -> Option<&Printed> {
         let mut newest = self.outputs.iter().rev();
@@ -370,6 +370,7 @@ impl Hands {
             None => newest.next(),
         }?;
         match previous {
+            true if of.is_none() && !self.running.contains_key(&first.generation) => Some(first),
             true => newest.find(|one| one.instance == first.instance),
             false => Some(first),
         }

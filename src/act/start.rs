@@ -11,7 +11,7 @@ use crate::{
     os::{listener::Place, procfs::Proc, tree::Root},
     sense::probe::{Address, Failure},
     time,
-    words::Generation,
+    words::{Generation, LastWords},
     worker::{
         attached::Attached,
         attachment::Attachment,
@@ -20,6 +20,7 @@ use crate::{
         port::{SocketFolder, prove_free},
         process::Process,
         ready::until_ready,
+        ring::Line,
         spec::{Listen, Spec},
         user::User,
     },
@@ -29,6 +30,9 @@ use crate::{
 const INSTANCE_VARIABLE: &str = "AUTOHEAL_INSTANCE";
 /// The output of so many generations of each instance is kept.
 const OUTPUTS_MAX: usize = 2;
+/// Last words are among so many lines, and not older than this, in milliseconds.
+const LAST_LINES: usize = 60;
+const LAST_MS: u64 = 5_000;
 
 impl Hands {
     pub(super) fn start(&mut self, generation: Generation, instance: u32) {
@@ -67,7 +71,7 @@ impl Hands {
             Listen::Socket(path) => Address::Unix(path.clone()),
         };
         let waiting = self.await_ready(generation, &address, child.tree(), endpoint.clone());
-        self.hear(generation, events);
+        self.hear(generation, events, Some(child.output().clone()));
         self.keep_output(generation, instance, child.output().clone());
         let running = Running {
             instance,
@@ -87,7 +91,7 @@ impl Hands {
     /// Looks for the worker that something else starts.
     fn attach(&mut self, attachment: &Attachment, generation: Generation, instance: u32) {
         let (attached, events) = Attached::attach(attachment, generation);
-        self.hear(generation, events);
+        self.hear(generation, events, None);
         let running = Running {
             instance,
             process: Process::Attached(attached),
@@ -118,10 +122,19 @@ impl Hands {
     }
 
     /// Tells what becomes of a worker.
-    fn hear(&self, generation: Generation, mut events: mpsc::Receiver<Event>) {
+    fn hear(
+        &self,
+        generation: Generation,
+        mut events: mpsc::Receiver<Event>,
+        output: Option<Output>,
+    ) {
         let observations = self.observations.clone();
         tokio::task::spawn_local(async move {
             while let Some(event) = events.recv().await {
+                if let (Event::Exited { .. }, Some(output)) = (&event, &output) {
+                    let words = last_words(output);
+                    report(&observations, Observation::LastWords { generation, words }).await;
+                }
                 report(&observations, observation(generation, event)).await;
             }
         });
@@ -243,6 +256,14 @@ impl Hands {
             running.member = Some(self.stage.admit(who, at, beside, slow_start));
         }
     }
+}
+
+/// What a worker that has just ended printed right before that.
+fn last_words(output: &Output) -> LastWords {
+    let now = time::wall();
+    let lines = output.tail(LAST_LINES);
+    let recent = |line: &&Line| now.0.saturating_sub(line.at.0) <= LAST_MS;
+    LastWords::of(lines.iter().filter(recent).map(|line| line.text.as_str()))
 }
 
 fn observation(generation: Generation, event: Event) -> Observation {

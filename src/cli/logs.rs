@@ -9,7 +9,7 @@ use crate::{control::order::LogLine, words::one_line};
 /// Show what the worker printed, the latest last
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Of the worker before the newest: its last words
+    /// Of the newest worker that has ended: its last words
     #[arg(long)]
     pub previous: bool,
     /// So many lines at most

@@ -229,6 +229,7 @@ impl Engine {
                 generation,
                 trouble,
             } => self.attaching(generation, trouble),
+            Observation::LastWords { generation, words } => self.said(generation, words),
             Observation::Exited {
                 generation,
                 exit,

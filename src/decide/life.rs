@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{growth::Growth, observation::Tally};
 use crate::{
     time::MonoTime,
-    words::{Exit, Generation},
+    words::{Exit, Generation, LastWords},
 };
 
 /// Where a worker is in its life. That none is wanted is not told here.
@@ -53,6 +53,8 @@ pub(super) struct Life {
     /// Since when it is being stopped.
     pub(super) stop_at: Option<MonoTime>,
     pub(super) exit: Option<Exit>,
+    /// What it printed right before its end.
+    pub(super) last_words: LastWords,
     /// The incident that it left the roster for, or leaves it for.
     pub(super) incident: Option<u64>,
     /// Requests cut at the end of its drain.
@@ -89,6 +91,7 @@ impl Life {
             overdue_at: None,
             stop_at: None,
             exit: None,
+            last_words: LastWords::default(),
             incident: None,
             cut: 0,
             blocks_start: false,

@@ -11,7 +11,7 @@ use crate::{
     explain::code::Code,
     time::MonoTime,
     units::{ByteSize, RequestShape},
-    words::{Exit, Generation},
+    words::{Exit, Generation, LastWords},
 };
 
 /// Why a health probe counts as failed.
@@ -87,6 +87,13 @@ pub enum Observation {
         code: Code,
         /// Why and what to do, as a fragment for people.
         why: String,
+    },
+    /// What the worker printed right before its main process ended; `Exited` follows.
+    LastWords {
+        /// Whose.
+        generation: Generation,
+        /// The lines.
+        words: LastWords,
     },
     /// The worker's main process ended.
     Exited {
@@ -217,6 +224,7 @@ impl Observation {
             | Self::ListensElsewhere { generation, .. }
             | Self::Attaching { generation, .. }
             | Self::TlsFailed { generation, .. }
+            | Self::LastWords { generation, .. }
             | Self::Exited { generation, .. }
             | Self::Gone { generation }
             | Self::Quiet { generation }

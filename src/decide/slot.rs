@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     explain::code::Code,
-    words::{Exit, Generation},
+    words::{Exit, Generation, LastWords},
 };
 
 /// What else was seen when a worker ended.
@@ -186,6 +186,13 @@ impl Engine {
         self.start_failed(&life, &why, Exit::Signal(9).shell_code(), false);
     }
 
+    /// What it printed last, of one whose end is told next.
+    pub(super) fn said(&mut self, generation: Generation, words: LastWords) {
+        if let Some(life) = self.life_mut(generation) {
+            life.last_words = words;
+        }
+    }
+
     pub(super) fn exited(&mut self, generation: Generation, exit: Exit, signs: Signs) {
         let now = self.now;
         let Some(life) = self.life_mut(generation) else {
@@ -213,7 +220,8 @@ impl Engine {
             life.state = State::Stopping;
         }
         if was == State::Starting {
-            let why = format!("{} before it was ready", ended(exit, signs));
+            let reason = life.last_words.reason();
+            let why = format!("{} before it was ready", ended(exit, signs, reason));
             self.start_failed(&life, &why, exit.shell_code(), signs.address_in_use);
         }
     }
@@ -226,9 +234,10 @@ impl Engine {
         let mut what = format!(
             "{} {} after {}",
             life.name(),
-            ended(exit, signs),
+            ended(exit, signs, life.last_words.why.as_deref()),
             words(served),
         );
+        // What it had may have been seen to fail before its end was.
         if life.in_flight > 0 {
             what += &format!(" with {} in flight", life.in_flight);
         }
@@ -254,6 +263,7 @@ impl Engine {
             .number("in_flight", life.in_flight)
             .flag("oom_killed", signs.oom_killed);
         event.fields.extend(exit_number(exit));
+        event.fields.extend(said(life));
         self.say(event);
         if let Some(life) = self.life_mut(generation) {
             life.incident = Some(incident);
@@ -279,9 +289,11 @@ impl Engine {
         };
         let next = kept.unwrap_or_else(|| self.restart(None, false, code));
         let took = self.now.since(life.started_at);
-        let text = format!("{} failed to start: {why}; {next}", life.name());
-        let event = Event::new(Kind::StartFailed, level, text).about(generation);
-        let event = event.of(incident).text("why", why);
+        let what = format!("{} failed to start: {why}", life.name());
+        let event = Event::new(Kind::StartFailed, level, format!("{what}; {next}"));
+        let event = event.about(generation).of(incident).text("why", why);
+        let mut event = event.text("what", what);
+        event.fields.extend(said(life));
         self.say(
             event
                 .number("after_ms", millis(took))
@@ -302,14 +314,24 @@ fn exit_number(exit: Exit) -> Option<(&'static str, Field)> {
     Some((name, Field::Number(u64::from(number.unsigned_abs()))))
 }
 
-/// How it ended, with what a person should know beside the bare status.
-fn ended(exit: Exit, signs: Signs) -> String {
+/// The field for the last lines of it, if there are some.
+fn said(life: &Life) -> Option<(&'static str, Field)> {
+    let lines = life.last_words.lines.join("\n");
+    (!lines.is_empty()).then_some(("last_words", Field::Text(lines)))
+}
+
+/// How it ended, with what a person should know beside the bare status. `reason`: what it printed
+/// of that, if it did end by its own doing.
+fn ended(exit: Exit, signs: Signs, reason: Option<&str>) -> String {
     let mut text = match exit {
         Exit::Signal(9) if signs.oom_killed => "was killed by the OOM killer".to_owned(),
         Exit::Code(code) => format!("exited with code {code}"),
         Exit::Core(_) | Exit::Signal(_) => format!("was {exit}"),
         Exit::Unknown => "ended".to_owned(),
     };
+    if let Some(reason) = reason.filter(|_| explains_itself(exit)) {
+        text += &format!(" ({reason})");
+    }
     if signs.oom_killed && exit != Exit::Signal(9) {
         text.push_str(" just after the OOM killer had been at work in its group");
     }
@@ -321,3 +343,15 @@ fn ended(exit: Exit, signs: Signs) -> String {
     }
     text
 }
+
+/// Whether an end of this kind is one that the program had words for.
+fn explains_itself(exit: Exit) -> bool {
+    match exit {
+        Exit::Code(code) => code != 0,
+        Exit::Core(signal) | Exit::Signal(signal) => signal == ABORT,
+        Exit::Unknown => false,
+    }
+}
+
+/// SIGABRT: what abort() of C ends in, after it has said why.
+const ABORT: i32 = 6;

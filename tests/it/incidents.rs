@@ -177,3 +177,29 @@ fn what_a_recycle_that_helped_averted_is_estimated() {
     let page = told(&sidecar, &["explain", "1"]);
     assert!(page.contains("(estimated)"), "{page}");
 }
+
+#[test]
+fn why_a_worker_does_not_start_is_told_in_its_own_last_words() {
+    let script = "echo 'Traceback (most recent call last):' >&2; \
+                  echo \"ModuleNotFoundError: No module named 'shop'\" >&2; echo bye; exit 3";
+    let sidecar = Setup {
+        command: ["sh", "-c", script].map(str::to_owned).to_vec(),
+        ..Setup::default()
+    }
+    .launch();
+    let why =
+        "exited with code 3 (ModuleNotFoundError: No module named 'shop') before it was ready";
+    let failed = sidecar.wait_for_kind("start-failed");
+    let text = failed["text"].as_str().unwrap();
+    assert!(text.contains(why), "{text}");
+    let page = told(&sidecar, &["explain"]);
+    for words in [
+        "Last words of worker",
+        "Traceback (most recent call last): ModuleNotFoundError: No module named 'shop'",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    // The newest has ended, so its words are the last ones.
+    let logs = sidecar.order(&["logs", "--previous"]);
+    assert!(logs.contains("bye"), "{logs}");
+}

@@ -8,7 +8,7 @@ use autoheal::{
         step::Step,
     },
     explain::code::Code,
-    words::{Door, Exit, Generation, Mode},
+    words::{Door, Exit, Generation, LastWords, Mode},
 };
 
 use crate::rig::{Rig, in_place, policy, secs};
@@ -265,6 +265,31 @@ fn a_killed_worker_whose_children_outlive_it_is_not_called_a_daemon() {
         "{said}"
     );
     assert!(!said.contains("background"), "{said}");
+}
+
+#[test]
+fn what_it_printed_of_its_end_is_said_if_it_did_end_by_its_own_doing() {
+    let lines = ["listening", "KeyError: 'DB'; see above"];
+    for (exit, told) in [
+        (Exit::Code(1), true),
+        (Exit::Signal(6), true),
+        (Exit::Code(0), false),
+        (Exit::Signal(9), false),
+    ] {
+        let mut rig = Rig::ready(policy());
+        rig.pass(2_000);
+        for (generation, kind) in [(1, Kind::WorkerExited), (2, Kind::StartFailed)] {
+            rig.see(Observation::LastWords {
+                generation: Generation(generation),
+                words: LastWords::of(lines),
+            });
+            rig.exits(generation, exit);
+            let said = rig.said(kind).remove(0);
+            assert_eq!(said.contains("(KeyError: 'DB'; see above)"), told, "{said}");
+            rig.gone(generation);
+            rig.pass(2_000);
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Takes the lines about one incident in, one after another.
 
-use super::{Exit, Incident, Kind, Line, MOMENTS, MOMENTS_FIRST, Moment, TEXT_BYTES_MAX, Verdict};
+use super::{
+    Exit, Incident, Kind, LastWords, Line, MOMENTS, MOMENTS_FIRST, Moment, TEXT_BYTES_MAX, Verdict,
+};
 use crate::explain::code::Code;
 
 impl Incident {
@@ -48,6 +50,13 @@ impl Incident {
             self.instance.get_or_insert(instance);
         }
         let generation = line.number("generation");
+        if !line.text("last_words").is_empty() {
+            let lines = line.text("last_words").lines().map(clipped);
+            self.last_words = Some(LastWords {
+                generation,
+                lines: lines.collect(),
+            });
+        }
         match line.text("kind") {
             "worker-exited" => {
                 self.generation = self.generation.or(generation);
@@ -114,7 +123,9 @@ impl Incident {
 fn what(kind: Kind, line: &Line) -> String {
     let rule = line.text("rule");
     match kind {
-        Kind::Crash if !line.text("what").is_empty() => clipped(line.text("what")),
+        Kind::Crash | Kind::FailedStart if !line.text("what").is_empty() => {
+            clipped(line.text("what"))
+        }
         Kind::Rule => clipped(&format!("rule \"{rule}\": {}", line.text("seen"))),
         Kind::NoHelp => format!("recycling does not help against rule \"{}\"", clipped(rule)),
         _ => {

@@ -58,6 +58,8 @@ pub struct Incident {
     pub replaced_by: Option<u64>,
     /// How the worker ended, if it did so by itself.
     pub exit: Option<Exit>,
+    /// What the latest of its workers that ended by itself printed right before that.
+    pub last_words: Option<LastWords>,
     /// `overlap` or `in-place`, if a worker was recycled.
     pub strategy: Option<String>,
     /// How it ended: `restarted`, `replaced`, `kept-old`, `failed`, `gave-up`, `reported`,
@@ -155,6 +157,16 @@ pub struct Exit {
     pub in_flight: u64,
     /// The kinds of requests that it had, if the end was of its own making.
     pub requests: Option<String>,
+}
+
+/// What a worker printed right before its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LastWords {
+    /// Which worker.
+    pub generation: Option<u64>,
+    /// The lines, the oldest first.
+    pub lines: Vec<String>,
 }
 
 /// Whether a recycle helped.

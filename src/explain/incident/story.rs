@@ -5,7 +5,7 @@ mod advice;
 use std::fmt::Write as _;
 
 use super::{
-    Incident, Kind, State,
+    Incident, Kind, LastWords, State,
     ledger::{Averted, Cost, requests},
 };
 use crate::{
@@ -25,6 +25,9 @@ pub fn story(incident: &Incident) -> String {
     );
     page.push_str(&when(incident));
     section(&mut page, "Why", &advice::why(incident));
+    if let Some(last) = &incident.last_words {
+        last_words(&mut page, last);
+    }
     page.push_str("\nWhat was done\n");
     for moment in &incident.moments {
         let at = format!("  {:>7}  ", format!("+{}", ms(moment.after_ms)));
@@ -124,6 +127,17 @@ fn section(page: &mut String, title: &str, text: &str) {
     page.push_str(&format!("\n{title}\n"));
     for sentence in text.lines() {
         wrapped(page, "  ", sentence);
+    }
+}
+
+/// As they were printed: a trace that is wrapped can't be read.
+fn last_words(page: &mut String, last: &LastWords) {
+    match last.generation {
+        Some(generation) => page.push_str(&format!("\nLast words of worker {generation}\n")),
+        None => page.push_str("\nLast words\n"),
+    }
+    for said in &last.lines {
+        page.push_str(&format!("  {}\n", line(said)));
     }
 }
 
@@ -231,6 +245,7 @@ fn helped(incident: &Incident) -> String {
         (_, Some("reported"), _) => "Nothing was to help: the rule only reported.".to_owned(),
         (_, _, State::Judging) => "That is still being judged.".to_owned(),
         (Kind::Crash | Kind::FailedStart, _, State::Open) => "Not yet: none serves.".to_owned(),
+        (Kind::Rule, _, State::Open) => "That is still to be seen.".to_owned(),
         (Kind::Unhealthy, Some("replaced"), _) => {
             "The new worker answered before it was let in, and is probed in its turn.".to_owned()
         }

@@ -13,9 +13,8 @@ pub(super) fn why(incident: &Incident) -> String {
             had(exit)
         ),
         (Kind::Rule, _) => format!(
-            "{} looks at {}, and that was too much: {}.",
+            "{} fired: {}.",
             capital(&rule(incident)),
-            incident.when.as_deref().unwrap_or("the worker"),
             line(seen(incident))
         ),
         (Kind::NoHelp, _) => "The new worker had the same trouble as the one before it, twice in \
