@@ -34,9 +34,9 @@ use crate::{
         attempt::attempt,
         failure::Failure,
         pool::NEWS,
-        replay::{Failed, Plan},
+        replay::{Failed, Plan, REFUSAL_NEWS},
         request,
-        thread::{Seat, View},
+        thread::{Seat, Settings, View},
         upload::Upload,
     },
     time::{self, MonoTime},
@@ -111,13 +111,13 @@ pub async fn serve(
         if failed.failure == Failure::ClientBody {
             return Ok(account.broken(&plan, &view));
         }
-        if let Some(code) = the_last_word(&thread, &mut plan, failed, settings.mode) {
+        if let Some(code) = the_last_word(&thread, &mut plan, failed, &settings) {
             return Ok(account.fail(plan.headers(), &view, code));
         }
         if failed.sent {
             account.replayed();
         }
-        await_news(&thread, &view, seat, failed.failure).await;
+        await_news(&thread, &view, seat, failed.failure, &plan).await;
         view = thread.view();
     }
 }
@@ -137,9 +137,15 @@ fn route(head: &mut Parts, noted: &mut request::Noted, view: &View) -> Result<()
 }
 
 /// What a failed attempt is answered with; `None`: there may be another.
-fn the_last_word(thread: &Thread, plan: &mut Plan, failed: Failed, mode: Mode) -> Option<Code> {
+fn the_last_word(
+    thread: &Thread,
+    plan: &mut Plan,
+    failed: Failed,
+    settings: &Settings,
+) -> Option<Code> {
     let poison = failed.sent && plan.is_poison(&thread.in_flight());
-    let again = mode != Mode::Relay && !poison && plan.may_go_again(failed);
+    let may = settings.mode != Mode::Relay && !poison;
+    let again = may && plan.may_go_again(failed, settings.parking_wait);
     (!again).then(|| failed.code(poison))
 }
 
@@ -149,8 +155,8 @@ fn has_ended_a_worker(thread: &Thread, plan: &Plan) -> bool {
 }
 
 /// Waits for what a failure may be the first sign of; not if another instance can be tried at once.
-async fn await_news(thread: &Thread, view: &Rc<View>, seat: &Seat, failure: Failure) {
-    if view.has_other(seat) {
+async fn await_news(thread: &Thread, view: &Rc<View>, seat: &Seat, failure: Failure, plan: &Plan) {
+    if view.has_other(seat) && !plan.must_wait() {
         if failure == Failure::Refused {
             seat.upstream.refused(time::now());
         }
@@ -165,7 +171,7 @@ async fn await_news(thread: &Thread, view: &Rc<View>, seat: &Seat, failure: Fail
 /// sockets outlive others by a moment: so long is the news waited for, as the next snapshot.
 fn news(failure: Failure) -> Option<Duration> {
     match failure {
-        Failure::Refused | Failure::Tls(_) => Some(Duration::from_millis(250)),
+        Failure::Refused | Failure::Tls(_) => Some(REFUSAL_NEWS),
         Failure::Closed => Some(NEWS),
         _ => None,
     }

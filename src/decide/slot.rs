@@ -339,7 +339,8 @@ fn ended(exit: Exit, signs: Signs, reason: Option<&str>) -> String {
         text.push_str(" (its address is in use)");
     }
     if signs.left_children && exit == Exit::Code(0) {
-        text.push_str(" (it forked into the background: run it in the foreground)");
+        text += " and left processes of its own running (if it forked into the background, run it \
+                 in the foreground)";
     }
     text
 }

@@ -94,6 +94,8 @@ pub async fn attempt(
         Ok((answer, _)) => Some(Outcome::Status(answer.status().as_u16())),
         Err(failed) => failed.failure.outcome(),
     };
+    // One that waits for its worker says the same again and again.
+    let outcome = outcome.filter(|seen| *seen != Outcome::Refused || !plan.must_wait());
     let (mask, slow, taken) = thread.in_flight().answered(key, crate::time::now());
     if let Some(outcome) = outcome {
         seat.counters

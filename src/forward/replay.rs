@@ -1,6 +1,6 @@
 //! When a request may be sent once more (RFC 9110 section 9.2.2), and what is kept for it.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use http::{HeaderMap, Method, Request, Uri, request::Parts};
 
@@ -17,6 +17,11 @@ use crate::{
 
 /// How often a request may be tried at a worker without a byte of it being sent.
 const UNSENT_MAX: u32 = 4;
+/// And if that refuses connections, as one does that is about to end: for so long, by how long each
+/// refusal waits for news of it.
+const REFUSED_MAX: Duration = Duration::from_secs(10);
+/// The news that a worker is dead follows a refused connection within this time.
+pub const REFUSAL_NEWS: Duration = Duration::from_millis(250);
 
 /// A request that can be sent, and perhaps sent again.
 #[derive(Debug)]
@@ -148,8 +153,9 @@ impl Plan {
         in_flight.is_poison(&self.method, &self.uri)
     }
 
-    /// Notes a failed attempt; whether there may be another.
-    pub fn may_go_again(&mut self, failed: Failed) -> bool {
+    /// Notes a failed attempt; whether there may be another. `patience`: how long a request may wait
+    /// for a worker.
+    pub fn may_go_again(&mut self, failed: Failed, patience: Duration) -> bool {
         if failed.sent {
             self.tried.sent += 1;
         } else {
@@ -159,7 +165,13 @@ impl Plan {
             .upload
             .as_ref()
             .is_none_or(|upload| upload.can_go_again());
-        body && may_go_again(self.is_idempotent(), self.tried, failed)
+        body && may_go_again(self.is_idempotent(), self.tried, failed, patience)
+    }
+
+    /// Whether so many attempts came to nothing that another one must wait.
+    #[must_use]
+    pub fn must_wait(&self) -> bool {
+        self.tried.unsent >= UNSENT_MAX
     }
 
     /// How often bytes of it reached a worker.
@@ -172,7 +184,7 @@ impl Plan {
 /// The matrix: by what is known of the failure and of what was sent before. `tried` includes the
 /// failed attempt.
 #[must_use]
-pub fn may_go_again(idempotent: bool, tried: Tried, failed: Failed) -> bool {
+pub fn may_go_again(idempotent: bool, tried: Tried, failed: Failed, patience: Duration) -> bool {
     match failed.failure {
         // Its time is over, or its client's word can't be relied on.
         Failure::TimedOut | Failure::ClientBody | Failure::LocalExhaustion => false,
@@ -190,10 +202,20 @@ pub fn may_go_again(idempotent: bool, tried: Tried, failed: Failed) -> bool {
                 idempotent && tried.sent <= 1
             } else {
                 // Not one byte left, so it is as if it had never been tried.
-                tried.unsent < UNSENT_MAX && (idempotent || tried.sent == 0)
+                let most = match failed.failure {
+                    Failure::Refused => refusals(patience),
+                    _ => UNSENT_MAX,
+                };
+                tried.unsent < most && (idempotent || tried.sent == 0)
             }
         }
     }
+}
+
+/// So many refusals fit into the time that a request may wait.
+fn refusals(patience: Duration) -> u32 {
+    let most = patience.min(REFUSED_MAX).as_millis() / REFUSAL_NEWS.as_millis();
+    u32::try_from(most).unwrap_or(u32::MAX).max(UNSENT_MAX)
 }
 
 #[cfg(test)]
@@ -213,8 +235,11 @@ mod tests {
                 failure,
                 sent: now_sent,
             },
+            SECOND,
         )
     }
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn a_post_reaches_a_worker_at_most_once() {
@@ -263,6 +288,21 @@ mod tests {
             failure: Failure::Refused,
             sent: false,
         };
-        assert!(!may_go_again(true, tried, failed));
+        assert!(!may_go_again(true, tried, failed, SECOND));
+    }
+
+    #[test]
+    fn a_worker_that_refuses_is_waited_for_as_long_as_a_request_may_wait_but_not_forever() {
+        let again = |unsent, patience| {
+            let tried = Tried { sent: 0, unsent };
+            let refused = Failed {
+                failure: Failure::Refused,
+                sent: false,
+            };
+            may_go_again(false, tried, refused, patience)
+        };
+        assert!(again(19, SECOND * 5) && !again(20, SECOND * 5));
+        assert!(again(39, SECOND * 60) && !again(40, SECOND * 60));
+        assert!(again(3, Duration::ZERO) && !again(4, Duration::ZERO));
     }
 }

@@ -234,7 +234,7 @@ fn an_oom_kill_and_a_daemon_are_called_by_their_names() {
             Exit::Code(0),
             false,
             true,
-            "it forked into the background: run it in the foreground",
+            "if it forked into the background, run it in the foreground",
         ),
     ] {
         let mut rig = Rig::new(policy());

@@ -224,7 +224,7 @@ fn an_idle_connection_to_the_worker_is_closed_in_time() {
 #[test]
 fn a_refused_connection_fails_with_its_code_and_feeds_the_rules() {
     for request in [GET, POST] {
-        let (proxy, origin) = start(&["proactive=false"]);
+        let (proxy, origin) = start(&["proactive=false", "parking.wait=1s"]);
         origin.refuse();
         let answer = proxy.answers(request);
         assert_eq!((answer.status, answer.code()), (502, 502_101), "{request}");
@@ -252,6 +252,22 @@ fn a_request_that_a_dead_worker_refused_is_served_by_the_next_one() {
         worker.send(OK);
         assert_eq!(client.answer().status, 200);
     }
+}
+
+#[test]
+fn a_request_that_a_worker_refused_which_takes_its_time_to_end_waits_for_the_next_one() {
+    let (proxy, origin) = start(&[]);
+    let worker = proxy.status().workers[0].pid.unwrap();
+    origin.refuse();
+    let mut client = proxy.says(POST);
+    // Longer than the news of a sudden death takes.
+    pass(Duration::from_millis(1_500));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(worker).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let mut worker = origin.accept();
+    worker.head();
+    worker.send(OK);
+    assert_eq!(client.answer().status, 200);
 }
 
 #[test]
