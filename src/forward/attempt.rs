@@ -242,7 +242,7 @@ async fn exchange(
         if may_hold && connection.owes_its_body() {
             hold(&mut connection).await?;
         }
-        Ok(answer)
+        Ok::<_, Lost>(answer)
     })
     .await;
     match sent {

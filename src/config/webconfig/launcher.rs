@@ -223,7 +223,8 @@ fn whole(
 ) -> Option<Node> {
     let written = launcher.attribute(name)?;
     let text = written.text.trim();
-    let Some(number) = text.parse().ok().filter(|number| bounds.contains(number)) else {
+    let number = text.parse::<u8>().ok();
+    let Some(number) = number.filter(|number| bounds.contains(number)) else {
         let (least, most) = (bounds.start(), bounds.end());
         report.error(
             written.span,
