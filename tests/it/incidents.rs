@@ -180,8 +180,8 @@ fn what_a_recycle_that_helped_averted_is_estimated() {
 
 #[test]
 fn why_a_worker_does_not_start_is_told_in_its_own_last_words() {
-    let script = "echo 'Traceback (most recent call last):' >&2; \
-                  echo \"ModuleNotFoundError: No module named 'shop'\" >&2; echo bye; exit 3";
+    let script = "exec >&2; echo 'Traceback (most recent call last):'; \
+                  echo \"ModuleNotFoundError: No module named 'shop'\"; echo bye; exit 3";
     let sidecar = Setup {
         command: ["sh", "-c", script].map(str::to_owned).to_vec(),
         ..Setup::default()
