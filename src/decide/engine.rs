@@ -248,9 +248,7 @@ impl Engine {
             Observation::Quiet { generation } => self.quiet(generation),
             Observation::Drained { generation, cut } => self.drained(generation, cut),
             Observation::Probe { generation, result } => self.probe(generation, result),
-            Observation::Dependency { probe, result } => {
-                self.dependency(probe, result);
-            }
+            Observation::Dependency { probe, result } => _ = self.dependency(probe, result),
             Observation::Lost {
                 incident,
                 in_flight,

@@ -90,12 +90,7 @@ pub async fn attempt(
     };
     let exchanged = exchange(thread, view, &seat.upstream, plan, (key, start)).await;
     let result = exchanged.and_then(|whole| prepared(whole, thread.is_closing(), plan, seat, view));
-    let outcome = match &result {
-        Ok((answer, _)) => Some(Outcome::Status(answer.status().as_u16())),
-        Err(failed) => failed.failure.outcome(),
-    };
-    // One that waits for its worker says the same again and again.
-    let outcome = outcome.filter(|seen| *seen != Outcome::Refused || !plan.must_wait());
+    let outcome = outcome(&result, plan);
     let (mask, slow, taken) = thread.in_flight().answered(key, crate::time::now());
     if let Some(outcome) = outcome {
         seat.counters
@@ -136,6 +131,17 @@ pub async fn attempt(
         call,
     };
     Ok(answer.map(|()| Download::worker(exchange)))
+}
+
+/// How it ended, as rules see it. One that waits for a worker that refuses it is heard of only at
+/// first, as it says the same again and again.
+fn outcome(result: &Result<(Response<()>, Connection), Failed>, plan: &Plan) -> Option<Outcome> {
+    let failed = match result {
+        Ok((answer, _)) => return Some(Outcome::Status(answer.status().as_u16())),
+        Err(failed) => failed,
+    };
+    let again = failed.failure == Failure::Refused && plan.must_wait();
+    failed.failure.outcome().filter(|_| !again)
 }
 
 /// The answer as its client gets it.
