@@ -67,7 +67,7 @@ pub enum BindError {
     InUse(PathBuf),
     /// There is a file that is not a socket.
     #[error(
-        "make the admin socket {}: it exists and is not a socket; remove it, or choose another path",
+        "make the admin socket {}: it exists and is not a socket; remove it, or choose another",
         .0.display()
     )]
     NotASocket(PathBuf),

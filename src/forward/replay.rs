@@ -153,8 +153,8 @@ impl Plan {
         in_flight.is_poison(&self.method, &self.uri)
     }
 
-    /// Notes a failed attempt; whether there may be another. `patience`: how long a request may wait
-    /// for a worker.
+    /// Notes a failed attempt; whether there may be another. `patience`: how long a request may
+    /// wait for a worker.
     pub fn may_go_again(&mut self, failed: Failed, patience: Duration) -> bool {
         if failed.sent {
             self.tried.sent += 1;

@@ -160,7 +160,7 @@ mod tests {
                 "Caused by: java.io.IOException: no disk",
             ),
             (
-                "panic: runtime error: index out of range [5]\n\ngoroutine 1 [running]:\nmain.main()",
+                "panic: runtime error: index out of range [5]\n\ngoroutine 1 [running]:\nmain.go",
                 "panic: runtime error: index out of range [5]",
             ),
             (

@@ -50,13 +50,7 @@ impl Incident {
             self.instance.get_or_insert(instance);
         }
         let generation = line.number("generation");
-        if !line.text("last_words").is_empty() {
-            let lines = line.text("last_words").lines().map(clipped);
-            self.last_words = Some(LastWords {
-                generation,
-                lines: lines.collect(),
-            });
-        }
+        self.last_words = last_words(line).or_else(|| self.last_words.take());
         match line.text("kind") {
             "worker-exited" => {
                 self.generation = self.generation.or(generation);
@@ -146,6 +140,14 @@ fn exit(line: &Line) -> Exit {
         in_flight: line.number("in_flight").unwrap_or(0),
         requests: None,
     }
+}
+
+fn last_words(line: &Line) -> Option<LastWords> {
+    let lines: Vec<_> = line.text("last_words").lines().map(clipped).collect();
+    (!lines.is_empty()).then(|| LastWords {
+        generation: line.number("generation"),
+        lines,
+    })
 }
 
 fn verdict(line: &Line) -> Verdict {
