@@ -102,7 +102,7 @@ impl Ground {
         let mut certificates = Certificates::default();
         Ok(Self {
             started: time::now(),
-            open_files: raise_open_files(),
+            open_files: descriptors::raise(),
             bound: listen_on_all(settings, &mut certificates)?,
             back: certificates.back(&settings.worker)?,
             certificates,
@@ -359,20 +359,6 @@ fn threads(settings: &Settings) -> usize {
         }
         config::Threads::Count(count) => usize::from(count).clamp(1, THREADS_MAX),
     }
-}
-
-/// Takes as many descriptors as the system lets us. Returns how many we had, for the worker.
-fn raise_open_files() -> Option<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok() {
-        return limit.current;
-    }
-    None
 }
 
 fn announce(ground: &Ground, threads: usize, start: &Start) {

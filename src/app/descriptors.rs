@@ -3,7 +3,7 @@
 //! A client's connection is one, and so is a connection to the worker. Without a share of their own
 //! the first would take them all, and those who were let in could not be served.
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     config::{Concurrency, Settings},
@@ -14,6 +14,19 @@ use crate::{
 const OWN: u64 = 64;
 /// So many requests at the worker at once are no question of descriptors any more.
 const PLENTY: u64 = 4096;
+
+/// Takes as many descriptors as the system lets us. Returns how many we had, for the worker.
+pub(super) fn raise() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok() {
+        return limit.current;
+    }
+    None
+}
 
 /// How many this process may have.
 pub(super) fn open_files() -> u64 {
