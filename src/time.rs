@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// A point on the monotonic clock, in nanoseconds since the process first asked for the time.
 ///
 /// Unlike [`Instant`] it can be built from a number, so that a recorded stream can be replayed.
@@ -117,6 +119,14 @@ pub fn wall() -> WallTime {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     WallTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// How long this thread has had a CPU. Unlike [`now`] it stands still while others have it, so that
+/// what is done on a busy machine does not seem to cost more.
+#[must_use]
+pub fn spent() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(spent).unwrap_or_default()
 }
 
 #[expect(

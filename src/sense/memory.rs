@@ -27,7 +27,7 @@ use crate::{
         procfs::{Identity, Proc, is_gone},
         tree::{Census, Member, Root},
     },
-    time::{MonoTime, now},
+    time::{MonoTime, now, spent},
     units::{ByteSize, Share},
     words::Generation,
 };
@@ -244,6 +244,7 @@ impl Thread {
 
     /// Lists every tree anew, in one pass over all processes.
     fn list(&mut self, from: MonoTime) {
+        let before = spent();
         let Ok(census) = Census::take(&self.proc) else {
             return;
         };
@@ -261,10 +262,10 @@ impl Thread {
                 }
             }
         }
-        let took = now().since(from);
+        let cost = spent().saturating_sub(before);
         for watch in self.watches.values_mut() {
             // On a machine with very many processes the listing itself is what costs.
-            watch.list_at = from + LEISURELY.max(took * 20);
+            watch.list_at = from + LEISURELY.max(cost * 20);
         }
     }
 }
@@ -326,11 +327,11 @@ impl Watch {
         };
         let is_over = threshold.is_some_and(|threshold| sample.bytes >= threshold);
         if confirm || (is_over && self.pace.may_read_exactly(begun)) {
-            let before = now();
+            let before = spent();
             sample.bytes = self.exact(proc, shared)?;
             sample.exact = true;
-            let after = now();
-            self.pace.read_exactly(after, after.since(before));
+            let cost = spent().saturating_sub(before);
+            self.pace.read_exactly(now(), cost);
         }
         Some(sample)
     }

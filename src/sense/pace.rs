@@ -13,7 +13,7 @@ pub(super) const USUAL: Duration = Duration::from_millis(100);
 pub(super) const LEISURELY: Duration = Duration::from_secs(1);
 /// Between two samples at most this soon.
 const SOONEST: Duration = Duration::from_millis(10);
-/// An exact reading that took a time is followed by a pause of so many times that: 5% of a CPU.
+/// An exact reading is followed by a pause of so many times the CPU time that it took: 5% of a CPU.
 const PAUSE_FACTOR: u32 = 19;
 
 /// The pace of one worker's samples.
@@ -56,9 +56,9 @@ impl Pace {
         now >= self.exact_from
     }
 
-    /// An exact reading ended now and took so long.
-    pub(super) fn read_exactly(&mut self, now: MonoTime, took: Duration) {
-        self.exact_from = now + took * PAUSE_FACTOR;
+    /// An exact reading ended now and took so much CPU time.
+    pub(super) fn read_exactly(&mut self, now: MonoTime, cost: Duration) {
+        self.exact_from = now + cost * PAUSE_FACTOR;
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use regex::bytes::Regex;
 
 use crate::{
-    time::{MonoTime, now},
+    time::{MonoTime, now, spent},
     units::LinePattern,
 };
 
@@ -69,7 +69,7 @@ impl Counting {
         if before.since(self.period) >= PERIOD {
             (self.period, self.spent) = (before, Duration::ZERO);
         }
-        let unlooked = self.unlooked;
+        let (unlooked, begun, earlier) = (self.unlooked, spent(), self.spent);
         for line in lines {
             if self.spent >= SHARE {
                 self.unlooked += 1;
@@ -83,6 +83,10 @@ impl Counting {
             let after = now();
             self.spent += after.since(before);
             before = after;
+            if self.spent >= SHARE {
+                // Not while others had the CPU, which is asked less often since that takes longer.
+                self.spent = earlier + spent().saturating_sub(begun);
+            }
         }
         unlooked == 0 && self.unlooked > 0
     }
@@ -126,6 +130,16 @@ mod tests {
         line.extend_from_slice(b"end\n");
         counting.look([line.as_slice()].into_iter());
         assert_eq!(counting.counts(7), [(3, 0)]);
+    }
+
+    #[test]
+    fn lines_that_come_slowly_are_all_looked_at() {
+        let mut counting = counting(&LinePattern::contains("a").unwrap());
+        counting.period = MonoTime::NEVER;
+        let wait = |_: &&[u8]| std::thread::park_timeout(SHARE);
+        let slowly = std::iter::repeat_n(&b"a\n"[..], 4).inspect(wait);
+        assert!(!counting.look(slowly));
+        assert_eq!(counting.counts(7), [(3, 4)]);
     }
 
     #[test]

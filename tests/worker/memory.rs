@@ -1,14 +1,15 @@
 //! The memory of real and of made-up process trees.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 use autoheal::{
-    decide::observation::MemorySample,
+    decide::observation::{Measure, MemorySample},
     os::{procfs::Proc, tree::Root},
     sense::memory::{Sampler, Thresholds},
     units::ByteSize,
     words::Generation,
 };
+use rustix::fs::{CWD, Mode, mkfifoat};
 use tokio::{
     sync::mpsc::{Receiver, channel},
     time::timeout,
@@ -172,4 +173,37 @@ async fn samples_that_nobody_takes_are_counted_and_forgetting_ends_them() {
     assert!(is_silent(&mut samples).await);
     drop(sampler);
     assert!(timeout(PATIENCE, samples.recv()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_look_that_takes_long_for_want_of_a_cpu_does_not_put_off_the_next() {
+    let machine = tempfile::tempdir().unwrap();
+    process(machine.path(), 10, 1, 1, 100);
+    process(machine.path(), 11, 10, 30, 101);
+    // Another's process: whoever looks at it waits for a second, which costs nothing.
+    let slow = machine.path().join("20/stat");
+    fs::create_dir(machine.path().join("20")).unwrap();
+    mkfifoat(CWD, &slow, Mode::RUSR | Mode::WUSR).unwrap();
+    thread::spawn(move || {
+        while let Ok(mut pipe) = fs::File::options().write(true).open(&slow) {
+            thread::park_timeout(Duration::from_secs(1));
+            let stat = b"20 (p) S 1 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 99 9";
+            drop(std::io::Write::write_all(&mut pipe, stat));
+            drop(pipe);
+            // Whoever reads sees the end of it first.
+            thread::park_timeout(Duration::from_millis(50));
+        }
+    });
+    let (sender, _samples) = channel(1);
+    let (levels, mut seen) = channel(16);
+    let sampler = Sampler::start(Proc::at(machine.path()), sender, levels).unwrap();
+    let thresholds = Thresholds {
+        measures: vec![Measure::Threads],
+        ..Thresholds::default()
+    };
+    sampler.watch(GENERATION, Root::Under(10), thresholds);
+    // The first two looks tell once; at a twentieth of the time the second would be the last.
+    for _ in 0..3 {
+        timeout(PATIENCE, seen.recv()).await.unwrap().unwrap();
+    }
 }

@@ -28,7 +28,7 @@ use super::{
     connection::{Answer, Connection, Template},
     failure::{Failed, Failure},
     ledger::{Ledger, Times},
-    machine::{Timer, allow_descriptors, thread_cpu},
+    machine::{Timer, allow_descriptors},
     plan::Plan,
     report::Report,
 };
@@ -160,7 +160,7 @@ fn client(shared: &Arc<Shared>, templates: Templates) -> Result<Report, LoadErro
 async fn run(shared: Arc<Shared>, templates: Templates) -> Result<Report, LoadError> {
     let connections = open(&shared).await;
     let start = time::now() + HEAD_START;
-    let cpu_before = thread_cpu();
+    let cpu_before = time::spent();
     let run = Rc::new(Run {
         start,
         ledger: RefCell::new(Ledger::new(start)),
@@ -181,7 +181,7 @@ async fn run(shared: Arc<Shared>, templates: Templates) -> Result<Report, LoadEr
     }
     run.over.set(true);
     resume(download.await);
-    let cpu = thread_cpu().saturating_sub(cpu_before);
+    let cpu = time::spent().saturating_sub(cpu_before);
     let Ok(run) = Rc::try_unwrap(run).map_err(drop) else {
         unreachable!("every task that shared the run has ended");
     };

@@ -37,13 +37,6 @@ impl Timer {
     }
 }
 
-/// How long this thread has been on a CPU.
-pub(super) fn thread_cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = text.split(' ').next().and_then(|first| first.parse().ok());
-    Duration::from_nanos(nanos.unwrap_or_default())
-}
-
 /// Raises the soft limit of open files if it is below `needed`.
 pub(in crate::cli) fn allow_descriptors(needed: u64) -> io::Result<()> {
     let mut limit = rustix::process::getrlimit(Resource::Nofile);

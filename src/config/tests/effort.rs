@@ -2,21 +2,13 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
 use super::*;
+use crate::time::spent;
 
 const MB: usize = 1 << 20;
 /// An unoptimized build takes so many times as long; it reads half as much.
 const SLOWER: u32 = if cfg!(debug_assertions) { 20 } else { 1 };
 const SIZE: usize = if cfg!(debug_assertions) { MB / 2 } else { MB };
-
-/// The CPU time of this thread, which does not grow while others run.
-fn spent() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    let secs = u64::try_from(now.tv_sec).unwrap();
-    Duration::new(secs, u32::try_from(now.tv_nsec).unwrap())
-}
 
 /// Reads a file and says all that is wrong with it.
 fn effort(name: &str, bytes: Vec<u8>) -> Duration {

@@ -37,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) env: Vec<(&'static str, PathBuf)>,
     /// Where its standard output goes, if anywhere.
     pub(crate) stdout: Option<Stdio>,
+    /// A command that becomes it: the words before its own.
+    pub(crate) under: Vec<String>,
 }
 
 /// A running autoheal.
@@ -87,8 +89,10 @@ impl Sidecar {
             .append(true)
             .open(at("log"))
             .unwrap();
-        let mut command = Command::new(PROGRAM);
+        let mut words = setup.under.iter().map(String::as_str).chain([PROGRAM]);
+        let mut command = Command::new(words.next().unwrap());
         command
+            .args(words)
             .args(["run", "--listen", "127.0.0.1:0"])
             .args(
                 setup

@@ -15,14 +15,22 @@ const PLAIN: Case = Case {
     when: "",
     more: "",
     beside: "",
+    before: "",
     below: |_| {},
     seen: "",
     cause: Stage::now,
     event: "recycle-begun",
+    early_ms: None,
     within_ms: TICK_MS,
 };
 
-pub(super) const CASES: [Case; 20] = [
+/// Shows the group of the worker as one of version 2 whose pressure the test makes up.
+const MADE_UP: &str = "mkdir group; echo 'some avg10=0.00 avg60=0.00 avg300=0.00 total=0' \
+                       >group/cpu.pressure; while umount -l $(awk '/ - cgroup .*memory/ { print \
+                       $5; exit }' /proc/self/mountinfo) 2>&-; do :; done; mount --bind group \
+                       $(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo);";
+
+pub(super) const CASES: [Case; 21] = [
     Case {
         name: "status",
         when: "status = { codes = 500, count = 5, window = \"1min\", path = \"/bad\" }",
@@ -48,6 +56,11 @@ pub(super) const CASES: [Case; 20] = [
         when: "status = { codes = \"connect\", count = 5, window = \"1min\" }",
         // What listens is a child of the worker's main process, which lives on when it ends.
         beside: "\"$0\" \"$@\"; sleep 1000;",
+        // The worker's own word is not one of autoheal's.
+        below: |stage| {
+            stage.ask("GET", "/status?code=502", 5);
+            stage.ask("POST", "/reset", 5);
+        },
         seen: "0 of ",
         cause: |stage| {
             let all = stage.sidecar.processes();
@@ -86,6 +99,7 @@ pub(super) const CASES: [Case; 20] = [
             stage.wait_for("/hang", 1);
             since + 2_000
         },
+        early_ms: Some(0),
         ..PLAIN
     },
     Case {
@@ -128,8 +142,8 @@ pub(super) const CASES: [Case; 20] = [
     Case {
         name: "cpu",
         when: "cpu = { share = \"25%\", of = \"core\", for = \"1s\" }",
-        beside: "(while :; do if [ -e burn ]; then i=0; while [ $i -lt 20000 ]; do i=$((i+1)); \
-                 done; else sleep 0.1; fi; done) &",
+        beside: "for n in 1 2; do (while :; do if [ -e burn ]; then i=0; while [ $i -lt 20000 ]; \
+                 do i=$((i+1)); done; else sleep 0.1; fi; done) & done;",
         below: a_look,
         seen: "CPU of one core: ",
         cause: |stage| {
@@ -177,13 +191,18 @@ pub(super) const CASES: [Case; 20] = [
     Case {
         name: "age",
         when: "age = { over = \"8s\" }",
+        below: a_look,
         // It has a tenth of jitter.
         cause: |stage| stage.event("worker-ready")["mono_ms"].as_u64().unwrap() + 8_800,
+        early_ms: Some(1_600),
         ..PLAIN
     },
     Case {
         name: "schedule",
         when: "schedule = { at = \"{soon}\", zone = \"UTC\", spread = \"0s\" }",
+        below: a_look,
+        // Two clocks are read one after the other.
+        early_ms: Some(20),
         cause: |stage| stage.now() + (stage.soon * 1_000).saturating_sub(wall().0),
         ..PLAIN
     },
@@ -195,6 +214,25 @@ pub(super) const CASES: [Case; 20] = [
             a_look(stage);
         },
         cause: |stage| after(stage, |stage| stage.write("settings.json", "{}")),
+        within_ms: SAMPLED_MS,
+        ..PLAIN
+    },
+    Case {
+        name: "pressure",
+        when: "pressure = { of = \"cpu\", share = \"40%\" }",
+        before: MADE_UP,
+        below: |stage| {
+            stage.write(
+                "group/cpu.pressure",
+                "some avg10=39.99 avg60=90.00 avg300=90.00 total=9\n",
+            );
+            a_look(stage);
+        },
+        seen: "cpu pressure: 39%",
+        cause: |stage| {
+            let text = "some avg10=40.01 avg60=0.00 avg300=0.00 total=9\n";
+            after(stage, |stage| stage.write("group/cpu.pressure", text))
+        },
         within_ms: SAMPLED_MS,
         ..PLAIN
     },
@@ -215,7 +253,11 @@ pub(super) const CASES: [Case; 20] = [
         name: "health",
         more: "[health]\npath = \"/healthz\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nfailures = \
                2\n",
-        below: a_look,
+        // Answers that other paths give are not the probe's.
+        below: |stage| {
+            stage.ask("GET", "/status?code=503", 9);
+            a_look(stage);
+        },
         cause: |stage| after(stage, |stage| stage.ask("GET", "/misbehave?hang=1", 1)),
         // The next probe, and one more; each has its jitter and its time.
         within_ms: 2 * (1_100 + 500) + TICK_MS,
@@ -223,6 +265,8 @@ pub(super) const CASES: [Case; 20] = [
     },
     Case {
         name: "crash",
+        // One that goes because it was told to does not crash.
+        below: |stage| stage.sidecar.recycle(),
         cause: |stage| {
             let since = stage.now();
             stage.sidecar.worker().signal(Signal::KILL);

@@ -7,7 +7,14 @@
 
 mod cases;
 
-use std::{cell::RefCell, fs, sync::Mutex, thread, time::Duration};
+use std::{
+    cell::RefCell,
+    fs,
+    process::{Command, Stdio},
+    sync::Mutex,
+    thread,
+    time::Duration,
+};
 
 use autoheal::{
     cli::load::{Plan, Report},
@@ -27,6 +34,8 @@ struct Case {
     more: &'static str,
     /// What runs beside the worker, in a shell.
     beside: &'static str,
+    /// What a shell does, with mounts of its own, before it becomes autoheal; empty: nothing.
+    before: &'static str,
     /// Brings it just below its condition.
     below: fn(&Stage),
     /// What the rule says of itself once it has seen that.
@@ -35,6 +44,9 @@ struct Case {
     cause: fn(&Stage) -> u64,
     /// The event that the condition is to bring.
     event: &'static str,
+    /// It may come so much sooner than the condition is sure to hold; `None`: when it began to hold
+    /// is not known so exactly.
+    early_ms: Option<u64>,
     /// The promise.
     within_ms: u64,
 }
@@ -88,7 +100,15 @@ impl Stage {
         }
         let soon = wall().0 / 1_000 + SOON;
         let (hour, minute, second) = (soon / 3600 % 24, soon / 60 % 60, soon % 60);
+        let mut under = Vec::new();
+        if !case.before.is_empty() {
+            let script = format!("{} exec \"$0\" \"$@\"", case.before);
+            under = ["unshare", "--mount", "sh", "-ec", &script]
+                .map(str::to_owned)
+                .into();
+        }
         let setup = Setup {
+            under,
             toml: toml.replace("{soon}", &format!("{hour:02}:{minute:02}:{second:02}")),
             command,
             ..Setup::default()
@@ -164,15 +184,21 @@ fn measure(case: &Case) -> Measured {
             .wait(case.seen, || reading().contains(case.seen).then_some(()));
     }
     stage.assert_at_rest(case);
+    let served = stage.sidecar.get("/").generation();
     let since = (case.cause)(&stage);
     let event = stage.event(case.event);
-    let late_ms = event["mono_ms"].as_u64().unwrap().saturating_sub(since);
+    let at = event["mono_ms"].as_u64().unwrap();
+    if let Some(early) = case.early_ms {
+        let (name, log) = (case.name, stage.sidecar.log());
+        assert!(at + early >= since, "{name}: at {at}, not {since}\n{log}");
+    }
+    let late_ms = at.saturating_sub(since);
     if case.event == "recycle-begun" {
         let ended = stage.event("recycle-ended");
         assert_eq!(ended["outcome"], "replaced", "{}", stage.sidecar.log());
     }
     stage.sidecar.wait("another worker serves", || {
-        (stage.sidecar.get("/").generation() > Some(1)).then_some(())
+        (stage.sidecar.get("/").generation() > served).then_some(())
     });
     let answered = load.progress().answered;
     stage.sidecar.wait("answers", || {
@@ -232,7 +258,8 @@ fn each_trigger_acts_soon_and_not_before_its_condition_and_no_request_is_lost() 
         return;
     }
     // Whoever is busy beside us may leave nothing of the CPU to be used up.
-    let runs = |case: &&Case| case.name.contains(&only) && (strict() || case.name != "cpu");
+    let wanted = |case: &&Case| case.name.contains(&only) && (strict() || case.name != "cpu");
+    let runs = |case: &&Case| wanted(case) && (case.before.is_empty() || may_mount());
     let left = Mutex::new(CASES.iter().filter(runs));
     let prove_on = || {
         while let Some(case) = next(&left) {
@@ -244,6 +271,22 @@ fn each_trigger_acts_soon_and_not_before_its_condition_and_no_request_is_lost() 
             scope.spawn(prove_on);
         }
     });
+}
+
+/// Whether this user may mount something, where only what it starts sees it.
+#[expect(
+    clippy::print_stdout,
+    reason = "what was not tested is for people to read"
+)]
+fn may_mount() -> bool {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "mount", "--bind", "/proc", "/proc"]);
+    let may = command.stderr(Stdio::null()).status();
+    let may = may.is_ok_and(|status| status.success());
+    if !may {
+        println!("skipped: this user may not mount, so no pressure can be made up");
+    }
+    may
 }
 
 fn next<T>(left: &Mutex<impl Iterator<Item = T>>) -> Option<T> {

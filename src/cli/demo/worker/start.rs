@@ -8,17 +8,14 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    process::Signal,
-    time::{ClockId, clock_gettime},
-};
+use rustix::process::Signal;
 use tokio::runtime::LocalOptions;
 
 use super::{
     DemoWorkerArgs,
     serve::{self, Listener},
 };
-use crate::cli::load::machine::allow_descriptors;
+use crate::{cli::load::machine::allow_descriptors, time::spent};
 
 const DESCRIPTORS: u64 = 8 * 1024;
 
@@ -75,15 +72,8 @@ fn again_without_parent() -> io::Result<()> {
 
 /// Keeps a core busy until this thread has used `time` of it.
 fn burn(time: Duration) {
-    let used = || {
-        let at = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::new(
-            u64::try_from(at.tv_sec).unwrap_or_default(),
-            u32::try_from(at.tv_nsec).unwrap_or_default(),
-        )
-    };
-    let from = used();
-    while used() - from < time {
+    let from = spent();
+    while spent() - from < time {
         std::hint::spin_loop();
     }
 }
