@@ -312,6 +312,16 @@ impl InFlight {
         }
     }
 
+    /// Nobody was there to hear a worker for at least so long: what it said meanwhile must be heard
+    /// before anything is over its time. What waits gets that time, and as much again.
+    pub fn stood_still(&mut self, now: MonoTime, time: Duration) {
+        for (_, entry) in self.entries.iter_mut().filter(|(_, one)| !one.answered) {
+            if entry.since != MonoTime::NEVER {
+                entry.since = now.min(entry.since + time * 2);
+            }
+        }
+    }
+
     /// The shortest limit in force: nothing that enters comes due sooner than this.
     #[must_use]
     pub fn shortest(&self) -> Option<Duration> {

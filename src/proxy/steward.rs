@@ -137,9 +137,16 @@ pub async fn run(thread: Rc<Thread>, mut inputs: Inputs) {
     }
 }
 
+/// So late is a thread that had no CPU or was stopped, not one that was busy.
+const STILL: Duration = Duration::from_millis(100);
+
 /// Looks after everything that has come due. Returns when to look again.
 fn look(thread: &Thread) -> MonoTime {
     let now = time::now();
+    let late = now.since(thread.armed.get());
+    if late > STILL {
+        thread.in_flight().stood_still(now, late);
+    }
     let view = thread.view();
     let mut slow = false;
     thread.in_flight().due(now, |became| {

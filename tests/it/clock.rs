@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     rules::rule,
-    support::{Setup, Sidecar, assert_whole, command_of_demo_worker, plan, start},
+    support::{Connection, Setup, Sidecar, assert_whole, command_of_demo_worker, plan, start},
 };
 
 const HOUR: u64 = 3_600;
@@ -163,4 +163,26 @@ fn autoheal_that_stood_still_under_load_fires_nothing_and_loses_nothing() {
         assert_eq!(sidecar.events(kind).len(), 0, "{kind}\n{}", sidecar.log());
     }
     assert_eq!(sidecar.get("/").generation(), Some(1));
+}
+
+#[test]
+fn an_answer_that_came_while_autoheal_stood_still_is_given() {
+    let toml = "[timeouts]\nresponse = \"2s\"\n[health]\npath = \"/healthz\"\n";
+    let sidecar = Sidecar::start(toml, &[]);
+    for round in 0..3 {
+        let asked: Vec<_> = (0..8).map(|_| sidecar.ask("/slow?ms=1000")).collect();
+        sidecar.wait("they are in flight", || {
+            let list = sidecar.client()?.get("/api/v1/requests").ok()?;
+            (list["requests"].as_array()?.len() >= 8).then_some(())
+        });
+        sidecar.signal(Signal::STOP);
+        // The worker answers, and the limit is over.
+        thread::park_timeout(Duration::from_secs(4));
+        sidecar.signal(Signal::CONT);
+        for answer in asked.into_iter().map(Connection::answer) {
+            assert_eq!(answer.status, 200, "round {round}: {}", sidecar.log());
+        }
+    }
+    // One that has no answer is over its time all the same.
+    assert_eq!(sidecar.get("/hang").status, 504);
 }

@@ -198,3 +198,32 @@ fn look(rules: u64, response_ms: Option<u64>) -> Look {
         response: response_ms.map(Duration::from_millis),
     }
 }
+
+#[test]
+fn nothing_is_over_its_time_before_what_came_while_nobody_was_there_is_heard() {
+    let mut table = table(&[2_000]);
+    let (first, answered) = (enter(&mut table, 0), enter(&mut table, 100));
+    let second = enter(&mut table, 2_900);
+    table.answered(answered, at(1_000));
+    // Awake a second late: it stood still for longer than that.
+    table.stood_still(at(3_000), Duration::from_secs(1));
+    assert!(slow_at(&mut table, 3_000).is_empty());
+    assert_eq!(table.next_due(), Some(at(4_000)));
+    assert!(slow_at(&mut table, 3_999).is_empty());
+    assert_eq!(
+        slow_at(&mut table, 4_000),
+        [0],
+        "it is over its time all the same"
+    );
+    // One that came while the thread had begun to be late has no more than its own time from now.
+    assert!(slow_at(&mut table, 4_999).is_empty());
+    assert_eq!(slow_at(&mut table, 5_000), [0]);
+    assert_eq!(
+        table.abandoned(first, at(6_000)).unwrap().1,
+        Duration::from_secs(4)
+    );
+    assert_eq!(
+        table.abandoned(second, at(6_000)).unwrap().1,
+        Duration::from_secs(3)
+    );
+}
