@@ -24,7 +24,6 @@ use tokio::{
 use super::{attachment::Attachment, child::Event, find::find, oom::OomKills};
 use crate::{
     os::{
-        cgroup::Cgroup,
         procfs::{Identity, Proc},
         tree::{Root, members},
     },
@@ -286,7 +285,7 @@ impl Follower {
         // Nobody else sets it.
         let _ = self.found.set(pid);
         self.say(Event::Started { pid }).await;
-        let mut kills = OomKills::new(Cgroup::of(&self.proc, pid));
+        let mut kills = OomKills::of(&self.proc, pid);
         let mut tree = HashSet::from([main.who]);
         loop {
             match self.next(&mut main).await {

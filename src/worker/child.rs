@@ -28,7 +28,6 @@ use super::{
 };
 use crate::{
     os::{
-        cgroup::Cgroup,
         procfs::{Identity, Proc},
         tree::{Census, Root},
     },
@@ -142,7 +141,6 @@ impl Child {
         let ear = Ear {
             generation: spec.generation.to_string(),
             output,
-            cgroup: Cgroup::of(&Proc::default(), std::process::id()),
             main: None,
             events,
         };
@@ -239,7 +237,6 @@ fn invalid(why: String) -> io::Error {
 struct Ear {
     generation: String,
     output: Output,
-    cgroup: Cgroup,
     /// The worker's main process, from its start to its end.
     main: Option<Identity>,
     events: mpsc::Sender<Event>,
@@ -247,12 +244,14 @@ struct Ear {
 
 impl Ear {
     async fn listen(mut self, link: UnixStream) {
-        let mut kills = OomKills::new(self.cgroup.clone());
+        let proc = Proc::default();
+        let mut kills = OomKills::of(&proc, std::process::id());
         let mut received = Vec::new();
         while let Some(report) = kills.watch(next_report(&link, &mut received)).await {
             let (event, last) = match report {
                 Report::Started { pid } => {
-                    self.main = Proc::default().identity(pid).ok();
+                    self.main = proc.identity(pid).ok();
+                    kills = OomKills::of(&proc, pid);
                     (Event::Started { pid }, false)
                 }
                 Report::Failed { why } => (Event::Failed { why }, true),

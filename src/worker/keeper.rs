@@ -316,7 +316,12 @@ fn start(orders: &Orders) -> io::Result<Pid> {
     if let Some((user, group)) = orders.user {
         command.uid(user).gid(group);
     }
-    Ok(Pid::from_child(&command.spawn()?))
+    let own = offer_for_oom();
+    let spawned = command.spawn();
+    if let Some(own) = own {
+        set_oom_score(own);
+    }
+    Ok(Pid::from_child(&spawned?))
 }
 
 /// Handles every signal that would end or stop us, and every one that was ignored when we were
@@ -348,8 +353,29 @@ fn number(name: &str) -> i32 {
     signal_number(name).unwrap_or_default()
 }
 
+/// Where memory runs out in the group that autoheal shares with its worker, a process of the worker
+/// is to be killed, for which there is a cure, even if autoheal is larger. What is started now
+/// inherits the score, which everybody may raise, and take back. Returns what it was.
+fn offer_for_oom() -> Option<i32> {
+    let own = std::fs::read_to_string(OOM_SCORE).ok()?;
+    let own: i32 = own.trim().parse().ok()?;
+    set_oom_score(own.saturating_add(WORKER_FIRST).min(OOM_SCORE_MAX));
+    Some(own)
+}
+
 /// A keeper that is killed for want of memory can't clean up. Needs a capability that we often
 /// don't have, and must come after the worker is started, which would inherit it.
 fn prefer_others_for_oom() {
-    drop(std::fs::write("/proc/self/oom_score_adj", "-900"));
+    set_oom_score(-900);
 }
+
+/// Where it can't be had it stays as it is.
+fn set_oom_score(score: i32) {
+    drop(std::fs::write(OOM_SCORE, score.to_string()));
+}
+
+const OOM_SCORE: &str = "/proc/self/oom_score_adj";
+/// The highest that the kernel takes.
+const OOM_SCORE_MAX: i32 = 1_000;
+/// By so many thousandths of the limit a worker's process counts as larger than it is.
+const WORKER_FIRST: i32 = 100;

@@ -27,12 +27,14 @@ mod leak;
 mod levels;
 mod listening;
 mod maintenance;
+mod oom;
 mod operate;
 mod poison;
 mod probes;
 mod recycle;
 mod rules;
 mod support;
+
 mod timing;
 mod tls;
 mod triggers;
