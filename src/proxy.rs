@@ -156,7 +156,10 @@ fn has_ended_a_worker(thread: &Thread, plan: &Plan) -> bool {
 
 /// Waits for what a failure may be the first sign of; not if another instance can be tried at once.
 async fn await_news(thread: &Thread, view: &Rc<View>, seat: &Seat, failure: Failure, plan: &Plan) {
-    if view.has_other(seat) && !plan.must_wait() {
+    if failure == Failure::LocalExhaustion {
+        // Ours to wait for, whichever instance is tried: one that ends gives something back.
+        tokio::time::sleep(NEWS).await;
+    } else if view.has_other(seat) && !plan.must_wait() {
         if failure == Failure::Refused {
             seat.upstream.refused(time::now());
         }

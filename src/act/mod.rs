@@ -128,7 +128,18 @@ struct Running {
     manner: Manner,
     member: Option<Arc<Member>>,
     pid: Option<u32>,
-    waiting: Option<AbortHandle>,
+    waiting: Option<Waiting>,
+}
+
+/// The wait for a worker's readiness. One that is gone, whatever was heard of it, is waited for no
+/// more.
+#[derive(Debug)]
+struct Waiting(AbortHandle);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What one worker printed.
@@ -278,11 +289,7 @@ impl Hands {
             }
             Observation::Exited { generation, .. }
             | Observation::StartFailed { generation, .. } => {
-                self.with(*generation, |running| {
-                    if let Some(waiting) = running.waiting.take() {
-                        waiting.abort();
-                    }
-                });
+                self.with(*generation, |running| drop(running.waiting.take()));
             }
             Observation::Gone { generation } => self.forget(*generation),
             _ => {}

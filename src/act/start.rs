@@ -4,7 +4,7 @@ use std::{cell::OnceCell, net::Ipv4Addr, rc::Rc, sync::Arc};
 
 use tokio::sync::mpsc;
 
-use super::{Hands, Port, Printed, Running, report};
+use super::{Hands, Port, Printed, Running, Waiting, report};
 use crate::{
     admit::roster::Endpoint,
     decide::observation::{Observation, StartFailure, Trouble, WarmUp},
@@ -191,7 +191,7 @@ impl Hands {
         address: &Address,
         tree: Root,
         endpoint: Rc<OnceCell<Endpoint>>,
-    ) -> tokio::task::AbortHandle {
+    ) -> Waiting {
         let address = address.clone();
         let expected = match &address {
             Address::Tcp(address) => address.port(),
@@ -243,7 +243,7 @@ impl Hands {
             });
             report(&observations, Observation::Ready { generation }).await;
         });
-        task.abort_handle()
+        Waiting(task.abort_handle())
     }
 
     pub(super) fn admit(&mut self, generation: Generation, beside: Option<Generation>) {

@@ -35,15 +35,21 @@ pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// How long a client may take to send its request, and again to take the answer.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Between two tries to accept, of which each failed one is said.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
 /// Serves the admin API until it is dropped; with it go its connections. Runs on the control
 /// thread, inside a `LocalRuntime` or a `LocalSet`.
 pub async fn serve(listener: UnixListener, orders: Orders) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
+    let mut pause = PAUSE_MIN;
     // The semaphore is never closed, so that there is a place sooner or later.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
+                pause = PAUSE_MIN;
                 let orders = orders.clone();
                 connections.spawn_local(async move {
                     let answer = |request| api::answer(request, &orders);
@@ -53,7 +59,8 @@ pub async fn serve(listener: UnixListener, orders: Orders) {
             }
             Err(error) => {
                 tracing::warn!(%error, "the admin socket can't accept; trying again");
-                time::sleep(Duration::from_millis(100)).await;
+                time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
             }
         }
         while connections.try_join_next().is_some() {}

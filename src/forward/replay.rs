@@ -187,11 +187,12 @@ impl Plan {
 pub fn may_go_again(idempotent: bool, tried: Tried, failed: Failed, patience: Duration) -> bool {
     match failed.failure {
         // Its time is over, or its client's word can't be relied on.
-        Failure::TimedOut | Failure::ClientBody | Failure::LocalExhaustion => false,
+        Failure::TimedOut | Failure::ClientBody => false,
         // The worker answered, if badly: a second time may do the same again.
         Failure::BadResponse | Failure::NeedsHttp2 | Failure::NotSwitched => false,
         Failure::Refused
         | Failure::Declined
+        | Failure::LocalExhaustion
         | Failure::ConnectTimeout
         | Failure::Unreachable
         | Failure::Tls(_)
@@ -247,6 +248,7 @@ mod tests {
             assert!(!again(false, 0, failure, true), "{failure:?}");
         }
         assert!(again(false, 0, Failure::Refused, false));
+        assert!(again(false, 0, Failure::LocalExhaustion, false));
         assert!(again(false, 0, Failure::Closed, false), "not one byte left");
         assert!(again(false, 0, Failure::Tls(Fault::Expired), false));
         assert!(!again(false, 0, Failure::Tls(Fault::Refused), true));
@@ -268,11 +270,7 @@ mod tests {
 
     #[test]
     fn what_would_only_fail_again_is_not_replayed() {
-        for failure in [
-            Failure::TimedOut,
-            Failure::BadResponse,
-            Failure::LocalExhaustion,
-        ] {
+        for failure in [Failure::TimedOut, Failure::BadResponse] {
             assert!(!again(true, 0, failure, true), "{failure:?}");
             assert!(!again(true, 0, failure, false), "{failure:?}");
         }

@@ -7,11 +7,12 @@ use std::{
     io,
     pin::{Pin, pin},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use rustix::io::Errno;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -23,7 +24,8 @@ use tokio_util::either::Either;
 use super::failure::Failure;
 use crate::{
     admit::roster::{Endpoint, Member},
-    time,
+    explain::code::Code,
+    time::{self, MonoTime},
     tls::{
         back::{Back, Secured, Unmade},
         fault::{Failed, Fault},
@@ -51,7 +53,13 @@ pub(super) async fn connect(member: &Member, within: Duration) -> Result<WorkerI
 }
 
 async fn reach(endpoint: &Endpoint) -> Result<Plain, Failure> {
-    let failed = |error: io::Error| Failure::of_connect(&error);
+    let failed = |error: io::Error| {
+        let failure = Failure::of_connect(&error);
+        if failure == Failure::LocalExhaustion {
+            tell_of_want(&error);
+        }
+        failure
+    };
     match endpoint {
         Endpoint::Tcp(address) => {
             let stream = TcpStream::connect(address).await.map_err(failed)?;
@@ -66,6 +74,22 @@ async fn reach(endpoint: &Endpoint) -> Result<Plain, Failure> {
             let stream = UnixStream::connect(path).await.map_err(failed)?;
             Ok(Either::Right(stream))
         }
+    }
+}
+
+/// Says what there is no more of, unless that was said just now: each request would say the same.
+fn tell_of_want(error: &io::Error) {
+    const QUIET: Duration = Duration::from_secs(60);
+    static SAID: Mutex<Option<MonoTime>> = Mutex::new(None);
+    let now = time::now();
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.is_none_or(|at| now.since(at) >= QUIET) {
+        *said = Some(now);
+        let code = Code::LocalExhaustion.number();
+        tracing::warn!(
+            code,
+            "can't connect to the worker, for want of our own: {error}"
+        );
     }
 }
 
@@ -106,6 +130,12 @@ fn told(member: &Member, back: &Back, failed: &Failed) -> Failure {
         tracing::warn!(%worker, code, "TLS with worker {worker} fails: {failed}");
     }
     Failure::Tls(fault)
+}
+
+/// Whether we had no room for what was to be written, so that it is not the worker that failed.
+fn is_want_of_room(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::NOBUFS | Errno::NOMEM))
 }
 
 /// What was heard of the worker so far.
@@ -158,12 +188,19 @@ pub(super) struct WorkerIo {
 
 impl WorkerIo {
     /// Counts what was written. A worker that takes no more may have answered before: the answer
-    /// is read first, and reading tells how the connection ended.
+    /// is read first, and reading tells how the connection ended; of a want of our own it would
+    /// tell nothing, ever.
     fn wrote(&mut self, poll: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
-        poll.map(|result| {
-            self.takes_no_more |= result.is_err();
-            self.written += result.as_ref().copied().unwrap_or(0) as u64;
-            Ok(result.unwrap_or(length))
+        poll.map(|result| match result {
+            Ok(written) => {
+                self.written += written as u64;
+                Ok(written)
+            }
+            Err(error) if is_want_of_room(&error) => Err(error),
+            Err(_) => {
+                self.takes_no_more = true;
+                Ok(length)
+            }
         })
     }
 

@@ -34,7 +34,7 @@ mod probes;
 mod recycle;
 mod rules;
 mod support;
-
+mod syscalls;
 mod timing;
 mod tls;
 mod triggers;

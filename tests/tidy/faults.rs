@@ -4,7 +4,7 @@
 use super::Source;
 
 /// The fault, and its tests by name.
-pub(crate) const FAULTS: [(&str, &[&str]); 25] = [
+pub(crate) const FAULTS: [(&str, &[&str]); 26] = [
     (
         "a worker is killed with requests in flight",
         &[
@@ -74,7 +74,11 @@ pub(crate) const FAULTS: [(&str, &[&str]); 25] = [
     ),
     (
         "the kernel kills a worker for want of memory",
-        &["an_oom_kill_and_a_daemon_are_called_by_their_names"],
+        &[
+            "an_oom_kill_and_a_daemon_are_called_by_their_names",
+            "a_worker_that_the_limit_of_its_own_group_ends_is_told_from_one_that_is_killed",
+            "where_memory_is_short_for_both_the_kernel_takes_the_worker_and_not_autoheal",
+        ],
     ),
     (
         "a process goes while its memory is read, or its number is another's",
@@ -111,6 +115,13 @@ pub(crate) const FAULTS: [(&str, &[&str]); 25] = [
         &[
             "it_survives_having_no_descriptor_left",
             "without_a_descriptor_left_some_are_told_and_service_goes_on",
+        ],
+    ),
+    (
+        "a system call fails, once or again and again",
+        &[
+            "a_system_call_that_fails_is_said_and_waited_for_and_all_is_as_before_when_it_succeeds",
+            "a_worker_that_was_gone_before_it_began_is_waited_for_no_more",
         ],
     ),
     (
@@ -181,6 +192,8 @@ pub(crate) const FAULTS: [(&str, &[&str]); 25] = [
         &[
             "autoheal_that_stood_still_under_load_fires_nothing_and_loses_nothing",
             "autoheal_stopped_and_continued_voids_what_it_saw_and_no_rule_fires",
+            "an_answer_that_came_while_autoheal_stood_still_is_given",
+            "a_look_that_takes_long_for_want_of_a_cpu_does_not_put_off_the_next",
         ],
     ),
 ];
