@@ -5,6 +5,7 @@
 
 mod answering;
 mod depending;
+mod earlier;
 mod incidents;
 mod limiting;
 pub mod order;
@@ -113,6 +114,7 @@ impl Control {
             None => Group::new,
         };
         parts.hands.page(page);
+        let lines = parts.journal.take_incident_lines();
         Self {
             tallying: Tallying::new(parts.registry.clone(), first.rules),
             probing: Probing::new(first.health),
@@ -120,8 +122,8 @@ impl Control {
             suspecting: Suspecting::new(parts.suspects.clone()),
             scheduling: Scheduling::new(&first.policy, time::wall()),
             quiet: QuietTimes::new(&first.policy),
-            incidents: Incidents::of(&parts.journal.take_incident_lines()),
-            engine: begin(first.policy, seed, incident, time::now()),
+            incidents: Incidents::of(&lines),
+            engine: earlier::told(begin(first.policy, seed, incident, time::now()), &lines),
             parts,
             waiters: HashMap::new(),
             thresholds,

@@ -88,6 +88,16 @@ impl Sub<Duration> for MonoTime {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub u64);
 
+impl WallTime {
+    /// Reads what was written of one; `None`: it is not RFC 3339, or before 1970.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let at = humantime::parse_rfc3339(text).ok()?;
+        let since = at.duration_since(UNIX_EPOCH).ok()?;
+        u64::try_from(since.as_millis()).ok().map(Self)
+    }
+}
+
 impl fmt::Display for WallTime {
     /// RFC 3339 in UTC, to the millisecond.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -296,7 +296,9 @@ fn plan(settings: &Settings, attach: &config::Attach) -> Plan {
         },
         config::RestartBy::Signal(signal) => Restart::Signal(*signal),
         config::RestartBy::Supervisor => Restart::Supervisor(settings.worker.stop_signal),
-        config::RestartBy::Probe | config::RestartBy::Nobody => Restart::Elsewhere,
+        config::RestartBy::Probe | config::RestartBy::Exit(_) | config::RestartBy::Nobody => {
+            Restart::Elsewhere
+        }
     };
     let place = match &attach.address {
         config::Reach::Tcp(address) => Place::Tcp(*address),

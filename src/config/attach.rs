@@ -14,7 +14,7 @@ use super::{
     document::{Node, Value},
     model::{Address, Admin, Listen, Settings, StrategyChoice},
     probes::Probes,
-    reader::{Fields, text, unwanted},
+    reader::{Fields, count, text, unwanted},
     resolve::path,
     worker,
 };
@@ -67,6 +67,8 @@ pub enum RestartBy {
     Supervisor,
     /// By whoever asks `/workerz`, which fails until a new one answers.
     Probe,
+    /// By autoheal's own end, with this code: whoever supervises autoheal restarts both.
+    Exit(u8),
     /// Not at all: rules only say that someone should.
     Nobody,
 }
@@ -87,7 +89,7 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
     let address = fields.need(report, "address", "\"127.0.0.1:5000\"", reach);
     let pid_file = fields.find(report, "pid_file", path);
     let example = "[\"systemctl\", \"restart\", \"shop\"], { signal = \"HUP\" }, \
-                   \"supervisor\", \"probe\" or \"none\"";
+                   \"supervisor\", \"probe\", { exit = 88 } or \"none\"";
     let restart = fields.need(report, "restart", example, restart);
     let (Some(address), Some(restart)) = (address, restart) else {
         return;
@@ -96,6 +98,7 @@ pub(super) fn read(top: &Fields<'_>, settings: &mut Settings, report: &mut Repor
         RestartBy::Command(_) => Comes::ByCommand,
         RestartBy::Signal(_) | RestartBy::Supervisor => Comes::ByItself,
         RestartBy::Probe => Comes::ByProbe,
+        RestartBy::Exit(code) => Comes::ByOurExit(i32::from(code)),
         RestartBy::Nobody => Comes::Unasked,
     });
     settings.attach = Some(Attach {
@@ -155,7 +158,7 @@ fn reach(report: &mut Report, name: &str, node: &Node) -> Option<Reach> {
 
 fn restart(report: &mut Report, name: &str, node: &Node) -> Option<RestartBy> {
     let cure = "write [\"systemctl\", \"restart\", \"shop\"], { signal = \"HUP\" }, \
-                \"supervisor\", \"probe\" or \"none\"";
+                \"supervisor\", \"probe\", { exit = 88 } or \"none\"";
     match &node.value {
         Value::Text(word) if word == "supervisor" => Some(RestartBy::Supervisor),
         Value::Text(word) if word == "probe" => Some(RestartBy::Probe),
@@ -167,8 +170,19 @@ fn restart(report: &mut Report, name: &str, node: &Node) -> Option<RestartBy> {
         }
         Value::Table(_) => {
             let fields = Fields::of(node, "attach.restart", report)?;
-            let signal = fields.need(report, "signal", "\"HUP\"", worker::signal);
-            signal.map(RestartBy::Signal)
+            if fields.get("exit").is_none() {
+                let signal = fields.need(report, "signal", "\"HUP\"", worker::signal);
+                return signal.map(RestartBy::Signal);
+            }
+            if let Some(signal) = fields.get("signal") {
+                report.error(
+                    signal.span,
+                    "it is restarted by a signal or by autoheal's exit, not by both",
+                    "remove one of the two",
+                );
+                return None;
+            }
+            fields.find(report, "exit", exit).map(RestartBy::Exit)
         }
         Value::List(_) | Value::Text(_) => {
             let dir = report.dir(node.span).to_path_buf();
@@ -182,6 +196,37 @@ fn restart(report: &mut Report, name: &str, node: &Node) -> Option<RestartBy> {
             cure,
         ),
     }
+}
+
+/// Exit codes that mean something else already, and what.
+const TAKEN: [(u32, &str); 5] = [
+    (64, "wrong usage"),
+    (69, "that autoheal can't be reached"),
+    (78, "an error in its configuration"),
+    (101, "a defect of autoheal's own"),
+    (111, "that the system refused something"),
+];
+/// Shells and container runtimes have a use of their own for exit codes from here on.
+const SHELLS: u32 = 126;
+
+fn exit(report: &mut Report, name: &str, node: &Node) -> Option<u8> {
+    let code = count(2..=255)(report, name, node)?;
+    if let Some((_, what)) = TAKEN.iter().find(|(taken, _)| *taken == code) {
+        report.error(
+            node.span,
+            format!("exit code {code} is how autoheal tells {what}"),
+            "choose another one, like 88",
+        );
+        return None;
+    }
+    if code >= SHELLS {
+        report.warning(
+            node.span,
+            format!("exit code {code} looks like one of a shell's, or like an end by a signal"),
+            format!("choose one below {SHELLS}, like 88"),
+        );
+    }
+    u8::try_from(code).ok()
 }
 
 /// Whether what is said elsewhere can be had of something that we do not start, once all is read.
@@ -208,6 +253,16 @@ pub(super) fn check(top: &Fields<'_>, settings: &Settings, report: &mut Report) 
     rules(top, settings, report);
     if let (RestartBy::Probe, Some(node)) = (&attach.restart, fields.get("restart")) {
         by_probe(node.span, settings, report);
+    }
+    if let (RestartBy::Exit(_), None, Some(node)) =
+        (&attach.restart, &settings.state_dir, fields.get("restart"))
+    {
+        report.warning(
+            node.span,
+            "without state_dir autoheal forgets at each of its ends what it has spent of the \
+             budget, and that it did not help",
+            "set state_dir to a folder that outlives the container, as an emptyDir does",
+        );
     }
     if let Reach::Tcp(at) = attach.address {
         let port = at.port();

@@ -76,7 +76,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
         &["min", "max", "in_flight", "grow_after", "shrink_after"],
     ),
     ("attach", &["address", "pid_file", "restart"]),
-    ("attach.restart", &["signal"]),
+    ("attach.restart", &["signal", "exit"]),
     (
         "crashes",
         &[

@@ -49,7 +49,8 @@ pub fn describe(settings: &Settings) -> Vec<String> {
         lines.push(behind(settings.worker.protocol, &tls));
     }
     let recycles = settings.policy.attached != Some(Comes::Unasked);
-    if recycles {
+    let ends = matches!(settings.policy.attached, Some(Comes::ByOurExit(_)));
+    if recycles && !ends {
         lines.push(recycle(settings));
     }
     if let Some(health) = &settings.health {
@@ -258,6 +259,9 @@ fn action(action: &Action, policy: &Policy) -> String {
         Action::Notify(notice) => format!("{} is told", notice.url.place()),
         Action::Recycle(_) if policy.attached == Some(Comes::Unasked) => {
             "it is said that it should be restarted".to_owned()
+        }
+        Action::Recycle(_) if matches!(policy.attached, Some(Comes::ByOurExit(_))) => {
+            "autoheal ends for it to be restarted".to_owned()
         }
         Action::Recycle(own) => match own.unwrap_or(policy.recycle.strategy) {
             Strategy::Overlap => "it is recycled (overlap)".to_owned(),

@@ -55,7 +55,12 @@ impl Engine {
     pub(super) fn lets_go(&self) -> bool {
         let wanted = self.want == Want::Up && self.ending.is_none() && !self.offline;
         let unmet = self.last_start_took.is_zero();
-        self.policy.attached.is_some() && (!wanted || unmet || self.is_unasked())
+        self.policy.attached.is_some() && (!wanted || unmet || !self.replaces())
+    }
+
+    /// Whether there is a way to have it restarted that leaves us running.
+    pub(super) fn replaces(&self) -> bool {
+        !self.is_unasked() && self.our_exit().is_none()
     }
 
     /// Whether whoever watches over it restarts it.

@@ -350,6 +350,18 @@ impl Efficacy {
         self.running >= RUNNING
     }
 
+    /// Takes in a verdict of an earlier run; `None`: it was unclear.
+    pub(super) fn remember(&mut self, now: MonoTime, helped: Option<bool>) {
+        match helped {
+            None => {}
+            Some(true) => self.running = 0,
+            Some(false) => {
+                self.running = self.running.saturating_add(1);
+                self.failed_at = now;
+            }
+        }
+    }
+
     /// An operator wants the rule to act again, and so to be judged anew.
     pub(super) fn forgive(&mut self) {
         self.running = 0;

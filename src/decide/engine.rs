@@ -55,6 +55,7 @@ pub struct Engine {
     pub(super) rules: Vec<Watched>,
     pub(super) rng: Rng,
     pub(super) now: MonoTime,
+    pub(super) began: MonoTime,
     pub(super) want: Want,
     /// Every worker that is not gone, the oldest first.
     pub(super) lives: Vec<Life>,
@@ -144,6 +145,7 @@ impl Engine {
             rules,
             rng: Rng::new(seed),
             now,
+            began: now,
             want: Want::Up,
             lives: Vec::new(),
             newest: Generation::default(),
@@ -263,6 +265,7 @@ impl Engine {
             Observation::QuietTime { rule, left } => self.quiet_time(rule, left),
             Observation::FileChanged { path, since } => self.file_changed(&path, since),
             Observation::Stalled(time) => self.stalled(time),
+            Observation::Earlier(all) => self.remember(&all),
             Observation::Operator(word) => incident = self.word(word),
         }
         self.settle();

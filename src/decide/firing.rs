@@ -46,7 +46,8 @@ impl Engine {
         } else if next.is_empty() {
             next.push("only said, as it has no other action".to_owned());
         }
-        if recycles {
+        // Whether our own end helped only the next run can tell.
+        if recycles && self.our_exit().is_none() {
             self.open_trial(at, generation, incident);
         }
         let rule = &mut self.rules[at];
@@ -195,14 +196,15 @@ impl Engine {
         let taken = spent.take(now, &budget);
         let left = spent.left(now, &budget);
         let strategy = strategy_word(strategy);
+        let what = match self.our_exit() {
+            None => format!(" worker {old} ({strategy}{note}) to {new}"),
+            Some(code) => format!(" worker {old} by ending autoheal with exit code {code}"),
+        };
         let words = match (taken, observes) {
-            (true, false) => {
-                format!("recycling worker {old} ({strategy}{note}) to {new}; budget {left}")
+            (true, false) => format!("recycling{what}; budget {left}"),
+            (true, true) => {
+                format!("would recycle{what}, but only observes; budget would be {left}")
             }
-            (true, true) => format!(
-                "would recycle worker {old} ({strategy}{note}) to {new}, but only observes; \
-                 budget would be {left}"
-            ),
             (false, false) => format!("not recycling, as the budget is spent: {left}"),
             (false, true) => format!("would not recycle, as the budget would be spent: {left}"),
         };

@@ -27,6 +27,8 @@ pub(super) enum Held {
     Cooldown(MonoTime),
     /// The last replacement did not get ready.
     Backoff(MonoTime),
+    /// autoheal itself, which would end for it, has only just started.
+    JustStarted(MonoTime),
     /// It has more to do than it can, since then.
     Overloaded(MonoTime),
     /// What this dependency, by its place, has failed since then may be to blame.
@@ -51,6 +53,7 @@ impl Held {
             | Self::NoHelpHere { until: at, .. }
             | Self::MinUptime(at)
             | Self::Cooldown(at)
+            | Self::JustStarted(at)
             | Self::Backoff(at) => Some(at),
             Self::Recycling(_)
             | Self::Dependency { .. }
@@ -95,6 +98,11 @@ impl Held {
                     left(at)
                 )
             }
+            Self::JustStarted(at) => format!(
+                "autoheal has only just started, and ends for the app no more than once a \
+                 minute; {} to go",
+                left(at)
+            ),
             Self::Dependency { .. } => "a dependency does not answer".to_owned(),
             Self::Turn => "another worker is being replaced; it waits for its turn".to_owned(),
             Self::Overloaded(_) => "the worker is overloaded rather than hung".to_owned(),
@@ -120,6 +128,12 @@ impl Cooldown {
             base
         };
         self.until = now + self.length;
+    }
+
+    /// It fired so long ago, in an earlier run.
+    pub(super) fn remember(&mut self, now: MonoTime, ago: Duration, base: Duration) {
+        self.length = base;
+        self.until = self.until.max(now + base.saturating_sub(ago));
     }
 
     pub(super) fn until(&self, now: MonoTime) -> Option<MonoTime> {
@@ -161,6 +175,8 @@ impl Row {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spent {
     times: VecDeque<MonoTime>,
+    /// By earlier runs: how long before this time each was.
+    earlier: VecDeque<(MonoTime, Duration)>,
 }
 
 impl Spent {
@@ -168,6 +184,8 @@ impl Spent {
     pub(super) fn take(&mut self, now: MonoTime, budget: &Budget) -> bool {
         let keep = budget.window.max(DAY);
         self.times.retain(|at| now.since(*at) < keep);
+        self.earlier
+            .retain(|(at, before)| now.since(*at) + *before < keep);
         let left = self.left(now, budget);
         if left.window == 0 || left.day == 0 {
             return false;
@@ -176,12 +194,17 @@ impl Spent {
         true
     }
 
+    /// One was taken so long ago, by an earlier run.
+    pub(super) fn remember(&mut self, now: MonoTime, ago: Duration) {
+        self.earlier.push_back((now, ago));
+    }
+
     pub(super) fn left(&self, now: MonoTime, budget: &Budget) -> Left {
         let used = |length| {
-            self.times
-                .iter()
-                .filter(|at| now.since(**at) < length)
-                .count()
+            let times = self.times.iter().map(|at| now.since(*at));
+            let earlier = self.earlier.iter();
+            let earlier = earlier.map(|(at, before)| now.since(*at) + *before);
+            times.chain(earlier).filter(|age| *age < length).count()
         };
         let left = |most: u32, length| {
             most.saturating_sub(u32::try_from(used(length)).unwrap_or(u32::MAX))

@@ -201,6 +201,9 @@ impl Engine {
         if self.recycle_not_before > now {
             return Some(Held::Backoff(self.recycle_not_before));
         }
+        if let Some(until) = self.stays_until().filter(|_| !self.observes(at)) {
+            return Some(Held::JustStarted(until));
+        }
         let held = self.held_by_dependency(at);
         if let Some(held) = held.or_else(|| self.held_by_overload(at)) {
             return Some(held);

@@ -101,11 +101,7 @@ impl Engine {
             return;
         }
         if self.is_unasked() {
-            if !std::mem::replace(&mut self.health.wait_said, true) {
-                let text = format!("{seen}; not recycling, as {UNASKED}");
-                self.say_unhealthy(generation, text, None);
-            }
-            return;
+            return self.say_once(generation, format!("{seen}; not recycling, as {UNASKED}"));
         }
         let cause = self.ill_by(generation, health.failures);
         if !self.has_turn(cause) {
@@ -128,6 +124,7 @@ impl Engine {
             .health
             .not_before
             .max(self.recycle_not_before)
+            .max(self.stays_until().unwrap_or_default())
             .since(self.now);
         if !wait.is_zero() {
             if !self.health.wait_said {
@@ -136,6 +133,11 @@ impl Engine {
             }
             self.health.wait_said = true;
             return;
+        }
+        if self.our_exit().is_some() && !self.spent.take(self.now, &self.policy.budget) {
+            let left = self.spent.left(self.now, &self.policy.budget);
+            let text = format!("{seen}; not recycling, as the budget is spent: {left}");
+            return self.say_once(generation, text);
         }
         let incident = self.new_incident();
         self.say_unhealthy(generation, format!("{seen}; recycling it"), Some(incident));
@@ -152,6 +154,13 @@ impl Engine {
         match self.life(generation).is_some_and(hangs) && self.health.silent >= failures {
             true => Cause::Hung,
             false => Cause::Sick,
+        }
+    }
+
+    /// Until it is well again, or another one.
+    fn say_once(&mut self, generation: Generation, text: String) {
+        if !std::mem::replace(&mut self.health.wait_said, true) {
+            self.say_unhealthy(generation, text, None);
         }
     }
 

@@ -32,6 +32,7 @@ mod dependency;
 mod depending;
 mod drain;
 mod efficacy;
+mod exiting;
 mod firing;
 mod forecast;
 mod foresight;

@@ -1,9 +1,11 @@
 //! The facts the engine is told. Each names the generation it was measured on.
 
+mod earlier;
 mod level;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+pub use earlier::{Deed, Earlier};
 pub use level::{Level, Levels, Measure, Resource, Waiting};
 
 use super::policy::Policy;
@@ -204,6 +206,8 @@ pub enum Observation {
     /// This process did not run for so long: windows hold nothing that can be trusted. To be told
     /// before anything else of its moment, also before [`super::engine::Engine::handle_timeout`].
     Stalled(Duration),
+    /// What earlier runs did that still counts, the oldest first. Told before anything else.
+    Earlier(Vec<Earlier>),
     /// An operator's word.
     Operator(Word),
 }
@@ -241,6 +245,7 @@ impl Observation {
             | Self::ScheduleDue { .. }
             | Self::FileChanged { .. }
             | Self::Stalled(_)
+            | Self::Earlier(_)
             | Self::Cpu { .. }
             | Self::Operator(_) => None,
         }

@@ -190,6 +190,7 @@ impl Engine {
         self.dependencies.set(dependencies, self.now);
         self.acquit();
         self.policy = policy;
+        let recycle = recycle.filter(|_| self.replaces());
         self.overlaps_failed = 0;
         self.overlap_impossible = false;
         let next = recycle

@@ -50,6 +50,8 @@ pub enum Comes {
     ByCommand,
     /// As by itself: whoever watches over it, and asks us, is told to restart it.
     ByProbe,
+    /// As by itself: we end with this code, and whoever supervises us restarts it with us.
+    ByOurExit(i32),
     /// As by itself, but nobody is asked for it: that it should be restarted is only said.
     Unasked,
 }

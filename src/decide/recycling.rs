@@ -60,6 +60,10 @@ impl Engine {
             );
             return incident;
         }
+        if let Some(code) = self.our_exit() {
+            self.exit_with_it(code, incident, &wish);
+            return incident;
+        }
         match self.serving {
             Some(old) => self.begin(old, incident, wish),
             None => self.begin_without_old(incident, wish),

@@ -57,31 +57,26 @@ impl Engine {
             "autoheal is stopping: within {} at most",
             words(shutdown.timeout)
         );
-        self.begin_end(0, shutdown.delay.min(shutdown.timeout), text);
+        let event = Event::new(Kind::ShuttingDown, Level::Info, text);
+        self.begin_end(0, shutdown.delay.min(shutdown.timeout), event);
     }
 
     /// The worker does not stay up and autoheal is to end with its code.
     pub(super) fn end_by_itself(&mut self, code: i32) {
         if self.ending.is_none() {
             let text = format!("the worker does not stay up: autoheal ends with its code {code}");
-            self.begin_end(code, Duration::ZERO, text);
+            let event = Event::new(Kind::ShuttingDown, Level::Error, text);
+            self.begin_end(code, Duration::ZERO, event);
         }
     }
 
-    fn begin_end(&mut self, code: i32, delay: Duration, text: String) {
+    pub(super) fn begin_end(&mut self, code: i32, delay: Duration, event: Event) {
         let timeout = self.policy.shutdown.timeout;
         let deadline = self.now + timeout;
         let serve_until = self.now + delay;
         let drain_until = deadline - self.policy.recycle.stop_timeout;
-        self.say(
-            Event::new(
-                Kind::ShuttingDown,
-                if code == 0 { Level::Info } else { Level::Error },
-                text,
-            )
-            .number("delay_ms", millis(delay))
-            .number("timeout_ms", millis(timeout)),
-        );
+        let event = event.number("delay_ms", millis(delay));
+        self.say(event.number("timeout_ms", millis(timeout)));
         self.pending_start = None;
         self.release("autoheal is stopping");
         self.ending = Some(Ending {

@@ -73,6 +73,7 @@ impl Engine {
             self.replacement_ready(generation);
         } else {
             self.admit(generation, None);
+            self.begin_earlier_trials();
         }
         self.story = None;
     }

@@ -9,6 +9,7 @@ mod checks;
 mod crashes;
 mod dependencies;
 mod due;
+mod exiting;
 mod faults;
 mod guards;
 mod hands;

@@ -39,6 +39,11 @@ fn restarted(by: &RestartBy, policy: &Policy) -> String {
              old one serves again",
             format_duration(policy.restarted_within())
         ),
+        RestartBy::Exit(code) => format!(
+            "it is restarted by autoheal's own end with exit code {code}: whoever supervises \
+             autoheal must restart the app with it, and nobody is parked meanwhile; that comes no \
+             more than once a minute and within the budget"
+        ),
         RestartBy::Nobody => "it is never restarted by autoheal: rules say when whoever runs it \
                               should, and requests are parked while it is away"
             .to_owned(),

@@ -141,3 +141,51 @@ fn what_autoheal_never_restarts_is_said_so_of_it_and_of_every_rule() {
         assert!(!told.contains(untrue), "{untrue}\n{told}");
     }
 }
+
+#[test]
+fn the_code_that_autoheal_ends_with_is_no_code_that_means_something_else() {
+    let with = |restart: &str| {
+        let text = format!(
+            "state_dir = \"s\"\n{}",
+            ATTACH.replace("\"supervisor\"", restart)
+        );
+        load_all(&[source("a.toml", &text)], &Overrides::default(), &[])
+    };
+    let right = with("{ exit = 88 }").unwrap();
+    assert_eq!(right.settings.policy.attached, Some(Comes::ByOurExit(88)));
+    assert!(right.warnings.is_empty(), "{:?}", right.warnings);
+    let told = describe(&right.settings).join("\n");
+    assert!(
+        told.contains("by autoheal's own end with exit code 88"),
+        "{told}"
+    );
+    assert!(
+        told.contains("autoheal ends for it to be restarted; then"),
+        "{told}"
+    );
+    for (wrong, why) in [
+        (
+            "{ exit = 78 }",
+            "exit code 78 is how autoheal tells an error in its configuration",
+        ),
+        ("{ exit = 101 }", "a defect of autoheal's own"),
+        ("{ exit = 0 }", "from 2 to 255, not 0"),
+        ("{ exit = 256 }", "from 2 to 255, not 256"),
+        ("{ exit = 88, signal = \"HUP\" }", "not by both"),
+        ("{}", "attach.restart has no signal"),
+    ] {
+        let said = with(wrong).unwrap_err();
+        assert!(said.contains(why), "{wrong}: {said}");
+    }
+    let doubt = with("{ exit = 137 }").unwrap().warnings;
+    assert!(
+        doubt[0].what.contains("like an end by a signal"),
+        "{doubt:?}"
+    );
+    let forgets = ATTACH.replace("\"supervisor\"", "{ exit = 88 }");
+    let forgets = load_all(&[source("a.toml", &forgets)], &Overrides::default(), &[]).unwrap();
+    assert!(
+        forgets.warnings[0].what.contains("without state_dir"),
+        "{forgets:?}"
+    );
+}

@@ -37,6 +37,7 @@ pub(super) fn section(attach: &Attach, home: &Path) -> Section {
                 .written(),
             RestartBy::Supervisor => quoted("supervisor"),
             RestartBy::Probe => quoted("probe"),
+            RestartBy::Exit(code) => Inline::default().with("exit", code.to_string()).written(),
             RestartBy::Nobody => quoted("none"),
         },
     ));

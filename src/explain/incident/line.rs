@@ -20,7 +20,9 @@ impl Line {
         self.number("incident")
     }
 
-    pub(super) fn text(&self, name: &str) -> &str {
+    /// One of its fields; empty: it has none of that name, or it is no text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
         self.0[name].as_str().unwrap_or("")
     }
 
@@ -28,11 +30,15 @@ impl Line {
         self.0[name].as_str().map(super::fold::clipped)
     }
 
-    pub(super) fn number(&self, name: &str) -> Option<u64> {
+    /// One of its fields.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
         self.0[name].as_u64()
     }
 
-    pub(super) fn flag(&self, name: &str) -> bool {
+    /// One of its fields; a missing one is false.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
         self.0[name].as_bool().unwrap_or(false)
     }
 

@@ -63,7 +63,7 @@ pub struct Incident {
     /// `overlap` or `in-place`, if a worker was recycled.
     pub strategy: Option<String>,
     /// How it ended: `restarted`, `replaced`, `kept-old`, `failed`, `gave-up`, `reported`,
-    /// `disarmed`.
+    /// `disarmed`, `exited` (autoheal itself, for the app).
     pub outcome: Option<String>,
     /// Whether the recycle helped, if that could be judged.
     pub verdict: Option<Verdict>,

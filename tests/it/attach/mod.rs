@@ -1,6 +1,7 @@
 //! In front of something that autoheal did not start: found by its port or its pid file, its end
 //! noticed, restarted by command, by signal and by its supervisor, and left running.
 
+mod exiting;
 mod watched;
 
 use std::{

@@ -85,7 +85,7 @@ fn whole(table: &str, key: &str, value: &str) -> String {
     let mut all: Vec<(&str, &str)> = match table {
         "listen" => vec![("address", "\":80\"")],
         "attach" => vec![("address", "\"[::1]:9\""), ("restart", "\"supervisor\"")],
-        "attach.restart" => vec![("signal", "\"HUP\"")],
+        "attach.restart" => Vec::new(),
         "dependency" => vec![("name", "\"d\""), ("address", "\"db:1\"")],
         "route" => vec![("path", "\"/\"")],
         "tls" => vec![("certificate", "\"a\""), ("key", "\"b\"")],

@@ -2,7 +2,7 @@
 
 use super::shapes::{
     ARGV, Entry,
-    Shape::{Any, Table, Text, Words},
+    Shape::{Any, Count, Table, Text, Words},
     WORDS,
 };
 
@@ -45,5 +45,11 @@ pub(super) const SHAPES: &[Entry] = &[
         "signal",
         Text("^[A-Z0-9]+$", &["HUP", "USR2"], &["", "-1"]),
         "What its main process is told.",
+    ),
+    (
+        "attach.restart",
+        "exit",
+        Count(2, 255),
+        "What autoheal ends with; not 64, 69, 78, 101 or 111, which it has another use for.",
     ),
 ];

@@ -398,7 +398,6 @@ const SHAPES: &[Entry] = &[
 pub(super) const REQUIRED: &[(&str, &[&str])] = &[
     ("listen", &["address"]),
     ("attach", &["address", "restart"]),
-    ("attach.restart", &["signal"]),
     ("dependency", &["name", "address"]),
     ("route", &["path"]),
     ("tls", &["certificate", "key"]),
@@ -439,6 +438,7 @@ pub(super) const ONE_OF: &[(&str, &[&str])] = &[
             "all",
         ],
     ),
+    ("attach.restart", &["signal", "exit"]),
     ("when.descriptors", &["count", "share"]),
     ("when.memory", &["private_bytes", "share"]),
     ("when.schedule", &["cron", "at"]),

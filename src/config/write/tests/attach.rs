@@ -39,6 +39,7 @@ pub(super) fn attach() -> BoxedStrategy<Option<Attach>> {
         select(vec![1, 10, 12, 15]).prop_map(RestartBy::Signal),
         Just(RestartBy::Supervisor),
         Just(RestartBy::Probe),
+        select(vec![2, 88, 255]).prop_map(RestartBy::Exit),
         Just(RestartBy::Nobody),
     ];
     let whole = (place, option::of(absolute()), restart);
@@ -95,6 +96,7 @@ pub(super) fn instead_of_a_worker(mut attach: Attach, whole: &mut Settings) {
         RestartBy::Command(_) => Comes::ByCommand,
         RestartBy::Signal(_) | RestartBy::Supervisor => Comes::ByItself,
         RestartBy::Probe => Comes::ByProbe,
+        RestartBy::Exit(code) => Comes::ByOurExit(i32::from(code)),
         RestartBy::Nobody => Comes::Unasked,
     });
     whole.attach = Some(attach);
