@@ -24,7 +24,7 @@ use super::{
     phased::Phased,
     proxy_protocol::{self, Source},
     refusal::{self, last_words},
-    rest::{self, REST},
+    rest::{self, Lasts, REST},
     streams,
     tls::shake_hands,
 };
@@ -83,6 +83,7 @@ pub async fn serve<S, E>(
     S: Service<Request<Incoming>, Response = Response<Download>, Error = E> + Clone + 'static,
     E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
 {
+    let _lasts = Lasts;
     let Arrival {
         socket,
         ip,
@@ -241,7 +242,7 @@ where
     }
     let code = match ended {
         Ended::Rest => {
-            shared.unread(serving.into_parts().read_buf);
+            shared.unread(&serving.into_parts().read_buf);
             return Next::Rest;
         }
         Ended::Late(code) => Some(code),

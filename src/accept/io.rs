@@ -254,11 +254,12 @@ impl Shared {
     }
 
     /// Takes bytes back that were read too early: they come first when the client is read again.
-    pub fn unread(&self, bytes: Bytes) {
+    pub fn unread(&self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.phase.set(Phase::Head(time::now()));
         }
-        self.first.replace(bytes);
+        // A copy: even none of its bytes would hold all of the buffer that was read into.
+        self.first.replace(Bytes::copy_from_slice(bytes));
     }
 
     /// Makes the end of the connection a reset, which nobody takes for the end of an answer.

@@ -28,7 +28,7 @@ use super::{
     connection::{Deadlines, Limits},
     io::Shared,
     leave::leaving,
-    switched,
+    rest, switched,
 };
 use crate::{
     explain::code::Code,
@@ -180,6 +180,7 @@ impl Drop for State {
         open.set(open.get() - 1);
         if open.get() == 0 {
             idle_since.set(time::now());
+            rest::give_back();
         }
         if self.answered.get() {
             taken_back.set(taken_back.get().saturating_sub(1));

@@ -2,12 +2,11 @@
 
 use std::{
     fs,
-    io::Read,
     path::Path,
     process::{Child, Command, Stdio},
 };
 
-use crate::support::{Connection, PATIENCE, Sidecar, wait_for};
+use crate::support::{Connection, PATIENCE, wait_for};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_autoheal");
 
@@ -95,30 +94,4 @@ fn without_a_passed_socket_it_does_not_start_and_says_why() {
     assert_eq!(output.status.code(), Some(111), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("systemd passed no socket"), "{said}");
-}
-
-/// Its memory, in KiB.
-fn resident(sidecar: &Sidecar) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", sidecar.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.unwrap().trim().trim_end_matches(" kB");
-    number.parse().unwrap()
-}
-
-#[test]
-fn the_memory_of_connections_that_rest_goes_back_to_the_kernel() {
-    let sidecar = Sidecar::start("", &[]);
-    let ask = |_| {
-        let mut client =
-            Connection::open(sidecar.address).send("GET / HTTP/1.1\r\nHost: it\r\n\r\n");
-        client.0.read_exact(&mut [0; 12]).unwrap();
-        client
-    };
-    let clients: Vec<_> = (0..400).map(ask).collect();
-    let busy = resident(&sidecar);
-    // Each took 14 KiB; those that rest keep about half of it.
-    sidecar.wait("memory given back", || {
-        (resident(&sidecar) + 1024 < busy).then_some(())
-    });
-    drop(clients);
 }

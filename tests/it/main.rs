@@ -27,6 +27,7 @@ mod leak;
 mod levels;
 mod listening;
 mod maintenance;
+mod memory;
 mod oom;
 mod operate;
 mod poison;

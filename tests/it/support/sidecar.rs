@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) command: Vec<String>,
     /// Where the journal goes, if not into the test's own folder.
     pub(crate) state: Option<PathBuf>,
+    /// It listens on this Unix socket too, in its folder.
+    pub(crate) socket: Option<&'static str>,
     /// Added to its environment.
     pub(crate) env: Vec<(&'static str, PathBuf)>,
     /// Where its standard output goes, if anywhere.
@@ -89,11 +91,18 @@ impl Sidecar {
             .append(true)
             .open(at("log"))
             .unwrap();
+        let listen = match setup.socket {
+            None => "--listen=127.0.0.1:0".to_owned(),
+            Some(name) => {
+                let path = at(name);
+                format!("--set=listen=['127.0.0.1:0', 'unix:{}']", path.display())
+            }
+        };
         let mut words = setup.under.iter().map(String::as_str).chain([PROGRAM]);
         let mut command = Command::new(words.next().unwrap());
         command
             .args(words)
-            .args(["run", "--listen", "127.0.0.1:0"])
+            .args(["run", &listen])
             .args(
                 setup
                     .files
