@@ -68,13 +68,18 @@ impl ClientIo {
         refusal.is_some()
     }
 
-    fn wrote<T>(&self, poll: &Poll<io::Result<T>>) {
+    fn wrote<T>(&self, poll: &Poll<io::Result<T>>, bytes: impl Fn(&T) -> usize) {
         match poll {
-            Poll::Ready(_) => self.0.write_stalled.set(None),
-            Poll::Pending if self.0.write_stalled.get().is_none() => {
-                self.0.write_stalled.set(Some(time::now()));
+            Poll::Ready(wrote) => {
+                self.0.write_stalled.set(None);
+                self.0.backlog.wrote(wrote.as_ref().map_or(0, bytes));
             }
-            Poll::Pending => {}
+            Poll::Pending => {
+                self.0.backlog.stalls();
+                if self.0.write_stalled.get().is_none() {
+                    self.0.write_stalled.set(Some(time::now()));
+                }
+            }
         }
     }
 }
@@ -93,7 +98,7 @@ impl AsyncWrite for ClientIo {
             Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         };
-        self.wrote(&poll);
+        self.wrote(&poll, |count| *count);
         poll
     }
 
@@ -110,7 +115,7 @@ impl AsyncWrite for ClientIo {
             Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
             Socket::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
         };
-        self.wrote(&poll);
+        self.wrote(&poll, |count| *count);
         poll
     }
 
@@ -123,7 +128,7 @@ impl AsyncWrite for ClientIo {
             Socket::Tcp(_) | Socket::Unix(_) => return Poll::Ready(Ok(())),
             Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
         };
-        self.wrote(&poll);
+        self.wrote(&poll, |()| 0);
         poll
     }
 

@@ -19,6 +19,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
+use super::backlog::Backlog;
 use crate::{
     proxy::Tunnel,
     time::{self, MonoTime},
@@ -80,6 +81,8 @@ pub struct Shared {
     pub(super) leaves_at: Cell<Option<MonoTime>>,
     /// What was read to see which protocol it is; it is read once more by whoever serves it.
     pub(super) first: RefCell<Bytes>,
+    /// What of an answer hyper has for a client, or will have.
+    pub(super) backlog: Backlog,
 }
 
 impl Shared {
@@ -98,6 +101,7 @@ impl Shared {
             tunnel: RefCell::default(),
             leaves_at: Cell::new(None),
             first: RefCell::default(),
+            backlog: Backlog::default(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! Client connections: listened for, dealt to the data threads, and each served with deadlines.
 
+mod backlog;
 mod client_io;
 pub mod connection;
 pub mod deal;

@@ -83,6 +83,7 @@ where
             let shared = me.shared.take();
             if let Some(shared) = &shared {
                 shared.phase.set(Phase::Answering);
+                shared.backlog.begins();
                 if let Some(tunnel) = answer.body_mut().take_tunnel() {
                     shared.tunnel.replace(Some(tunnel));
                 } else if shared.is_leaving() {
@@ -109,7 +110,18 @@ impl Body for InPhase {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        let me = &mut *self;
+        let backlog = me.shared.as_deref().map(|shared| &shared.backlog);
+        if !me.inner.is_at_hand() && backlog.is_some_and(|backlog| !backlog.has_room(cx)) {
+            return Poll::Pending;
+        }
+        let poll = Pin::new(&mut me.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &poll
+            && let (Some(backlog), Some(data)) = (backlog, frame.data_ref())
+        {
+            backlog.given(data.len());
+        }
+        poll
     }
 
     fn is_end_stream(&self) -> bool {

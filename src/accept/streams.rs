@@ -40,8 +40,9 @@ use crate::{
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// So many requests a connection may have in flight.
 const STREAMS_MAX: u32 = 100;
-/// So much of an answer waits for its client, in bytes for each stream.
-const SEND_BUFFER: usize = 64 * 1024;
+/// While so much of an answer waits for its client, in bytes for each stream, no more is read of
+/// it. What is read at a time may be more.
+const SEND_BUFFER: usize = 16 * 1024;
 /// A client that is silent is asked so often whether it is there, and has as long to say so.
 const PING: Duration = Duration::from_secs(20);
 /// A client that takes back so many more requests than it lets be answered is not served on: to

@@ -134,6 +134,19 @@ impl Download {
             Self::Own(_) | Self::Worker(_) | Self::Noted(_) => None,
         }
     }
+
+    /// Whether what comes next of it is held here already: it takes no more room to hand it on.
+    #[must_use]
+    pub fn is_at_hand(&self) -> bool {
+        match self {
+            Self::Worker(body) => {
+                let exchange = body.exchange.as_ref();
+                exchange.is_none_or(|exchange| exchange.connection.is_at_hand())
+            }
+            Self::Noted(noted) => noted.inner.is_at_hand(),
+            Self::Own(_) | Self::Tunnel(_) => true,
+        }
+    }
 }
 
 impl WorkerBody {

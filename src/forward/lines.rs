@@ -43,8 +43,9 @@ use crate::{
 /// All lanes of a line together may have as much under way as they like: a client that does not
 /// take its answer must not stop those of others. Each lane has its own limit.
 const LINE_WINDOW: u32 = (1 << 31) - 1;
-/// So much of a request's body waits for its worker, in bytes for each lane.
-const SEND_BUFFER: usize = 64 * 1024;
+/// While so much of a request's body waits for its worker, in bytes for each lane, no more is taken
+/// from its client.
+const SEND_BUFFER: usize = 16 * 1024;
 /// The longest head of an answer, in bytes.
 const HEAD_MAX: u32 = 64 * 1024;
 

@@ -143,6 +143,15 @@ impl Connection {
         }
     }
 
+    /// Whether some of the response body is held here already.
+    #[must_use]
+    pub fn is_at_hand(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.is_at_hand(),
+            Self::Lane(_) => false,
+        }
+    }
+
     /// What is known of the rest of the response body.
     #[must_use]
     pub fn size_hint(&self) -> SizeHint {

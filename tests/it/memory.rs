@@ -62,6 +62,10 @@ fn slow_readers_hold_little_and_nothing_when_they_have_left() {
         let held = resident(&sidecar).saturating_sub(before);
         (held > READERS * 32).then_some(held)
     });
+    assert!(
+        held < READERS * 110,
+        "{held} KiB for {READERS} slow readers"
+    );
     drop(readers);
     sidecar.wait("memory given back", || {
         let left = resident(&sidecar).saturating_sub(before);

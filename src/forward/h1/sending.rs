@@ -20,7 +20,7 @@ use super::{
 
 /// So much of a body waits for its worker to take it, in bytes, before more is taken from its
 /// client.
-const WAITING_MAX: usize = 64 * 1024;
+const WAITING_MAX: usize = 16 * 1024;
 /// So many pieces are written at once.
 const SLICES: usize = 16;
 

@@ -235,6 +235,11 @@ impl Whole {
         self.framing.is_over()
     }
 
+    /// Whether some of it was read and not yet taken.
+    pub(in crate::forward) fn is_at_hand(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
     /// What is known of what is to come of it.
     pub(in crate::forward) fn size_hint(&self) -> SizeHint {
         self.framing.size_hint()
