@@ -1,8 +1,11 @@
 //! What usually causes each code, the likeliest first, and what to do about it.
 
+mod ends;
 mod healing;
 mod overload;
 mod requests;
+mod rules;
+mod starts;
 mod tls;
 mod worker_tls;
 
@@ -242,131 +245,6 @@ pub(super) fn of(code: Code) -> Cures {
              many requests as it may",
             "let the app call itself at 127.0.0.1 and its PORT, or later than its start",
         )],
-        Code::StartCommandFailed => &[
-            (
-                "the program does not exist at that path, or is not executable",
-                "check `[worker] command` and `dir`; `autoheal check FILE` names the place",
-            ),
-            (
-                "`[worker] user` can't be taken on, or `dir` can't be entered",
-                "run autoheal as root or as that user; check the folder's permissions",
-            ),
-        ],
-        Code::StartPortInUse => &[
-            (
-                "an earlier copy of the app was started by hand or by systemd and still \
-                 listens",
-                "stop it: `autoheal events` names the process and its pid",
-            ),
-            (
-                "another program uses this port",
-                "set `[worker] port = \"auto\"` if the app can listen anywhere, or free the \
-                 port",
-            ),
-        ],
-        Code::StartExited => &[
-            (
-                "an error at import or in the app's configuration",
-                "`autoheal logs --previous` shows its last words",
-            ),
-            (
-                "the command forks into the background and its first process ends",
-                "start it in the foreground: `daemon off;`, `--no-daemon`, `--nodaemonize`",
-            ),
-        ],
-        Code::StartTimedOut => &[
-            (
-                "the app needs longer than `[recycle] start_timeout` to be ready",
-                "raise it, or do less before the first answer",
-            ),
-            (
-                "it waits for something that is down, such as its database",
-                "`autoheal logs` shows what it says while it starts",
-            ),
-            (
-                "its answers on `[recycle] ready` path do not come, or not with that status",
-                "try it: `curl -v` at the address that `autoheal status` shows",
-            ),
-        ],
-        Code::StartListensElsewhere => &[(
-            "the app has its port in its own configuration and ignores PORT",
-            "use `{port}` in `[worker] command`, or set `[worker] port` to the number \
-                 that the event names",
-        )],
-        Code::WorkerCrashed => &[
-            (
-                "an exception or a signal ended it",
-                "`autoheal logs --previous` shows its last words; the event says exit code or \
-                 signal",
-            ),
-            (
-                "it was killed from outside: by a person, or by the kernel for another \
-                 container's memory",
-                "look for its pid in `dmesg` and in the shell history",
-            ),
-        ],
-        Code::WorkerOutOfMemory => &[
-            (
-                "the worker leaks, and reached the limit of its cgroup",
-                "add a `memory` rule with `share = \"80%\"`: it recycles before the kernel \
-                 kills",
-            ),
-            (
-                "the limit is below what the app needs",
-                "raise the container's limit; `autoheal status` shows the private bytes",
-            ),
-        ],
-        Code::RuleStatus => &[
-            (
-                "a bad deploy, or state in the worker that has gone wrong",
-                "`autoheal logs --previous` shows the exceptions; if a recycle helps only for \
-                 a while, mend the app",
-            ),
-            (
-                "something the app depends on is down, and a recycle can't help",
-                "`autoheal disarm --for 30min`, and mend that first",
-            ),
-        ],
-        Code::RuleSlow => &[
-            (
-                "threads are stuck behind a lock or a call without a timeout",
-                "give every outgoing call of the app a timeout; `autoheal requests` shows \
-                 what waits",
-            ),
-            (
-                "the load is more than the worker can serve",
-                "raise its workers or threads; raise the rule's count or share",
-            ),
-        ],
-        Code::RuleRequests => &[(
-            "the worker served as many requests as the rule allows",
-            "nothing is wrong: the rule asks for this; raise its count if it is too often",
-        )],
-        Code::RuleMemory => &[
-            (
-                "the worker leaks",
-                "the growth between recycles is in `autoheal events`; take a heap profile",
-            ),
-            (
-                "the limit is below what the app needs",
-                "raise the limit above where it settles; `autoheal status` shows the private \
-                 bytes",
-            ),
-        ],
-        Code::Unhealthy => &[
-            (
-                "the probe's path fails because the app is sick",
-                "`autoheal logs --previous` shows why",
-            ),
-            (
-                "the path needs a login, or checks a database that is down",
-                "point `[health] path` at one that tells only of the app itself",
-            ),
-            (
-                "`[health] timeout` is shorter than a busy app needs",
-                "raise `[health] timeout` or `failures`",
-            ),
-        ],
         Code::WorkerTimeout => &[
             (
                 "the app waits for something else: a database, a lock, another service",
@@ -415,6 +293,10 @@ pub(super) fn of(code: Code) -> Cures {
         | Code::ClientHasTooManyConnections
         | Code::ClientHasTooManyWaiting => overload::of(code),
         // A test sees that none is forgotten.
-        _ => worker_tls::of(code).unwrap_or_else(|| requests::of(code)),
+        _ => starts::of(code)
+            .or_else(|| ends::of(code))
+            .or_else(|| rules::of(code))
+            .or_else(|| worker_tls::of(code))
+            .unwrap_or_else(|| requests::of(code)),
     }
 }
