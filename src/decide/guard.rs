@@ -304,6 +304,12 @@ mod tests {
             "0 of 3 left in 24h"
         );
         assert!(spent.take(at(86_400), &budget));
+        let same = Budget {
+            recycles: 3,
+            ..budget
+        };
+        let left = Spent::default().left(at(0), &same);
+        assert_eq!(left.to_string(), "3 of 3 left in 10min");
     }
 
     #[test]

@@ -163,6 +163,23 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_was_ready_for_less_than_a_second_is_not_restarted_at_once() {
+        let (mut restarts, mut rng) = (Restarts::default(), Rng::new(1));
+        let mut ended = |ms| {
+            let served = Some(Duration::from_millis(ms));
+            restarts.ended(at(0), served, &Patience::default(), &mut rng)
+        };
+        assert!(matches!(ended(999), Plan::Later(_)));
+        assert_eq!(ended(1_000), Plan::AtOnce(1));
+    }
+
+    #[test]
+    fn no_two_machines_wait_for_the_same_time() {
+        let waits = |seed| Backoff::default().next(&mut Rng::new(seed));
+        assert!((2..10).any(|seed| waits(seed) != waits(1)));
+    }
+
+    #[test]
     fn a_worker_that_never_gets_ready_waits_twice_as_long_each_time_and_is_given_up() {
         let (mut restarts, mut rng) = (Restarts::default(), Rng::new(1));
         for expected in [1, 2, 4, 8, 16, 32, 60, 60, 60] {

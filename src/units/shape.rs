@@ -162,6 +162,7 @@ mod tests {
             ("/api/v2/items", "/api/v2/..."),
             ("/f/0b5e2f66-3c1d-4e5f-8a9b-001122334455", "/f/*"),
             ("/facade/decade", "/facade/decade"),
+            ("/feedface/deadbeef", "/feedface/deadbeef"),
             ("/a\u{e4}/x", "/*/x"),
         ] {
             let digest = |path| PathShape::new(path, 2).digest();
@@ -199,6 +200,10 @@ mod tests {
 
     #[test]
     fn what_a_client_may_make_as_long_as_it_likes_is_short() {
+        let part = "x".repeat(PART_MOST);
+        let shape = |path: &str| PathShape::new(path, 2).to_string();
+        assert_eq!(shape(&format!("/{part}")), format!("/{part}"));
+        assert_eq!(shape(&format!("/{part}x")), "/*");
         let path = format!("/{}", "long-and-longer-x/".repeat(1_000));
         let shape = RequestShape::of(&"M".repeat(1_000), &path);
         let text = shape.to_string();

@@ -230,6 +230,16 @@ mod tests {
     }
 
     #[test]
+    fn of_those_that_share_a_socket_beside_each_other_the_oldest_is_found() {
+        let machine = Machine::of(&[
+            (70, 1, "new", true),
+            (50, 1, "old", true),
+            (60, 1, "newer", true),
+        ]);
+        assert_eq!(machine.find(None, &[]), Ok(50));
+    }
+
+    #[test]
     fn who_only_holds_a_socket_for_another_is_not_found() {
         let machine = Machine::of(&[(1, 0, "init", true), (50, 1, "shop", true)]);
         assert_eq!(machine.find(None, &[]), Ok(50));
@@ -274,9 +284,14 @@ mod tests {
     fn what_autoheal_descends_from_is_never_found() {
         let me = std::process::id();
         let machine = Machine::of(&[(7, 1, "sh", true), (me, 7, "autoheal", false)]);
-        for file in [None, Some("7")] {
+        let me = me.to_string();
+        for (file, who) in [
+            (None, "sh (pid 7)"),
+            (Some("7"), "sh (pid 7)"),
+            (Some(&*me), &*me),
+        ] {
             let why = machine.find(file, &[]).unwrap_err();
-            assert!(why.contains("sh (pid 7)"), "{why}");
+            assert!(why.contains(who), "{why}");
             assert!(why.contains("autoheal descends from"), "{why}");
         }
     }
@@ -296,6 +311,15 @@ mod tests {
         assert!(stale.contains("names process 77, which is gone"), "{stale}");
         let old = machine.find(Some("50"), &[50]).unwrap_err();
         assert!(old.contains("still names master (pid 50)"), "{old}");
+        // One that can be looked into listens only if it is seen to, whosever the socket is.
+        let own = machine
+            .0
+            .path()
+            .join(format!("{}/net/tcp", std::process::id()));
+        let lines = fs::read_to_string(&own).unwrap();
+        let user = rustix::process::geteuid().as_raw().to_string();
+        fs::write(&own, lines.replace("1234", &format!("{user:>4}"))).unwrap();
+        assert!(machine.find(Some("60"), &[]).is_err());
         let empty = machine.find(Some("soon"), &[]).unwrap_err();
         assert!(empty.contains("holds no process id"), "{empty}");
     }

@@ -317,6 +317,38 @@ fn without_answers_the_limit_stays_and_a_probe_ends() {
     assert!(limiter.order().limit >= 40, "it did not hang in a probe");
 }
 
+/// A limiter that has seen these answers at each tick for so long.
+fn having_seen(seconds: u64, seen: impl Fn(u64) -> Seen) -> Limiter {
+    let mut limiter = Limiter::new(AUTO, None, MonoTime::ZERO);
+    for tick in 1..=seconds * 10 {
+        limiter.look(MonoTime::from_nanos(tick * TICK), seen(tick));
+    }
+    limiter
+}
+
+#[test]
+fn a_worker_that_is_more_than_half_full_is_judged_though_never_full() {
+    let limiter = having_seen(60, |_| Seen {
+        answers: 50,
+        taken: Duration::from_millis(500),
+        places: 60,
+        full: false,
+    });
+    assert_eq!(limiter.why(), Why::Fast);
+}
+
+#[test]
+fn a_few_answers_say_something_after_a_while() {
+    let limiter = having_seen(30, |tick| Seen {
+        answers: u64::from(tick.is_multiple_of(4)),
+        taken: Duration::from_millis(if tick.is_multiple_of(4) { 20 } else { 0 }),
+        places: 1,
+        full: false,
+    });
+    let (taken, base) = limiter.times().unwrap();
+    assert_eq!((taken.as_millis(), base.as_millis()), (20, 20));
+}
+
 #[test]
 fn it_stays_between_its_bounds() {
     let mut world = World::new(8, 20, 500);

@@ -261,6 +261,34 @@ fn what_happens_while_the_verdict_is_due_is_not_charged() {
 }
 
 #[test]
+fn an_incident_stays_open_for_what_is_under_way_and_for_the_earliest_of_its_stages() {
+    let mut world = World::new(1);
+    world.begins(1, Kind::RuleFired, Some(Stage::Healing));
+    world.open = vec![(1, Stage::Judging)];
+    world.tick();
+    world.tick();
+    // Something of the verdict is told to someone who takes his time.
+    world.incidents.errand(1);
+    world.open.clear();
+    world.follow();
+    assert!(world.closed.is_empty());
+    world.hear(&Event {
+        kind: Kind::Notified,
+        level: Level::Info,
+        generation: None,
+        incident: Some(1),
+        text: "told".to_owned(),
+        fields: Vec::new(),
+    });
+    world.follow();
+    assert_eq!(world.closed.len(), 1);
+
+    world.open = vec![(2, Stage::Judging), (2, Stage::Healing)];
+    world.begins(2, Kind::RuleFired, None);
+    assert_eq!(world.incidents.known.get(2).unwrap().state, State::Open);
+}
+
+#[test]
 fn requests_that_never_end_keep_no_incident_open_for_long() {
     let mut world = World::new(1);
     let _never = world.trouble(false);

@@ -79,6 +79,32 @@ fn a_rate_near_half_of_what_it_was_is_watched_on_and_unclear_in_the_end() {
 }
 
 #[test]
+fn what_was_unclear_is_looked_at_again_at_twice_as_many_and_not_before() {
+    let mut trial = rate(20, 100);
+    see(&mut trial, 20, 10, 100);
+    assert_eq!(verdict(trial.look(at(40))), None);
+    see(&mut trial, 50, 0, 99);
+    assert_eq!(verdict(trial.look(at(50))), None);
+    see(&mut trial, 51, 0, 1);
+    assert_eq!(verdict(trial.look(at(51))), Some(Verdict::Helped));
+}
+
+#[test]
+fn a_handful_of_requests_says_nothing_even_in_the_end() {
+    let mut trial = rate(10, 10);
+    see(&mut trial, 100, 0, 5);
+    assert_eq!(verdict(trial.look(at(610))), Some(Verdict::Unclear));
+}
+
+#[test]
+fn nobody_is_woken_for_a_moment_that_has_passed() {
+    let mut trial = rate(20, 20);
+    see(&mut trial, 20, 5, 20);
+    assert_eq!(trial.deadline(at(39)), Some(at(40)));
+    assert_eq!(trial.deadline(at(50)), Some(at(610)));
+}
+
+#[test]
 fn too_little_traffic_after_it_is_unclear() {
     let mut trial = rate(20, 100);
     see(&mut trial, 100, 0, 49);

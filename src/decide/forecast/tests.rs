@@ -121,6 +121,13 @@ fn steps_are_no_growth() {
 }
 
 #[test]
+fn a_leak_that_has_become_faster_is_taken_as_it_is_of_late() {
+    let (forecast, _) = watched(3_400, |s| 100.0 + s * 0.05 + (s - 3_000.0).max(0.0) * 0.45);
+    let growth = forecast.growth().unwrap();
+    assert!(growth.slope / MIB > 0.4, "{growth:?}");
+}
+
+#[test]
 fn a_leak_that_begins_late_is_seen_in_time() {
     let late = |s: f64| 300.0 + (s - 20_000.0).max(0.0) * 0.4 + noise(s);
     let at = fires_at(30_000, 1_000.0, late).unwrap();

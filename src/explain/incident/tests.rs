@@ -179,6 +179,35 @@ fn recycled(id: u64, verdict: &Value) -> Vec<String> {
 }
 
 #[test]
+fn how_an_incident_came_out_follows_from_what_was_done() {
+    let fired = |recycles: bool| {
+        let more = json!({ "rule": "r", "recycles": recycles, "text": "r fired" });
+        one(&[line("rule-fired", 1, 100, &more)]).outcome
+    };
+    assert_eq!(fired(false).as_deref(), Some("reported"));
+    assert_eq!(fired(true), None, "nothing has come of it yet");
+    let mut lines = recycled(1, &json!({}));
+    lines.pop();
+    lines.push(line("worker-ready", 1, 2_000, &json!({ "generation": 3 })));
+    let incident = one(&lines);
+    assert_eq!(
+        (incident.came_out(), incident.replaced_by),
+        ("replaced", Some(2))
+    );
+}
+
+#[test]
+fn no_more_errors_are_averted_than_there_were_requests() {
+    let verdict = json!({
+        "verdict": "helped", "because": "0 of 20 since", "compared": "status",
+        "before_matching": 12, "before_total": 10, "after_matching": 0, "after_total": 20,
+    });
+    let mut incident = one(&recycled(1, &verdict));
+    incident.charge(Cost::default());
+    assert_eq!(incident.averted.unwrap().errors, 20);
+}
+
+#[test]
 fn what_a_recycle_that_helped_averted_is_estimated_from_the_rates_it_was_judged_by() {
     let verdict = json!({
         "rule": "failing", "verdict": "helped", "because": "2 of 400 (0%) since, 20 of 40 before",

@@ -274,6 +274,31 @@ fn what_is_left_of_a_request_is_given_up_when_its_worker_takes_nothing_of_it() {
 }
 
 #[test]
+fn a_worker_that_takes_what_is_left_of_a_request_slowly_gets_all_of_it() {
+    run(async {
+        let (mut whole, mut worker) = pair().await;
+        let long = Bytes::from(vec![b'x'; 4 << 20]);
+        let kept = Outgoing::Kept(Some(Box::new(long.clone())));
+        let headers = HeaderMap::new();
+        let head = (&Method::PUT, &Uri::from_static("/"), &headers);
+        let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+        worker.write_all(answer).await.unwrap();
+        whole.send(head, kept).await.unwrap();
+        whole.leave();
+        tokio::time::pause();
+        let mut all = Vec::new();
+        for _ in 0..5 {
+            let mut some = vec![0; 512 * 1024];
+            worker.read_exact(&mut some).await.unwrap();
+            all.append(&mut some);
+            tokio::time::sleep(UNTAKEN_MAX * 2 / 3).await;
+        }
+        worker.read_to_end(&mut all).await.unwrap();
+        assert!(all.ends_with(&long), "{}", all.len());
+    });
+}
+
+#[test]
 fn after_a_switch_the_socket_is_given_away_with_what_was_said() {
     run(async {
         let (mut whole, mut worker) = pair().await;
