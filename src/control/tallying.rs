@@ -170,6 +170,7 @@ fn difference(generation: Generation, old: &Totals, new: &Totals) -> Tally {
         generation,
         rules: rules.collect(),
         answered: new.answered.saturating_sub(old.answered),
+        refused: new.refused.saturating_sub(old.refused),
         in_flight: 0,
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     condition::Born,
+    deaf::Deaf,
     dependency::Dependencies,
     event::Event,
     guard::Spent,
@@ -88,6 +89,7 @@ pub struct Engine {
     pub(super) spent_observing: Spent,
     pub(super) streaks: Streaks,
     pub(super) health: Health,
+    pub(super) deaf: Deaf,
     pub(super) dependencies: Dependencies,
     pub(super) overload: Overload,
     pub(super) poison: Poison,
@@ -167,6 +169,7 @@ impl Engine {
             spent_observing: Spent::default(),
             streaks: Streaks::default(),
             health: Health::default(),
+            deaf: Deaf::default(),
             dependencies,
             overload: Overload::default(),
             poison: Poison::default(),

@@ -29,6 +29,7 @@ impl Engine {
             self.traffic.count(now, tally.answered);
         }
         self.end_hung(generation);
+        self.refusals(tally);
         if self.serving == Some(generation) {
             let conditions = self.rules.iter_mut().flat_map(|rule| &mut rule.conditions);
             let conditions: Vec<_> = conditions.collect();

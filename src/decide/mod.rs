@@ -28,6 +28,7 @@ pub mod trigger;
 mod attached;
 mod attribution;
 mod condition;
+mod deaf;
 mod dependency;
 mod depending;
 mod drain;

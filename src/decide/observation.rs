@@ -264,6 +264,8 @@ pub struct Tally {
     pub rules: Vec<RuleCount>,
     /// Response heads given by the worker.
     pub answered: u64,
+    /// Connections that the worker refused.
+    pub refused: u64,
     /// Requests in flight now.
     pub in_flight: u64,
 }

@@ -90,7 +90,7 @@ pub async fn attempt(
     };
     let exchanged = exchange(thread, view, &seat.upstream, plan, (key, start)).await;
     let result = exchanged.and_then(|whole| prepared(whole, thread.is_closing(), plan, seat, view));
-    let outcome = outcome(&result, plan);
+    let outcome = outcome(&result, plan, seat);
     let (mask, slow, taken) = thread.in_flight().answered(key, crate::time::now());
     if let Some(outcome) = outcome {
         seat.counters
@@ -135,11 +135,18 @@ pub async fn attempt(
 
 /// How it ended, as rules see it. One that waits for a worker that refuses it is heard of only at
 /// first, as it says the same again and again.
-fn outcome(result: &Result<(Response<()>, Connection), Failed>, plan: &Plan) -> Option<Outcome> {
+fn outcome(
+    result: &Result<(Response<()>, Connection), Failed>,
+    plan: &Plan,
+    seat: &Seat,
+) -> Option<Outcome> {
     let failed = match result {
         Ok((answer, _)) => return Some(Outcome::Status(answer.status().as_u16())),
         Err(failed) => failed,
     };
+    if failed.failure == Failure::Refused {
+        seat.counters.refused();
+    }
     let again = failed.failure == Failure::Refused && plan.must_wait();
     failed.failure.outcome().filter(|_| !again)
 }

@@ -205,6 +205,7 @@ impl World {
             rules,
             answered,
             in_flight,
+            ..Tally::default()
         }
     }
 

@@ -110,7 +110,7 @@ fn tally(rig: &mut Rig, answered: u64) {
         generation: Generation(1),
         rules: vec![RuleCount::default()],
         answered,
-        in_flight: 0,
+        ..Tally::default()
     }));
 }
 

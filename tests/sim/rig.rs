@@ -329,6 +329,16 @@ impl Rig {
             rules: counts,
             answered,
             in_flight,
+            ..Tally::default()
+        }));
+    }
+
+    /// So many connections to it were refused.
+    pub(crate) fn refuses(&mut self, generation: u32, refused: u64) {
+        self.see(Observation::Tally(Tally {
+            generation: Generation(generation),
+            refused,
+            ..Tally::default()
         }));
     }
 

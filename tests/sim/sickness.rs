@@ -6,6 +6,7 @@ use autoheal::{
     decide::{
         event::{Field, Kind},
         observation::{Observation, Word},
+        policy::{Comes, Policy},
     },
     words::{Generation, Mode},
 };
@@ -274,4 +275,39 @@ fn failures_are_made_good_by_as_many_good_answers_as_are_asked_for() {
         probe(&mut rig, 1, ok);
     }
     assert_eq!(rig.acts(), ["start 2"], "it flaps");
+}
+
+#[test]
+fn a_worker_that_goes_on_refusing_connections_is_replaced_although_it_runs() {
+    let mut rig = Rig::ready(policy());
+    rig.pass(1_000);
+    for _ in 0..30 {
+        rig.refuses(1, 1);
+        assert!(rig.acts().is_empty());
+        rig.pass(100);
+    }
+    rig.refuses(1, 1);
+    assert_eq!(rig.acts(), ["start 2"]);
+    let said = rig.said(Kind::Unhealthy).remove(0);
+    let seen = "runs but has refused connections for 3s; its listening socket is closed";
+    assert!(said.contains(seen), "{said}");
+    rig.ready_now(2);
+    assert_eq!(rig.acts()[..2], ["admit 2", "withdraw 1"]);
+}
+
+#[test]
+fn refusals_with_pauses_and_those_of_an_attached_worker_recycle_nothing() {
+    let attached = Policy {
+        attached: Some(Comes::ByCommand),
+        ..policy()
+    };
+    for (policy, pause) in [(policy(), 1_500), (attached, 100)] {
+        let mut rig = Rig::ready(policy);
+        rig.forget();
+        for _ in 0..100 {
+            rig.refuses(1, 5);
+            rig.pass(pause);
+        }
+        assert!(rig.acts().is_empty(), "{:?}", rig.acts());
+    }
 }

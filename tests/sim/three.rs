@@ -174,6 +174,7 @@ impl Three {
             rules: vec![count; self.conditions],
             answered,
             in_flight,
+            ..Tally::default()
         }));
     }
 

@@ -271,6 +271,18 @@ fn a_request_that_a_worker_refused_which_takes_its_time_to_end_waits_for_the_nex
 }
 
 #[test]
+fn a_worker_that_refuses_and_lives_on_is_replaced_and_who_waited_is_served_by_the_next_one() {
+    let (proxy, origin) = start(&["parking.wait=30s"]);
+    origin.refuse();
+    let mut client = proxy.says(POST);
+    let mut worker = origin.accept();
+    assert_eq!(worker.generation, 2);
+    worker.head();
+    worker.send(OK);
+    assert_eq!(client.answer().status, 200);
+}
+
+#[test]
 fn no_answer_in_time_is_a_504_and_is_not_sent_again() {
     let (proxy, origin) = start(&["timeouts.response=\"1s\""]);
     let mut client = proxy.says(GET);

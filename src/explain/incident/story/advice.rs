@@ -20,6 +20,11 @@ pub(super) fn why(incident: &Incident) -> String {
         (Kind::NoHelp, _) => "The new worker had the same trouble as the one before it, twice in \
                               a row: a fresh process does not cure it."
             .to_owned(),
+        (Kind::Unhealthy, _) if is_deaf(incident) => {
+            "It ran, and its listening socket was closed: servers do that when someone tells them \
+             to stop."
+                .to_owned()
+        }
         (Kind::Unhealthy, _) => "The health probe failed as often as it may.".to_owned(),
         (Kind::FailedStart, _) => "A new worker did not get as far as its first answer.".to_owned(),
         (Kind::Crash | Kind::Recycle, _) => "Someone asked for it, or a new configuration needs \
@@ -68,6 +73,9 @@ pub(super) fn to_do(incident: &Incident) -> String {
         _ if incident.kind == Kind::FailedStart => {
             "autoheal logs shows what it printed.".to_owned()
         }
+        _ if is_deaf(incident) => "Find out who told it to stop, or why it closed its socket: \
+                                   autoheal logs --previous shows what it printed."
+            .to_owned(),
         _ if incident.kind == Kind::Unhealthy => "Find out why it did not answer its probe: \
                                                   autoheal logs --previous shows what it \
                                                   printed."
@@ -79,6 +87,11 @@ pub(super) fn to_do(incident: &Incident) -> String {
         ),
         _ => "Nothing.".to_owned(),
     }
+}
+
+/// Whether it was replaced for refusing connections.
+fn is_deaf(incident: &Incident) -> bool {
+    incident.kind == Kind::Unhealthy && incident.when.as_deref() == Some("refused")
 }
 
 fn of_exit(exit: &Exit) -> String {
