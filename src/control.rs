@@ -9,11 +9,13 @@ mod earlier;
 mod incidents;
 mod limiting;
 pub mod order;
+mod overview;
 mod parts;
 mod probing;
 mod quiet;
 pub mod reloading;
 mod scheduling;
+mod status;
 mod suspecting;
 mod tallying;
 

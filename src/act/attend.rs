@@ -7,6 +7,7 @@ impl Hands {
     /// Performs what takes its time beside everything else: programs, captures, notices.
     pub(super) fn attend(&mut self, step: Step) {
         let observations = self.observations.clone();
+        let of = |generation| self.running.get(&generation);
         match step {
             Step::Run {
                 incident,
@@ -15,11 +16,9 @@ impl Hands {
                 generation,
                 command,
             } => {
-                let pid = self
-                    .running
-                    .get(&generation)
-                    .and_then(|running| running.pid);
+                let pid = of(generation).and_then(|running| running.pid);
                 let task = command::Custom {
+                    instance: of(generation).map(|running| running.instance),
                     incident,
                     rule,
                     reason,
@@ -38,10 +37,11 @@ impl Hands {
                 reason,
                 generation,
             } => {
-                let running = self.running.get(&generation);
+                let running = of(generation);
                 let worker = running
                     .and_then(|one| Some((one.process.tree()?, one.process.output().cloned())));
                 let capture = Capture {
+                    instance: running.map(|one| one.instance),
                     incident,
                     rule,
                     reason,
@@ -62,7 +62,9 @@ impl Hands {
                 generation,
                 notice,
             } => {
+                let instance = of(generation).map(|running| running.instance);
                 let told = self.notifier.tell(Letter {
+                    instance,
                     incident,
                     rule,
                     reason,

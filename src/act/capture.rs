@@ -41,6 +41,8 @@ pub(super) struct Capture {
     pub(super) rule: String,
     pub(super) reason: String,
     pub(super) generation: Generation,
+    /// The instance that this is a generation of, while it runs.
+    pub(super) instance: Option<u32>,
     /// The worker's tree, and what it prints, if that comes to us; `None`: it is gone.
     pub(super) worker: Option<(Root, Option<Output>)>,
     pub(super) mailboxes: Mailboxes,
@@ -101,6 +103,7 @@ impl Capture {
             "rule": self.rule,
             "reason": self.reason,
             "generation": self.generation.0,
+            "instance": self.instance,
             "at": wall().to_string(),
             "requests": requests.collect::<Vec<_>>(),
             "processes": processes.iter().map(process).collect::<Vec<_>>(),

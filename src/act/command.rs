@@ -25,6 +25,8 @@ pub(super) struct Custom {
     pub(super) rule: String,
     pub(super) reason: String,
     pub(super) generation: Generation,
+    /// The instance that this is a generation of, while it runs.
+    pub(super) instance: Option<u32>,
     pub(super) pid: Option<u32>,
     pub(super) command: policy::Command,
 }
@@ -42,7 +44,8 @@ impl Custom {
     }
 
     fn spawn(&self) -> std::io::Result<tokio::process::Child> {
-        let pid = self.pid.map_or_else(String::new, |pid| pid.to_string());
+        let or_none = |number: Option<u32>| number.map_or_else(String::new, |n| n.to_string());
+        let (pid, instance) = (or_none(self.pid), or_none(self.instance));
         let mut argv = self.command.argv.iter().map(|arg| arg.replace("%1%", &pid));
         let program = argv.next().unwrap_or_default();
         let mut command = Command::new(program);
@@ -65,6 +68,7 @@ impl Custom {
             .env("AUTOHEAL_REASON", harmless(&self.reason))
             .env("AUTOHEAL_PID", &pid)
             .env("AUTOHEAL_GENERATION", self.generation.to_string())
+            .env("AUTOHEAL_INSTANCE", instance)
             .env("WEBSITE_AUTOHEAL_REASON", harmless(&self.reason));
         command.spawn()
     }
@@ -149,6 +153,7 @@ mod tests {
             rule: "r".to_owned(),
             reason: "why\n\u{1b}[31m".to_owned(),
             generation: Generation(3),
+            instance: Some(2),
             pid: Some(42),
             command: policy::Command {
                 argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
@@ -169,6 +174,7 @@ mod tests {
     #[test]
     fn it_is_told_what_happened_without_control_characters() {
         let script = "test \"$AUTOHEAL_INCIDENT $AUTOHEAL_GENERATION $1\" = '7 3 pid-42' && \
+                      test \"$AUTOHEAL_INSTANCE\" = 2 && \
                       test \"$WEBSITE_AUTOHEAL_REASON\" = 'why[31m'";
         let argv = ["/bin/sh", "-c", script, "sh", "pid-%1%"];
         let how = run(custom(&argv, Duration::from_secs(20)));

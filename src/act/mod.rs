@@ -147,7 +147,8 @@ impl Drop for Waiting {
 pub struct Printed {
     /// Which.
     pub generation: Generation,
-    instance: u32,
+    /// The instance that this is a generation of.
+    pub instance: u32,
     /// What.
     pub output: Output,
 }
@@ -381,6 +382,14 @@ impl Hands {
             true => newest.find(|one| one.instance == first.instance),
             false => Some(first),
         }
+    }
+
+    /// The newest generation of an instance that printed anything.
+    #[must_use]
+    pub fn newest_of(&self, instance: u32) -> Option<Generation> {
+        let mut newest = self.outputs.iter().rev();
+        let found = newest.find(|one| one.instance == instance)?;
+        Some(found.generation)
     }
 
     /// The stewards' mailboxes.

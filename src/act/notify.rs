@@ -46,6 +46,8 @@ pub(super) struct Letter {
     pub(super) rule: String,
     pub(super) reason: String,
     pub(super) generation: Generation,
+    /// The instance that this is a generation of, while it runs.
+    pub(super) instance: Option<u32>,
     pub(super) notice: Notice,
 }
 
@@ -131,6 +133,7 @@ fn body(letter: &Letter) -> Bytes {
         "reason": letter.reason,
         "incident": letter.incident,
         "generation": letter.generation.0,
+        "instance": letter.instance,
         "time": wall().to_string(),
         "host": host.nodename().to_string_lossy(),
         "text": format!("autoheal on {}: {}", host.nodename().to_string_lossy(), letter.reason),
@@ -253,6 +256,7 @@ mod tests {
             rule: "r\"1".to_owned(),
             reason: "why\n".to_owned(),
             generation: Generation(3),
+            instance: Some(2),
             notice: Notice {
                 url: format!("http://127.0.0.1:{port}/hook?key=1")
                     .parse()

@@ -115,14 +115,18 @@ async fn look(verb: &str, query: &Query<'_>, orders: &Orders) -> Result<Answer, 
         }
         _ => {
             let previous = query.flag("previous");
+            let instance = query.instance()?;
             let order = |reply| Order::Logs {
                 previous,
+                instance,
                 since,
                 limit,
                 reply,
             };
-            let logs = follow(orders, wait, order, |logs: &Logs| logs.lines.is_empty());
-            Ok(answer::json(&bounded_logs(logs.await?, since)))
+            let logs = follow(orders, wait, order, |logs: &Result<Logs, _>| {
+                logs.as_ref().is_ok_and(|logs| logs.lines.is_empty())
+            });
+            Ok(answer::json(&bounded_logs(logs.await??, since)))
         }
     }
 }
@@ -350,6 +354,12 @@ impl<'a> Query<'a> {
                 format!("write a whole number, like {name}=5"),
             )
         })
+    }
+
+    /// No number that is too great is one of an instance.
+    fn instance(&self) -> Result<Option<u32>, Problem> {
+        let number = self.number("instance")?;
+        Ok(number.map(|number| u32::try_from(number).unwrap_or(u32::MAX)))
     }
 
     fn flag(&self, name: &str) -> bool {

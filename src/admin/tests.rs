@@ -134,7 +134,7 @@ fn agrees(order: Order) {
                 ..LogLine::default()
             };
             let lines = vec![line];
-            reply.send(Logs { lines, lost: 1 }).ok();
+            reply.send(Ok(Logs { lines, lost: 1 })).ok();
         }
         Order::Incidents { limit, reply } => {
             let all = [r#"{"id":7}"#, r#"{"id":6}"#].map(str::to_owned);
@@ -247,7 +247,7 @@ fn events_and_logs_say_where_to_go_on() {
         assert_eq!((&logs["next"], &logs["lost"]), (&json!(9), &json!(1)));
         assert_eq!(
             *world.told.borrow(),
-            ["events Some(3) 7", "logs true None 1000"]
+            ["events Some(3) 7", "logs true None None 1000"]
         );
         let (_, body) = world.get("/api/v1/requests?limit=2").await;
         let requests: Value = serde_json::from_str(&body).unwrap();

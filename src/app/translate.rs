@@ -139,6 +139,7 @@ fn forwarding(settings: &Settings) -> thread::Settings {
         tunnel_idle: settings.timeouts.tunnel,
         tunnel_drain: settings.recycle.tunnel_timeout,
         idle_connections: worker.connections.unwrap_or(IDLE_CONNECTIONS) as usize,
+        several: are_several(settings),
         affinity: affinity(settings),
         cap: cap(settings),
         waiting: admit::lot::Limits {
@@ -164,8 +165,13 @@ fn forwarding(settings: &Settings) -> thread::Settings {
 
 /// There is nothing to choose among where there is never more than one.
 fn affinity(settings: &Settings) -> Option<String> {
+    let cookie = settings.worker.affinity.clone();
+    cookie.filter(|_| are_several(settings))
+}
+
+fn are_several(settings: &Settings) -> bool {
     let (_, most) = settings.policy.instances.bounds();
-    settings.worker.affinity.clone().filter(|_| most > 1)
+    most > 1
 }
 
 /// Nothing waits in a bare proxy, so there is no cap either.

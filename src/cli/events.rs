@@ -58,7 +58,11 @@ fn line(event: &Value) -> String {
     let text = |name: &str| event[name].as_str().unwrap_or("");
     let level = text("level").to_ascii_uppercase();
     let mut line = format!("{} {level} {}", text("at"), text("text"));
-    for (name, key) in [("incident", "incident"), ("worker", "generation")] {
+    for (name, key) in [
+        ("incident", "incident"),
+        ("worker", "generation"),
+        ("instance", "instance"),
+    ] {
         if let Some(number) = event[key].as_u64() {
             line += &format!(" {name}={number}");
         }

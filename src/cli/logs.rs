@@ -12,6 +12,9 @@ pub struct Args {
     /// Of the newest worker that has ended: its last words
     #[arg(long)]
     pub previous: bool,
+    /// Of this one of several instances; without it of the worker that was started last
+    #[arg(long, value_name = "N")]
+    pub instance: Option<u32>,
     /// So many lines at most
     #[arg(short, value_name = "N", default_value_t = 100)]
     pub number: u32,
@@ -34,7 +37,12 @@ struct Answer {
 pub fn run(args: &Args, admin: &Admin, io: &mut Io<'_>) -> i32 {
     with_client(admin, io, |client, io| {
         let (previous, number) = (u8::from(args.previous), args.number);
-        let mut answer = ask(client, &format!("previous={previous}&limit={number}"))?;
+        let which = args.instance.map(|number| format!("&instance={number}"));
+        let which = which.unwrap_or_default();
+        let mut answer = ask(
+            client,
+            &format!("previous={previous}&limit={number}{which}"),
+        )?;
         if answer.lost > 0 {
             let lost = answer.lost;
             writeln!(io.err, "autoheal: {lost} older lines were not kept")?;
@@ -46,14 +54,16 @@ pub fn run(args: &Args, admin: &Admin, io: &mut Io<'_>) -> i32 {
                     writeln!(io.out, "{}", one_line(&json))?;
                 } else {
                     let (at, generation) = (&line.at, line.generation);
-                    writeln!(io.out, "{at} {generation} {}", one_line(&line.text))?;
+                    let of = line.instance.map(|number| format!(" instance={number}"));
+                    let of = of.unwrap_or_default();
+                    writeln!(io.out, "{at} {generation}{of} {}", one_line(&line.text))?;
                 }
             }
             io.out.flush()?;
             if !args.follow {
                 return Ok(exit::DONE);
             }
-            answer = ask(client, &format!("since={}&wait=25", answer.next))?;
+            answer = ask(client, &format!("since={}&wait=25{which}", answer.next))?;
         }
     })
 }

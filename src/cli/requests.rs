@@ -52,11 +52,13 @@ fn line(request: &Request) -> String {
         path,
         state,
         generation,
+        instance,
         ..
     } = request;
+    let of = instance.map_or_else(String::new, |instance| format!(" instance={instance}"));
     let age = age(request.age_ms);
     one_line(&format!(
-        "{age:>12} {state:<9} {method} {path} worker={generation}"
+        "{age:>12} {state:<9} {method} {path} worker={generation}{of}"
     ))
     .into_owned()
 }

@@ -111,21 +111,25 @@ fn echoes(order: Order) {
             reply.send(status).ok();
         }
         Order::Events { reply, .. } => {
-            let line = r#"{"at":"T","level":"warn","incident":7,"generation":3,"text":"a\u001b"}"#;
+            let line = r#"{"at":"T","level":"warn","incident":7,"generation":3,"instance":2,"text":"a\u001b"}"#;
             let lines = vec![(1, Arc::from(line))];
             reply.send(Events { lines, lost: 4 }).ok();
         }
         Order::Logs {
-            previous, reply, ..
+            previous,
+            instance,
+            reply,
+            ..
         } => {
             let line = LogLine {
                 at: "T".to_owned(),
                 generation: 2,
+                instance,
                 text: format!("previous {previous} \u{1b}[31m"),
                 ..LogLine::default()
             };
             let lines = vec![line];
-            reply.send(Logs { lines, lost: 0 }).ok();
+            reply.send(Ok(Logs { lines, lost: 0 })).ok();
         }
         Order::Incidents { reply, .. } => {
             reply
@@ -144,6 +148,7 @@ fn echoes(order: Order) {
             let request = |age_ms, generation| Request {
                 age_ms,
                 generation,
+                instance: (generation == 3).then_some(2),
                 method: "GET".to_owned(),
                 path: "/a".to_owned(),
                 state: "sent".to_owned(),
@@ -238,16 +243,18 @@ fn what_is_shown_does_nothing_to_the_terminal() {
     let (code, out, err) = running.run("events");
     assert_eq!(
         (code, out.as_str()),
-        (0, "T WARN a\\u001b incident=7 worker=3\n")
+        (0, "T WARN a\\u001b incident=7 worker=3 instance=2\n")
     );
     assert!(err.contains("4 events are missing"), "{err}");
     let (code, out, _) = running.run("logs --previous");
     assert_eq!((code, out.as_str()), (0, "T 2 previous true \\u001b[31m\n"));
+    let (_, out, _) = running.run("logs --instance 3");
+    assert_eq!(out, "T 2 instance=3 previous false \\u001b[31m\n");
     let (_, out, _) = running.run("logs --json");
     assert!(out.contains("\\u001b[31m"), "{out}");
     let (_, out, _) = running.run("requests");
     let lines: Vec<_> = out.lines().map(str::trim).collect();
-    assert_eq!(lines[0], "1min 1s sent      GET /a worker=3");
+    assert_eq!(lines[0], "1min 1s sent      GET /a worker=3 instance=2");
     assert_eq!(lines[1], "5ms sent      GET /a worker=2");
 }
 

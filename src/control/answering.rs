@@ -1,25 +1,18 @@
 //! Answers operators.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::sync::oneshot;
 
 use super::{
     Control,
     incidents::Counted,
-    limiting,
-    order::{
-        self, Answer, BudgetStatus, CodeCount, DependencyStatus, Order, PoisonStatus, Refusal,
-        RuleStatus, Status,
-    },
+    order::{self, Answer, Order, Refusal},
 };
 use crate::{
-    decide::{
-        observation::{Observation, Word},
-        snapshot::{DependencyView, PoisonView, Snapshot},
-    },
-    observe::ledger::Sums,
-    time::{self, MonoTime},
+    decide::observation::{Observation, Word},
+    time,
+    words::Generation,
 };
 
 /// The longest list of requests in flight.
@@ -90,11 +83,14 @@ impl Control {
             } => reply(to, self.events(since, limit)),
             Order::Logs {
                 previous,
+                instance,
                 since,
                 limit,
                 reply: to,
             } => {
-                reply(to, self.logs(previous, since, limit));
+                let unknown = instance.and_then(|instance| self.unknown_instance(instance));
+                let logs = || self.logs(previous, instance, since, limit);
+                reply(to, unknown.map_or_else(|| Ok(logs()), Err));
             }
             Order::Incidents { limit, reply: to } => {
                 let counted = Counted::of(&self.parts.ledgers);
@@ -106,9 +102,11 @@ impl Control {
             }
             Order::Requests(to) => {
                 let mailboxes = self.parts.hands.mailboxes().clone();
+                let workers = self.parts.hands.seen();
+                let of = self.instances_of(workers.iter().map(|one| one.generation));
                 tokio::task::spawn_local(async move {
                     let list = mailboxes.list(REQUESTS_MAX).await.into_iter();
-                    reply(to, list.map(request).collect());
+                    reply(to, list.map(|one| request(one, &of)).collect());
                 });
             }
         }
@@ -138,6 +136,24 @@ impl Control {
         }
     }
 
+    /// The instances of these workers, where there may be several.
+    fn instances_of(&self, workers: impl Iterator<Item = Generation>) -> HashMap<Generation, u32> {
+        let of = |worker| Some((worker, self.engine.instance_of(worker)?));
+        workers.filter_map(of).collect()
+    }
+
+    fn unknown_instance(&self, instance: u32) -> Option<Refusal> {
+        let all = self.engine.instances();
+        let numbers: Vec<String> = all.iter().map(u32::to_string).collect();
+        (!all.contains(&instance)).then(|| Refusal {
+            what: format!("there is no instance {instance}"),
+            cure: match numbers.as_slice() {
+                [only] => format!("there is one worker at a time, instance {only}"),
+                several => format!("the instances are: {}", several.join(", ")),
+            },
+        })
+    }
+
     fn unknown_rule(&self, rules: &[String]) -> Option<Refusal> {
         let unknown = rules.iter().find(|name| !self.rule_names.contains(name))?;
         Some(Refusal {
@@ -155,11 +171,21 @@ impl Control {
         }
     }
 
-    fn logs(&self, previous: bool, since: Option<u64>, limit: usize) -> order::Logs {
-        let Some(printed) = self.parts.hands.output(previous, None) else {
+    fn logs(
+        &self,
+        previous: bool,
+        instance: Option<u32>,
+        since: Option<u64>,
+        limit: usize,
+    ) -> order::Logs {
+        let hands = &self.parts.hands;
+        let of = instance.and_then(|instance| hands.newest_of(instance));
+        let unheard = instance.is_some() && of.is_none();
+        let Some(printed) = hands.output(previous, of).filter(|_| !unheard) else {
             return order::Logs::default();
         };
         let (generation, output) = (printed.generation, &printed.output);
+        let instance = self.engine.is_many().then_some(printed.instance);
         let lines = match since {
             Some(since) => output.since(since + 1, limit),
             None => output.tail(limit),
@@ -168,6 +194,7 @@ impl Control {
             seq: line.number,
             at: line.at.to_string(),
             generation: generation.0,
+            instance,
             stream: match line.stream {
                 crate::worker::ring::Stream::Out => "stdout".to_owned(),
                 crate::worker::ring::Stream::Err => "stderr".to_owned(),
@@ -179,154 +206,15 @@ impl Control {
             lost: output.dropped_lines(),
         }
     }
-
-    fn status(&mut self) -> Status {
-        let now = time::now();
-        let engine = self.engine.snapshot(now);
-        let about = &self.parts.about;
-        let [requests, queued, bytes] = (self.parts.waiting)();
-        let ledger = self.ledger();
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            mode: engine.mode.to_string(),
-            pid: std::process::id(),
-            uptime_ms: ms(now.since(about.started)),
-            ready: engine.takes && !engine.unready,
-            restart_wanted: engine.restart_wanted.clone(),
-            state: state(&engine, requests),
-            listen: about.listen.clone(),
-            config: about.config.clone(),
-            certificates: (self.parts.certificates)(),
-            workers: self.workers(&engine, now),
-            rules: engine
-                .rules
-                .iter()
-                .map(|rule| rule_status(rule, now))
-                .collect(),
-            dependencies: engine
-                .dependencies
-                .iter()
-                .map(|one| dependency_status(one, now))
-                .collect(),
-            poison: engine
-                .poison
-                .iter()
-                .map(|one| poison_status(one, now))
-                .collect(),
-            budget: BudgetStatus {
-                used: engine.budget.of - engine.budget.left,
-                recycles: engine.budget.of,
-                window_ms: ms(engine.budget.window),
-                used_today: engine.budget.per_day - engine.budget.left_today,
-                per_day: engine.budget.per_day,
-            },
-            parking: order::ParkingStatus {
-                requests,
-                bytes,
-                hold_remaining_ms: engine.hold_until.map(|until| ms(until.since(now))),
-                ..about.parking.clone()
-            },
-            queue: order::QueueStatus {
-                requests: queued,
-                ..about.queue.clone()
-            },
-            threads: self.threads(),
-            incidents: self.incidents.status(),
-            access_log_lost: (self.parts.access_log_lost)(),
-            ledger,
-            warnings: self.all_warnings(&engine),
-        }
-    }
-
-    fn all_warnings(&self, engine: &Snapshot) -> Vec<String> {
-        let mut warnings = self.warnings.clone();
-        warnings.extend(self.reloading.refused.clone());
-        let sampler = &self.parts.sampler;
-        if sampler.has_only_bounds() {
-            let what = "exact memory can't be read (smaps_rollup): rules compare an upper bound";
-            warnings.push(what.to_owned());
-        }
-        let dropped = sampler.dropped_samples();
-        if dropped > 0 {
-            warnings.push(format!(
-                "{dropped} memory samples were not looked at in time"
-            ));
-        }
-        let off = engine.rules.iter().filter(|rule| rule.state == "off");
-        warnings.extend(off.map(|rule| {
-            let why = rule.held.as_ref().unwrap_or(&rule.reading);
-            format!("rule \"{}\" is off: {why}", rule.name)
-        }));
-        warnings
-    }
-
-    fn workers(&self, engine: &Snapshot, now: MonoTime) -> Vec<order::WorkerStatus> {
-        let seen = self.parts.hands.seen();
-        let workers = engine.generations.iter().map(|one| {
-            let hands = seen.iter().find(|seen| seen.generation == one.generation);
-            let found = self.parts.hands.found(one.generation);
-            order::WorkerStatus {
-                generation: one.generation.0,
-                state: one.state.to_owned(),
-                pid: one.pid,
-                address: hands.map(|seen| seen.address.clone()).unwrap_or_default(),
-                uptime_ms: ms(now.since(one.started_at)),
-                in_flight: hands.map_or(one.in_flight, |seen| seen.in_flight),
-                private_bytes: one.private_bytes.map(|bytes| bytes.0),
-                limit: found.map(|found| found.limit),
-                limit_why: found.map(limiting::why),
-            }
-        });
-        workers.collect()
-    }
-
-    fn threads(&self) -> Vec<order::ThreadStatus> {
-        let ledgers = self.parts.ledgers.iter();
-        let threads = (self.parts.connections)().into_iter().zip(ledgers);
-        let threads = threads.map(|(connections, ledger)| {
-            let mut sums = Sums::default();
-            ledger.add_to(&mut sums);
-            order::ThreadStatus {
-                connections,
-                in_flight: sums.in_flight(),
-            }
-        });
-        threads.collect()
-    }
-
-    fn ledger(&self) -> order::LedgerStatus {
-        let mut sums = Sums::default();
-        for ledger in &self.parts.ledgers {
-            ledger.add_to(&mut sums);
-        }
-        let by_code = sums.codes.iter().map(|(code, count)| CodeCount {
-            code: code.number(),
-            name: code.name().to_owned(),
-            count: *count,
-        });
-        order::LedgerStatus {
-            accepted: sums.accepted,
-            completed: sums.completed,
-            refused: sums.refused,
-            client_aborted: sums.aborted,
-            failed: sums.failed,
-            in_flight: sums.in_flight(),
-            parked: sums.parked,
-            queued: sums.queued,
-            replayed: sums.replayed,
-            tunnels: sums.tunnels,
-            tunnels_moved: sums.tunnels_moved,
-            by_code: by_code.collect(),
-        }
-    }
 }
 
-fn request(one: crate::act::Request) -> order::Request {
+fn request(one: crate::act::Request, of: &HashMap<Generation, u32>) -> order::Request {
     order::Request {
         age_ms: ms(one.age),
         method: one.method,
         path: one.path,
         generation: one.generation.0,
+        instance: of.get(&one.generation).copied(),
         state: match (one.tunnel, one.answered) {
             (true, _) => "tunnel",
             (false, true) => "answering",
@@ -336,70 +224,6 @@ fn request(one: crate::act::Request) -> order::Request {
     }
 }
 
-fn rule_status(rule: &crate::decide::snapshot::RuleView, now: MonoTime) -> RuleStatus {
-    RuleStatus {
-        name: rule.name.clone(),
-        state: rule.state.to_owned(),
-        now: rule.reading.clone(),
-        held: rule.held.clone(),
-        fired: rule.firings,
-        remaining_ms: rule.until.map(|until| ms(until.since(now))),
-        verdict: rule.verdict.map(|told| told.verdict.to_owned()),
-    }
-}
-
-fn dependency_status(one: &DependencyView, now: MonoTime) -> DependencyStatus {
-    DependencyStatus {
-        name: one.name.clone(),
-        address: one.address.clone(),
-        state: one.state.to_owned(),
-        failing_ms: one.failing_since.map(|since| ms(now.since(since))),
-        why: one.why.clone(),
-    }
-}
-
-fn poison_status(one: &PoisonView, now: MonoTime) -> PoisonStatus {
-    PoisonStatus {
-        request: one.request.clone(),
-        because: one.because.clone(),
-        crashes: one.crashes,
-        remaining_ms: ms(one.until.since(now)),
-    }
-}
-
-/// In one sentence.
-fn state(engine: &Snapshot, parked: u64) -> String {
-    let mut serving = engine.generations.iter().filter(|one| one.on_roster);
-    let mut text = match serving.next() {
-        Some(_) if engine.instances > 1 => {
-            let workers = 1 + serving.count();
-            format!("serving from {workers} workers of {}", engine.instances)
-        }
-        Some(one) => format!("serving from worker {}", one.generation),
-        None => engine.phase.to_owned(),
-    };
-    if let Some(recycle) = &engine.recycle {
-        let reasons = recycle.reasons.join("; ");
-        text.push_str(&format!(
-            "; {} recycle, {}: {reasons}",
-            recycle.strategy, recycle.phase
-        ));
-    }
-    if engine.phase == "shutting down" && !text.starts_with(engine.phase) {
-        text.push_str("; shutting down");
-    }
-    if engine.restart_wanted.is_some() {
-        text.push_str("; /workerz fails, for someone to restart the worker");
-    }
-    if engine.unready {
-        text.push_str("; not ready for load balancers, as a rule fired");
-    }
-    if parked > 0 {
-        text.push_str(&format!("; {parked} requests are parked"));
-    }
-    text
-}
-
-fn ms(duration: Duration) -> u64 {
+pub(super) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

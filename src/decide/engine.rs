@@ -33,6 +33,8 @@ use crate::{
 };
 
 /// More events than this that nobody has taken are dropped. Steps that act are never dropped:
+/// The number of the first instance.
+pub(super) const FIRST: u32 = 1;
 /// one observation causes a few at most.
 const EVENTS_WAITING: usize = 1024;
 
@@ -114,7 +116,7 @@ impl Engine {
     /// the number of the first incident.
     #[must_use]
     pub fn new(policy: Policy, seed: u64, first_incident: u64, now: MonoTime) -> Self {
-        let mut engine = Self::of(0, policy, seed, first_incident, now);
+        let mut engine = Self::of(FIRST, policy, seed, first_incident, now);
         engine.settle();
         engine
     }
@@ -122,7 +124,7 @@ impl Engine {
     /// One that begins while the maintenance page is there, and starts nothing before it has gone.
     #[must_use]
     pub fn offline(policy: Policy, seed: u64, first_incident: u64, now: MonoTime) -> Self {
-        let mut engine = Self::of(0, policy, seed, first_incident, now);
+        let mut engine = Self::of(FIRST, policy, seed, first_incident, now);
         engine.maintenance(true);
         engine.settle();
         engine

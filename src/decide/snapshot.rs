@@ -44,8 +44,19 @@ pub struct Snapshot {
     pub dependencies: Vec<DependencyView>,
     /// Kinds of requests that end their workers.
     pub poison: Vec<PoisonView>,
-    /// So many workers are to serve at the same time.
-    pub instances: u32,
+    /// The instances, by their numbers, less those that go for good.
+    pub instances: Vec<InstanceView>,
+}
+
+/// One of the workers that are to serve at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstanceView {
+    /// Its number.
+    pub instance: u32,
+    /// As [`Snapshot::phase`], of this one alone.
+    pub phase: &'static str,
+    /// When its next start is due.
+    pub next_start: Option<MonoTime>,
 }
 
 /// A kind of requests that ends its workers.
@@ -106,6 +117,8 @@ pub struct GenerationView {
 pub struct RuleView {
     /// Its name.
     pub name: String,
+    /// The instance that is seen here, where there may be several and something is to be seen.
+    pub instance: Option<u32>,
     /// `armed`, `firing`, `cooling`, `disarmed` or `off`.
     pub state: &'static str,
     /// When that state ends, if that is known.
@@ -161,6 +174,8 @@ pub struct BudgetView {
 pub struct RecycleView {
     /// The incident that `RecycleEnded` will carry.
     pub incident: u64,
+    /// The instance whose worker it is, where there may be several.
+    pub instance: Option<u32>,
     /// Everything it is done for.
     pub reasons: Vec<String>,
     /// `overlap` or `in-place`.

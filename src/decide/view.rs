@@ -5,7 +5,9 @@ use super::{
     guard::Held,
     life::{Life, State, Want},
     recycle::{Phase, Recycle, strategy_word},
-    snapshot::{BudgetView, GenerationView, RecycleView, RuleView, Snapshot, VerdictView},
+    snapshot::{
+        BudgetView, GenerationView, InstanceView, RecycleView, RuleView, Snapshot, VerdictView,
+    },
 };
 use crate::{
     time::MonoTime,
@@ -53,7 +55,11 @@ impl Engine {
             last_incident: self.last_incident.clone(),
             dependencies: self.dependency_views(),
             poison: self.poison.views(),
-            instances: 1,
+            instances: vec![InstanceView {
+                instance: self.instance,
+                phase: self.phase(),
+                next_start: self.pending_start,
+            }],
         }
     }
 
@@ -127,6 +133,7 @@ impl Engine {
         let held = rule.held.filter(live);
         RuleView {
             name: rule.rule.name.clone(),
+            instance: None,
             state,
             until,
             reading: rule.words(now),
@@ -172,6 +179,7 @@ fn generation(life: &Life, instance: u32, now: MonoTime) -> GenerationView {
 fn recycle(recycle: &Recycle) -> RecycleView {
     RecycleView {
         incident: recycle.incident,
+        instance: None,
         reasons: recycle.reasons.clone(),
         strategy: strategy_word(recycle.strategy),
         phase: match recycle.phase {

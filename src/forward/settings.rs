@@ -25,6 +25,8 @@ pub struct Settings {
     pub tunnel_drain: Duration,
     /// Most idle connections to the worker, over all data threads.
     pub idle_connections: usize,
+    /// Whether there may be several instances.
+    pub several: bool,
     /// The cookie that keeps a client at one of several instances, if there is one.
     pub affinity: Option<String>,
     /// How many requests a worker may have at once.

@@ -63,6 +63,8 @@ pub struct Record {
     pub head: Option<Duration>,
     /// The last worker that it was given to.
     pub worker: Option<Generation>,
+    /// The instance that this is a generation of, where there may be several.
+    pub instance: Option<u32>,
     /// It waited for a worker.
     pub parked: bool,
     /// So often it was sent once more.
@@ -172,6 +174,7 @@ impl Note {
             took: Duration::ZERO,
             head: None,
             worker: None,
+            instance: None,
             parked: false,
             replayed: 0,
             id: text(HeaderName::from_static("x-request-id")).unwrap_or_default(),
@@ -199,9 +202,10 @@ impl Note {
         self.record.replayed += 1;
     }
 
-    /// It is given to this worker.
-    pub fn given_to(&mut self, worker: Generation) {
+    /// It is given to this worker, of this one of several instances.
+    pub fn given_to(&mut self, worker: Generation, instance: Option<u32>) {
         self.record.worker = Some(worker);
+        self.record.instance = instance;
     }
 
     /// The head of its answer is there.

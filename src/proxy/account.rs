@@ -105,9 +105,9 @@ impl<'a> Account<'a> {
         }
     }
 
-    pub(super) fn given_to(&mut self, worker: Generation) {
+    pub(super) fn given_to(&mut self, worker: Generation, instance: Option<u32>) {
         if let Some(note) = &mut self.note {
-            note.given_to(worker);
+            note.given_to(worker, instance);
         }
     }
 

@@ -127,6 +127,7 @@ mod tests {
             tunnel_idle: Duration::ZERO,
             tunnel_drain: Duration::ZERO,
             idle_connections: 0,
+            several: false,
             affinity: None,
             cap: Cap::None,
             waiting: Limits {

@@ -174,10 +174,16 @@ fn event_line(format: Format, event: &Event, at: WallTime) -> String {
     let generation = event.generation.map(|g| Field::Number(g.0.into()));
     let incident = event.incident.map(Field::Number);
     let kind = Field::Text(event.kind.name().to_owned());
-    let ids = [("incident", &incident), ("worker", &generation)];
+    let mut fields = event.fields.iter();
+    let instance = fields.find(|(name, _)| *name == "instance");
+    let ids = [
+        ("incident", incident.as_ref()),
+        ("worker", generation.as_ref()),
+        ("instance", instance.map(|(_, value)| value)),
+    ];
     let ids = ids
         .into_iter()
-        .filter_map(|(name, value)| value.as_ref().map(|value| (name, value)));
+        .filter_map(|(name, value)| value.map(|value| (name, value)));
     let level = tracing_level(event.level).as_str();
     let format = match event.kind {
         Kind::IncidentClosed => Format::Json,
@@ -295,6 +301,18 @@ mod tests {
         assert_eq!(
             event_line(Format::Text, &event, AT),
             "2023-11-14T22:13:20.123Z WARN rule \"x\" fired: 5 of 5 incident=7 worker=3\n"
+        );
+    }
+
+    #[test]
+    fn of_several_instances_a_text_line_says_which() {
+        let event = fired(
+            "x",
+            vec![("n", Field::Number(5)), ("instance", Field::Number(2))],
+        );
+        assert_eq!(
+            event_line(Format::Text, &event, AT),
+            "2023-11-14T22:13:20.123Z WARN x incident=7 worker=3 instance=2\n"
         );
     }
 

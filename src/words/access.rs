@@ -27,6 +27,8 @@ pub enum AccessField {
     Head,
     /// The generation of the worker.
     Worker,
+    /// The instance that this is a generation of, where there may be several.
+    Instance,
     /// Whether it waited for a worker.
     Parked,
     /// How often it was sent once more.
@@ -45,7 +47,7 @@ pub enum AccessField {
 
 impl AccessField {
     /// Every one, in the order of a line.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::At,
         Self::Client,
         Self::Method,
@@ -58,6 +60,7 @@ impl AccessField {
         Self::Duration,
         Self::Head,
         Self::Worker,
+        Self::Instance,
         Self::Parked,
         Self::Replayed,
         Self::Id,
@@ -83,6 +86,7 @@ impl AccessField {
             Self::Duration => "duration_ms",
             Self::Head => "head_ms",
             Self::Worker => "worker",
+            Self::Instance => "instance",
             Self::Parked => "parked",
             Self::Replayed => "replayed",
             Self::Id => "id",

@@ -1,10 +1,13 @@
 //! Several workers: if one goes down, the others go on.
 
+use std::fs;
+
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use crate::{
     rules::slow,
-    support::{Sidecar, assert_whole, plan, start},
+    support::{Setup, Sidecar, assert_whole, command_of_demo_worker, plan, start},
 };
 
 /// Generations and main processes of the workers that are ready, once there are so many.
@@ -94,4 +97,70 @@ fn a_worker_comes_with_the_load_and_goes_with_it() {
         event["kind"] == "scaled" && event["workers"] == 1
     });
     assert_eq!(ready(&sidecar, 1)[0].0, 1, "the youngest goes");
+}
+
+#[test]
+fn wherever_one_of_two_is_told_of_its_number_is_there() {
+    let script = "echo \"I am $AUTOHEAL_INSTANCE\"; exec \"$0\" \"$@\"";
+    let shell = ["/bin/sh", "-c", script].map(str::to_owned).into_iter();
+    let toml = "worker.count = 2\naccess_log.path = \"access.log\"\n[[rule]]\nname = \"once\"\n\
+                when.status = { codes = \"500\", count = 1, window = \"60s\" }\ndo = [{ run = \
+                [\"/bin/sh\", \"-c\", \"echo to $AUTOHEAL_INSTANCE > told\"] }]\nmin_uptime = \
+                \"0s\"\n";
+    let setup = Setup {
+        toml: toml.to_owned(),
+        command: shell.chain(command_of_demo_worker(&[])).collect(),
+        ..Setup::default()
+    };
+    let sidecar = setup.launch();
+    ready(&sidecar, 2);
+    let status = sidecar.status();
+    let of = |generation: &Value| {
+        let workers = status["workers"].as_array().unwrap().iter();
+        let mut same = workers.filter(|worker| worker["generation"] == *generation);
+        same.next().unwrap()["instance"].clone()
+    };
+    assert_eq!((of(&json!(1)), of(&json!(2))), (json!(1), json!(2)));
+    assert_eq!(status["instances"][1]["instance"], 2, "{status}");
+
+    for event in sidecar.events("worker-ready") {
+        assert_eq!(event["instance"], of(&event["generation"]), "{event}");
+    }
+    let slow = sidecar.ask("/slow?ms=3000");
+    let request = sidecar.wait("it is in flight", || {
+        let answer = sidecar.client()?.get("/api/v1/requests").ok()?;
+        let request = &answer["requests"][0];
+        request.is_object().then(|| request.clone())
+    });
+    assert_eq!(request["instance"], of(&request["generation"]), "{request}");
+    assert_eq!(slow.answer().status, 200);
+    let line: Value = sidecar.wait("it has its line", || {
+        let text = fs::read_to_string(sidecar.path("access.log")).ok()?;
+        serde_json::from_str(text.lines().next()?).ok()
+    });
+    assert_eq!(line["instance"], of(&line["worker"]), "{line}");
+
+    let logs = sidecar.order(&["logs", "--instance", "1"]);
+    assert!(logs.contains(" 1 instance=1 I am 1"), "{logs}");
+    let unknown = sidecar.verb(&["logs", "--instance", "3"]);
+    let why = String::from_utf8(unknown.stderr).unwrap();
+    assert_eq!(unknown.status.code(), Some(1), "{why}");
+    assert!(
+        why.contains("no instance 3; the instances are: 1, 2"),
+        "{why}"
+    );
+
+    sidecar.get("/error?status=500");
+    let fired = sidecar.wait_for_kind("rule-fired");
+    assert_eq!(fired["instance"], of(&fired["generation"]), "{fired}");
+    let told = sidecar.wait("the custom action is told", || {
+        let told = fs::read_to_string(sidecar.path("told")).ok()?;
+        told.ends_with('\n').then_some(told)
+    });
+    assert_eq!(told.trim(), format!("to {}", fired["instance"]));
+    let page = sidecar.order(&["status"]);
+    assert!(
+        page.contains("worker    instance 2, generation 2 ready"),
+        "{page}"
+    );
 }

@@ -223,7 +223,7 @@ impl World {
             return;
         }
         let (least, most) = self.policy.instances.bounds();
-        let count = snapshot.instances;
+        let count = u32::try_from(snapshot.instances.len()).unwrap();
         assert!((least..=most).contains(&count), "{count} instances");
         let mut on = BTreeSet::new();
         for one in &snapshot.generations {

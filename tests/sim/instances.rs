@@ -2,10 +2,12 @@
 
 use autoheal::{
     decide::{
-        event::Kind,
-        observation::{Observation, Word},
+        event::{Field, Kind},
+        observation::{MemorySample, Observation, Word},
         policy::{Count, Follow, GiveUp},
+        trigger::{MemoryLimit, Trigger},
     },
+    units::{ByteSize, Share},
     words::Generation,
 };
 
@@ -14,12 +16,25 @@ use crate::{
     three::{Three, many, three},
 };
 
+/// The instance that each event of a kind names.
+fn numbers(of: &Three, kind: Kind) -> Vec<Option<u64>> {
+    let events = of.said.iter().filter(|event| event.kind == kind);
+    let numbers = events.map(|event| {
+        let mut fields = event.fields.iter();
+        fields.find_map(|(name, value)| match (*name, value) {
+            ("instance", Field::Number(number)) => Some(*number),
+            _ => None,
+        })
+    });
+    numbers.collect()
+}
+
 #[test]
 fn a_crash_of_one_is_its_own_affair() {
     let mut three = three(policy());
     three.pass(5_000);
     three.dies(2);
-    assert_eq!(three.acts(), ["withdraw 2", "start 4 as 1"], "nobody parks");
+    assert_eq!(three.acts(), ["withdraw 2", "start 4 as 2"], "nobody parks");
     three.ready(4);
     assert_eq!(three.acts(), ["admit 4"]);
     assert_eq!(three.serving(), [1, 3, 4]);
@@ -46,7 +61,7 @@ fn a_recycle_replaces_one_after_another_with_a_surge_of_one() {
     let mut three = three(policy());
     let incident = three.recycle();
     for (old, new) in [(1, 4), (2, 5), (3, 6)] {
-        let start = format!("start {new} as {}", old - 1);
+        let start = format!("start {new} as {old}");
         assert_eq!(three.acts(), [start]);
         three.ready(new);
         three.pass(1_000);
@@ -103,7 +118,7 @@ fn one_of_them_can_be_recycled_alone() {
     };
     assert_eq!(three.word(word(9)), None, "there is none");
     three.word(word(2)).unwrap();
-    assert_eq!(three.acts(), ["start 4 as 1"]);
+    assert_eq!(three.acts(), ["start 4 as 2"]);
     three.ready(4);
     three.pass(1_000);
     three.goes(2);
@@ -113,11 +128,56 @@ fn one_of_them_can_be_recycled_alone() {
 }
 
 #[test]
+fn each_says_which_one_it_is_and_what_holds_for_all_is_said_once() {
+    let share = MemoryLimit::Share(Share::percent(90));
+    let when = Trigger::Memory {
+        limit: share,
+        hold: secs(1),
+    };
+    let mut three = three(with([rule("share", when)]));
+    for generation in [1, 2, 3] {
+        // The limit of its control group can't be read.
+        three.see(Observation::Memory(MemorySample {
+            generation: Generation(generation),
+            bytes: ByteSize::mib(100),
+            exact: false,
+            limit: None,
+            room: None,
+        }));
+    }
+    assert_eq!(numbers(&three, Kind::RuleHeld), [None], "it holds for all");
+    three.dies(2);
+    three.ready(4);
+    for kind in [Kind::WorkerExited, Kind::WorkerStarting, Kind::WorkerReady] {
+        assert_eq!(numbers(&three, kind), [Some(2)], "{kind:?}");
+    }
+    assert_eq!(three.group.instance_of(Generation(4)), Some(2));
+}
+
+#[test]
+fn a_single_one_has_no_number_unless_more_may_come() {
+    let mut one = many(policy(), Count::Fixed(1), 1);
+    one.dies(1);
+    assert_eq!(numbers(&one, Kind::WorkerExited), [None]);
+    assert_eq!(one.group.instance_of(Generation(2)), None);
+    let follow = Follow {
+        min: 1,
+        max: 2,
+        in_flight: 20,
+        grow_after: secs(1),
+        shrink_after: secs(60),
+    };
+    let mut one = many(policy(), Count::Follow(follow), 1);
+    one.dies(1);
+    assert_eq!(numbers(&one, Kind::WorkerExited), [Some(1)]);
+}
+
+#[test]
 fn a_sick_one_leaves_at_once_and_the_next_waits_for_its_turn() {
     let mut three = three(with([rule("failing", status(5, secs(30)))]));
     three.tally(2, 5, 5, 0);
     let acts = three.acts();
-    assert_eq!(acts, ["withdraw 2", "drain 2 20000ms", "start 4 as 1"]);
+    assert_eq!(acts, ["withdraw 2", "drain 2 20000ms", "start 4 as 2"]);
     three.tally(3, 5, 5, 0);
     assert!(three.acts().is_empty());
     let held = three.said(Kind::RuleHeld);
@@ -128,7 +188,7 @@ fn a_sick_one_leaves_at_once_and_the_next_waits_for_its_turn() {
     let acts = three.acts();
     assert_eq!(
         acts,
-        ["stop 2", "withdraw 3", "drain 3 20000ms", "start 5 as 2"]
+        ["stop 2", "withdraw 3", "drain 3 20000ms", "start 5 as 3"]
     );
 }
 
@@ -157,7 +217,7 @@ fn in_place_one_goes_while_the_others_serve_and_nobody_parks() {
     three.recycle();
     assert_eq!(three.acts(), ["withdraw 1", "drain 1 20000ms"]);
     three.goes(1);
-    assert_eq!(three.acts(), ["stop 1", "start 4 as 0"]);
+    assert_eq!(three.acts(), ["stop 1", "start 4 as 1"]);
     three.ready(4);
     assert_eq!(three.acts(), ["admit 4", "withdraw 2", "drain 2 20000ms"]);
 }
@@ -312,7 +372,7 @@ fn a_new_configuration_rolls_over_all_and_may_change_how_many_there_are() {
     };
     three.word(reload(4, None));
     assert_eq!(three.said(Kind::Reloaded).len(), 1);
-    assert_eq!(three.acts(), ["start 4 as 3"]);
+    assert_eq!(three.acts(), ["start 4 as 4"]);
     three.ready(4);
     three.forget();
     three.word(reload(2, Some("worker.env is new")));
@@ -324,7 +384,7 @@ fn a_new_configuration_rolls_over_all_and_may_change_how_many_there_are() {
         "drain 3 20000ms",
     ];
     assert_eq!(acts[..4], gone, "{acts:?}");
-    assert_eq!(acts[4..], ["start 5 as 0"]);
+    assert_eq!(acts[4..], ["start 5 as 1"]);
     three.goes(4);
     three.goes(3);
     three.ready(5);
@@ -349,11 +409,11 @@ fn what_starts_with_the_old_configuration_starts_anew() {
     let acts = three.acts();
     assert!(acts.contains(&"kill 2".to_owned()), "{acts:?}");
     assert!(
-        !acts.contains(&"start 3 as 0".to_owned()),
+        !acts.contains(&"start 3 as 1".to_owned()),
         "not both at once"
     );
     three.gone(2);
-    assert_eq!(three.acts(), ["start 3 as 1"]);
+    assert_eq!(three.acts(), ["start 3 as 2"]);
 }
 
 #[test]
@@ -414,7 +474,7 @@ fn parked_requests_wait_since_the_last_one_left_though_that_one_is_given_up() {
     for _ in 0..600 {
         two.pass(1_000);
         for act in two.acts() {
-            if let Some(new) = act.strip_suffix(" as 0") {
+            if let Some(new) = act.strip_suffix(" as 1") {
                 two.dies(new["start ".len()..].parse().unwrap());
             }
         }
@@ -437,7 +497,7 @@ fn a_forced_recycle_of_stopped_workers_starts_each_even_if_one_does_not_come_up(
         force: true,
     });
     let acts = three.acts();
-    for start in ["start 4 as 0", "start 5 as 1", "start 6 as 2"] {
+    for start in ["start 4 as 1", "start 5 as 2", "start 6 as 3"] {
         assert!(acts.contains(&start.to_owned()), "{acts:?}");
     }
     three.dies(4);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use autoheal::{
     decide::{
-        event::Kind,
+        event::{Event, Kind},
         group::Group,
         observation::{Observation, RuleCount, Tally, Word},
         policy::{Count, Instances, Policy},
@@ -19,7 +19,7 @@ pub(crate) struct Three {
     pub(crate) group: Group,
     pub(crate) now: MonoTime,
     pub(crate) acts: Vec<String>,
-    pub(crate) said: Vec<(Kind, String)>,
+    pub(crate) said: Vec<Event>,
     /// Since when nothing serves, as the door was told last.
     pub(crate) down_since: Option<MonoTime>,
     conditions: usize,
@@ -56,7 +56,7 @@ impl Three {
     fn take(&mut self) {
         while let Some(step) = self.group.poll_step() {
             match step {
-                Step::Say(event) => self.said.push((event.kind, event.text)),
+                Step::Say(event) => self.said.push(event),
                 Step::Start {
                     generation,
                     instance,
@@ -183,8 +183,8 @@ impl Three {
     }
 
     pub(crate) fn said(&self, kind: Kind) -> Vec<&str> {
-        let said = self.said.iter().filter(|(of, _)| *of == kind);
-        said.map(|(_, text)| text.as_str()).collect()
+        let said = self.said.iter().filter(|event| event.kind == kind);
+        said.map(|event| event.text.as_str()).collect()
     }
 
     pub(crate) fn forget(&mut self) {

@@ -231,7 +231,7 @@ impl World {
     pub(crate) fn all_serve(&mut self) -> bool {
         let on = self.roster.iter().map(|on| self.workers[on].instance);
         let on: BTreeSet<u32> = on.collect();
-        !on.is_empty() && on.len() == self.group.snapshot(self.now).instances as usize
+        !on.is_empty() && on.len() == self.group.snapshot(self.now).instances.len()
     }
 
     pub(crate) fn is_ready(&mut self) -> bool {

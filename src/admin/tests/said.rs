@@ -22,10 +22,11 @@ pub(super) fn said(order: &Order) -> String {
         Order::Events { since, limit, .. } => format!("events {since:?} {limit}"),
         Order::Logs {
             previous,
+            instance,
             since,
             limit,
             ..
-        } => format!("logs {previous} {since:?} {limit}"),
+        } => format!("logs {previous} {instance:?} {since:?} {limit}"),
         Order::Incidents { limit, .. } => format!("incidents {limit}"),
         Order::Incident { id, .. } => format!("incident {id:?}"),
         Order::Requests(_) => "requests".to_owned(),

@@ -28,9 +28,7 @@ impl Group {
             }
             self.said.push((event.kind, event.text.clone()));
         }
-        // The first one starts before there is another.
-        let several = self.slots.len() > 1 || self.policy.instances.bounds().1 > 1;
-        if several && event.generation.is_some() {
+        if self.is_many() && is_of_one(&event) {
             let number = u64::from(self.slots[at].engine.instance);
             event.fields.push(("instance", Field::Number(number)));
         }
@@ -59,4 +57,19 @@ impl Group {
             }
         }
     }
+}
+
+/// Whether it is about the instance that says it, and not about what all have in common.
+fn is_of_one(event: &Event) -> bool {
+    let own = matches!(
+        event.kind,
+        Kind::CommandEnded
+            | Kind::Forecast
+            | Kind::GaveUp
+            | Kind::RecycleBegun
+            | Kind::RecycleEnded
+            | Kind::RuleFired
+            | Kind::Verdict
+    );
+    own || event.generation.is_some()
 }

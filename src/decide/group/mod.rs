@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 
 use self::{roll::Roll, scale::Scaling};
 use super::{
-    engine::Engine,
+    engine::{Engine, FIRST},
     event::Kind,
     observation::Observation,
     peers::{Common, Peers},
@@ -271,14 +271,14 @@ impl Group {
         self.slots.iter().filter(|slot| !slot.leaves).count()
     }
 
-    /// One more instance, with the lowest number that is free.
+    /// One more instance, with the lowest number that is free, from one up.
     fn add(&mut self) {
         let taken = |number: &u32| {
             let mut staying = self.slots.iter().filter(|slot| !slot.leaves);
             staying.any(|slot| slot.engine.instance == *number)
         };
-        let number = (0..).find(|number| !taken(number)).unwrap_or(u32::MAX);
-        let seed = self.seed ^ u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let number = (FIRST..).find(|number| !taken(number)).unwrap_or(u32::MAX);
+        let seed = self.seed ^ u64::from(number - FIRST).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut policy = self.policy.clone();
         // All have these in common.
         policy.dependencies.clear();

@@ -1,9 +1,10 @@
 //! Looks at all instances as one, without changing them.
 
-use super::Group;
+use super::{Group, Slot};
 use crate::{
     decide::snapshot::{RuleView, Snapshot},
     time::MonoTime,
+    words::Generation,
 };
 
 /// What people are told first of several; the more hopeful, the earlier.
@@ -26,11 +27,15 @@ const STATES: [&str; 5] = ["firing", "cooling", "disarmed", "armed", "off"];
 impl Group {
     /// All instances at this moment, as plain data.
     pub fn snapshot(&mut self, now: MonoTime) -> Snapshot {
+        let many = self.is_many();
         let (mut each, mut going) = (Vec::new(), Vec::new());
         for slot in &mut self.slots {
             slot.engine.lend(&mut self.common);
-            let one = slot.engine.snapshot(now);
+            let mut one = slot.engine.snapshot(now);
             slot.engine.lend(&mut self.common);
+            if many {
+                number(&mut one, slot.engine.instance);
+            }
             match slot.leaves {
                 true => going.push(one),
                 false => each.push(one),
@@ -71,8 +76,41 @@ impl Group {
             takes: each.iter().any(|one| one.takes),
             restart_wanted: each.iter().find_map(|one| one.restart_wanted.clone()),
             unready: self.unready,
-            instances: u32::try_from(each.len()).unwrap_or(u32::MAX),
+            instances: each.iter().flat_map(|one| one.instances.clone()).collect(),
         }
+    }
+
+    /// Whether there may be several, or are: whether an instance's number says anything.
+    #[must_use]
+    pub fn is_many(&self) -> bool {
+        self.policy.instances.bounds().1 > 1 || self.slots.len() > 1
+    }
+
+    /// The numbers of the instances, less those that go for good.
+    #[must_use]
+    pub fn instances(&self) -> Vec<u32> {
+        let staying = self.slots.iter().filter(|slot| !slot.leaves);
+        let mut numbers: Vec<u32> = staying.map(|slot| slot.engine.instance).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The instance that this is a worker of, where there may be several.
+    #[must_use]
+    pub fn instance_of(&self, generation: Generation) -> Option<u32> {
+        let knows = |slot: &&Slot| slot.engine.life(generation).is_some();
+        let slot = self.slots.iter().find(knows).filter(|_| self.is_many())?;
+        Some(slot.engine.instance)
+    }
+}
+
+/// Says of which of several it is.
+fn number(one: &mut Snapshot, instance: u32) {
+    for rule in &mut one.rules {
+        rule.instance = Some(instance);
+    }
+    if let Some(recycle) = &mut one.recycle {
+        recycle.instance = Some(instance);
     }
 }
 
@@ -99,8 +137,10 @@ fn merged(each: &[Snapshot]) -> Vec<RuleView> {
                 Some(acts) => acts,
                 None => views.min_by_key(order)?,
             };
+            let seen = worst.matching > 0 || worst.held.is_some() || worst.state != "armed";
             Some(RuleView {
                 firings,
+                instance: worst.instance.filter(|_| seen && worst.state != "off"),
                 held: worst.held.clone().or(at_rest),
                 ..worst.clone()
             })

@@ -28,6 +28,7 @@ fn peer() -> Peer {
 
 fn settings(trust: bool) -> Settings {
     Settings {
+        several: false,
         mode: crate::words::Mode::Heal,
         response_timeout: None,
         connect_timeout: Duration::ZERO,

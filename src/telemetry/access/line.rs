@@ -59,6 +59,7 @@ fn value(record: &Record, field: AccessField) -> Option<serde_json::Value> {
         AccessField::Duration => milliseconds(record.took).into(),
         AccessField::Head => milliseconds(record.head?).into(),
         AccessField::Worker => record.worker?.0.into(),
+        AccessField::Instance => record.instance?.into(),
         AccessField::Parked => record.parked.into(),
         AccessField::Replayed => record.replayed.into(),
         AccessField::Id => record.id.as_str().into(),
@@ -142,6 +143,7 @@ pub(super) mod tests {
             took: Duration::from_micros(1_500),
             head: Some(Duration::from_micros(1_250)),
             worker: Some(Generation(3)),
+            instance: Some(2),
             parked: true,
             replayed: 1,
             id: "7f".to_owned(),
@@ -166,7 +168,7 @@ pub(super) mod tests {
             written(&all, &record),
             "{\"at\":\"2023-11-14T22:13:20.123Z\",\"client\":\"192.0.2.7\",\"method\":\"GET\",\
              \"path\":\"/a\",\"protocol\":\"HTTP/1.1\",\"status\":200,\"end\":\"completed\",\
-             \"bytes\":5,\"duration_ms\":1.5,\"head_ms\":1.25,\"worker\":3,\"parked\":true,\
+             \"bytes\":5,\"duration_ms\":1.5,\"head_ms\":1.25,\"worker\":3,\"instance\":2,\"parked\":true,\
              \"replayed\":1,\"id\":\"7f\",\"host\":\"shop.example\"}\n"
         );
         record.code = Some(Code::ParkingFull);

@@ -19,6 +19,7 @@ const ACCESS_FIELDS: &[&str] = &[
     "duration_ms",
     "head_ms",
     "worker",
+    "instance",
     "parked",
     "replayed",
     "id",
