@@ -134,6 +134,7 @@ async fn look(verb: &str, query: &Query<'_>, orders: &Orders) -> Result<Answer, 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Recycle {
+    instance: Option<u32>,
     reason: Option<String>,
     force: bool,
     wait: bool,
@@ -167,11 +168,13 @@ async fn change(verb: &str, body: &[u8], orders: &Orders) -> Result<order::Answe
     let simple = match verb {
         "recycle" => {
             let Recycle {
+                instance,
                 reason,
                 force,
                 wait,
             } = parse(body)?;
             let order = |reply| Order::Recycle {
+                instance,
                 reason: reason.unwrap_or_default(),
                 force,
                 wait,

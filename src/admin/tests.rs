@@ -205,11 +205,11 @@ fn incidents_are_listed_and_told_one_by_one() {
 fn each_change_reaches_the_control_thread_with_its_words() {
     World::run(agrees, false, |world| async move {
         for (verb, body, order) in [
-            ("recycle", "", "recycle  false false"),
+            ("recycle", "", "recycle None  false false"),
             (
                 "recycle",
-                r#"{"reason":"why","force":true,"wait":true}"#,
-                "recycle why true true",
+                r#"{"instance":2,"reason":"why","force":true,"wait":true}"#,
+                "recycle Some(2) why true true",
             ),
             ("start", "{}", "start"),
             ("stop", "{}", "stop"),

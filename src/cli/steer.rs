@@ -16,9 +16,9 @@ use crate::{
 /// One order.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Order {
-    /// Start the worker after `stop`, or after it was given up
+    /// Start the worker after `stop`, or after it was given up; of several all
     Start(Plain),
-    /// Drain and stop the worker and leave it stopped; autoheal answers 503
+    /// Drain and stop the worker, of several all, and leave it stopped; autoheal answers 503
     Stop(Plain),
     /// Read the configuration again: whole, or not at all
     Reload(Plain),

@@ -90,11 +90,15 @@ fn yes(line: String, reply: oneshot::Sender<order::Answer>) {
 fn echoes(order: Order) {
     match order {
         Order::Recycle {
+            instance,
             reason,
             force,
             wait,
             reply,
-        } => yes(format!("recycle {reason} {force} {wait}"), reply),
+        } => yes(
+            format!("recycle {instance:?} {reason} {force} {wait}"),
+            reply,
+        ),
         Order::Start(reply) => yes("start".to_owned(), reply),
         Order::Stop(reply) => yes("stop".to_owned(), reply),
         Order::Reload(reply) => yes("reload".to_owned(), reply),
@@ -224,8 +228,11 @@ fn each_order_is_carried_out_and_its_answer_printed() {
         ("hold --for 20s", "hold 20s"),
         ("disarm a b --for 30min", "disarm [\"a\", \"b\"] 1800s"),
         ("arm", "arm []"),
-        ("recycle", "recycle  false false"),
-        ("recycle --wait --force --reason x", "recycle x true true"),
+        ("recycle", "recycle None  false false"),
+        (
+            "recycle --instance 2 --wait --force --reason x",
+            "recycle Some(2) x true true",
+        ),
     ] {
         let (code, out, err) = running.run(line);
         assert_eq!(

@@ -43,12 +43,24 @@ impl Control {
         match order {
             Order::Status(to) => reply(to, self.status()),
             Order::Recycle {
+                instance,
                 reason,
                 force,
                 wait,
                 reply: to,
             } => {
-                self.recycle(reason, force, wait, to);
+                let word = match instance {
+                    None => Word::Recycle { reason, force },
+                    Some(instance) => Word::RecycleOne {
+                        instance,
+                        reason,
+                        force,
+                    },
+                };
+                match instance.and_then(|instance| self.unknown_instance(instance)) {
+                    Some(refusal) => reply(to, Err(refusal)),
+                    None => self.recycle(word, wait, to),
+                }
             }
             Order::Start(to) => self.word(Word::Start, "the worker is being started", to),
             Order::Stop(to) => self.word(Word::Stop, "the worker is being stopped", to),
@@ -117,8 +129,7 @@ impl Control {
         reply(to, Ok(text.to_owned()));
     }
 
-    fn recycle(&mut self, reason: String, force: bool, wait: bool, to: oneshot::Sender<Answer>) {
-        let word = Word::Recycle { reason, force };
+    fn recycle(&mut self, word: Word, wait: bool, to: oneshot::Sender<Answer>) {
         match self.engine.handle(time::now(), Observation::Operator(word)) {
             Some(incident) if wait && self.waiters.len() < WAITERS_MAX => {
                 self.waiters.entry(incident).or_default().push(to);

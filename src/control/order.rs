@@ -22,8 +22,10 @@ const ORDERS_MAX: usize = 64;
 pub enum Order {
     /// How are things.
     Status(oneshot::Sender<Status>),
-    /// Replace the worker.
+    /// Replace the worker; of several all, one after another.
     Recycle {
+        /// Only this one of several.
+        instance: Option<u32>,
         /// Why, for the record.
         reason: String,
         /// Even while it starts, or after giving up; and without waiting for a drain.

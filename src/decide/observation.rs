@@ -365,13 +365,13 @@ pub enum Word {
         /// drain. After giving up, and while the next start waits, either kind starts at once.
         force: bool,
     },
-    /// Replace this worker alone, of several.
+    /// Replace the worker of this instance alone, of several.
     RecycleOne {
-        /// Which. If it does not serve any more nothing is done.
-        generation: Generation,
+        /// Which. If there is none such nothing is done.
+        instance: u32,
         /// Why, for the record.
         reason: String,
-        /// Without waiting for its turn or for a drain.
+        /// As [`Word::Recycle`]; and without waiting for its turn.
         force: bool,
     },
     /// Start the worker after [`Word::Stop`] or after giving up.

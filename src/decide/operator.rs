@@ -29,12 +29,12 @@ impl Engine {
                 return Some(self.request_recycle(wish));
             }
             Word::RecycleOne {
-                generation,
+                instance,
                 reason,
                 force,
             } => {
-                let serves = self.serving == Some(generation);
-                return serves.then(|| self.word(Word::Recycle { reason, force }))?;
+                let is_meant = self.instance == instance;
+                return is_meant.then(|| self.word(Word::Recycle { reason, force }))?;
             }
             Word::Start => self.operator_start(),
             Word::Stop => self.operator_stop(),

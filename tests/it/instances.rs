@@ -150,7 +150,7 @@ fn wherever_one_of_two_is_told_of_its_number_is_there() {
         "{why}"
     );
 
-    sidecar.get("/error?status=500");
+    sidecar.get("/bad");
     let fired = sidecar.wait_for_kind("rule-fired");
     assert_eq!(fired["instance"], of(&fired["generation"]), "{fired}");
     let told = sidecar.wait("the custom action is told", || {

@@ -212,7 +212,7 @@ impl World {
             _ => None,
         });
         let workers = workers.expect("how many workers");
-        let goes = |of: &Option<u32>| of.is_some_and(|of| u64::from(of) >= workers);
+        let goes = |of: &Option<u32>| of.is_some_and(|of| u64::from(of) > workers);
         self.judged.retain(|(of, _), _| !goes(of));
     }
 

@@ -253,9 +253,9 @@ impl World {
     }
 
     fn recycle_one(&mut self) -> Word {
-        let on = self.rng.usize(0..=self.roster.len());
         Word::RecycleOne {
-            generation: Generation(self.roster.get(on).copied().unwrap_or(99_999)),
+            // Also one that is not there.
+            instance: self.rng.u32(0..5),
             reason: ALONE.to_owned(),
             force: self.rng.bool(),
         }

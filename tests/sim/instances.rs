@@ -108,16 +108,20 @@ fn a_replacement_that_does_not_start_stops_the_round() {
     assert!(three.acts().is_empty(), "nothing goes on by itself");
 }
 
+/// An operator's word to recycle one.
+fn recycle_one(instance: u32, force: bool) -> Word {
+    Word::RecycleOne {
+        instance,
+        reason: String::new(),
+        force,
+    }
+}
+
 #[test]
 fn one_of_them_can_be_recycled_alone() {
     let mut three = three(policy());
-    let word = |generation| Word::RecycleOne {
-        generation: Generation(generation),
-        reason: String::new(),
-        force: false,
-    };
-    assert_eq!(three.word(word(9)), None, "there is none");
-    three.word(word(2)).unwrap();
+    assert_eq!(three.word(recycle_one(9, false)), None, "there is none");
+    let incident = three.word(recycle_one(2, false)).unwrap();
     assert_eq!(three.acts(), ["start 4 as 2"]);
     three.ready(4);
     three.pass(1_000);
@@ -125,6 +129,66 @@ fn one_of_them_can_be_recycled_alone() {
     three.pass(1_000);
     assert_eq!(three.serving(), [1, 3, 4]);
     assert!(!three.acts().iter().any(|act| act.starts_with("start")));
+    let of: Vec<_> = three
+        .said
+        .iter()
+        .filter_map(|event| event.incident)
+        .collect();
+    assert!(
+        of.iter().all(|one| *one == incident),
+        "one incident: {of:?}"
+    );
+    let ended = three.said(Kind::RecycleEnded);
+    assert_eq!(ended.len(), 1, "and one end: {ended:?}");
+    assert_eq!(numbers(&three, Kind::RecycleEnded), [Some(2)]);
+}
+
+#[test]
+fn the_recycle_of_one_waits_for_its_turn_unless_it_is_forced() {
+    let mut three = three(policy());
+    three.word(recycle_one(2, false));
+    let waits = three.word(recycle_one(3, false));
+    assert_eq!(three.word(recycle_one(3, false)), waits, "it is the same");
+    assert_eq!(three.acts(), ["start 4 as 2"]);
+    three.ready(4);
+    three.pass(1_000);
+    assert!(!three.acts().contains(&"start 5 as 3".to_owned()));
+    three.goes(2);
+    assert!(three.acts().contains(&"start 5 as 3".to_owned()));
+    three.ready(5);
+    three.pass(1_000);
+    three.goes(3);
+    assert_eq!(three.serving(), [1, 4, 5]);
+
+    three.dies(4);
+    three.forget();
+    three.word(recycle_one(1, false));
+    assert_eq!(three.acts(), [""; 0], "the others have to be back first");
+    three.word(recycle_one(1, true));
+    assert!(three.acts().contains(&"start 7 as 1".to_owned()));
+}
+
+#[test]
+fn a_recycle_of_one_that_an_operator_stopped_says_why_it_does_nothing() {
+    let mut three = three(policy());
+    three.word(Word::Stop);
+    for generation in [1, 2, 3] {
+        three.goes(generation);
+    }
+    three.forget();
+    let incident = three.word(recycle_one(2, false));
+    assert_eq!(three.acts(), [""; 0]);
+    let ended = three.said(Kind::RecycleEnded);
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    let event = three
+        .said
+        .iter()
+        .find(|event| event.kind == Kind::RecycleEnded);
+    assert_eq!(event.unwrap().incident, incident);
+    three.word(recycle_one(2, true));
+    let acts = three.acts();
+    let starts: Vec<_> = acts.iter().filter(|act| act.starts_with("start")).collect();
+    assert_eq!(starts, ["start 4 as 2"], "and no other");
 }
 
 #[test]
@@ -135,6 +199,7 @@ fn each_says_which_one_it_is_and_what_holds_for_all_is_said_once() {
         hold: secs(1),
     };
     let mut three = three(with([rule("share", when)]));
+    three.pass(5_000);
     for generation in [1, 2, 3] {
         // The limit of its control group can't be read.
         three.see(Observation::Memory(MemorySample {

@@ -6,11 +6,12 @@ use crate::control::order::Order;
 pub(super) fn said(order: &Order) -> String {
     match order {
         Order::Recycle {
+            instance,
             reason,
             force,
             wait,
             ..
-        } => format!("recycle {reason} {force} {wait}"),
+        } => format!("recycle {instance:?} {reason} {force} {wait}"),
         Order::Hold(time, _) => format!("hold {time:?}"),
         Order::Disarm { rules, time, .. } => format!("disarm {rules:?} {time:?}"),
         Order::Arm { rules, .. } => format!("arm {rules:?}"),

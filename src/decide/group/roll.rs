@@ -35,6 +35,8 @@ pub(in crate::decide) struct Roll {
     done: u32,
     /// Why it can't go on.
     stopped: Option<String>,
+    /// The one instance has told how it ended, as that is its own recycle.
+    told: bool,
 }
 
 impl Roll {
@@ -50,6 +52,7 @@ impl Roll {
             current: Vec::new(),
             done: 0,
             stopped: None,
+            told: false,
         }
     }
 
@@ -89,6 +92,10 @@ impl Group {
                 same.reasons.append(&mut roll.reasons);
             }
             return same.incident;
+        }
+        let mut concerned = self.slots.iter().filter(|slot| roll.concerns(slot));
+        if !roll.force && concerned.all(|slot| slot.engine.want == Want::Stopped) {
+            roll.stopped = Some("an operator stopped it: start it instead".to_owned());
         }
         roll.incident = self.common.next_incident;
         self.common.next_incident = roll.incident.saturating_add(1);
@@ -192,6 +199,7 @@ impl Group {
         };
         let mut wish = Wish::new(roll.reasons[0].clone(), Cause::Healthy);
         wish.forced = roll.force;
+        wish.incident = roll.only.map(|_| roll.incident);
         let incident = self.with(at, |engine| {
             let incident = engine.request_recycle(wish);
             let under_way = engine.recycle.is_some();
@@ -212,10 +220,12 @@ impl Group {
         let Some(incident) = event.incident.filter(|_| event.kind == Kind::RecycleEnded) else {
             return;
         };
+        let own = |roll: &Roll| roll.only.is_some() && roll.incident == incident;
         let mut rolls = self.rolls.iter_mut();
-        let Some(roll) = rolls.find(|roll| roll.current.contains(&incident)) else {
+        let Some(roll) = rolls.find(|roll| own(roll) || roll.current.contains(&incident)) else {
             return;
         };
+        roll.told |= own(roll);
         roll.current.retain(|current| *current != incident);
         let replaced = ("outcome", Field::Text("replaced".to_owned()));
         if event.fields.contains(&replaced) {
@@ -226,7 +236,7 @@ impl Group {
     }
 
     fn end_roll(&mut self) {
-        let Some(roll) = self.rolls.pop_front() else {
+        let Some(roll) = self.rolls.pop_front().filter(|roll| !roll.told) else {
             return;
         };
         let took = self.now.since(roll.began);
@@ -234,12 +244,29 @@ impl Group {
             1 => "1 worker".to_owned(),
             done => format!("{done} workers"),
         };
-        let (outcome, level, text) = match &roll.stopped {
-            None => {
+        let (outcome, level, text) = match (&roll.stopped, roll.only) {
+            (None, Some(instance)) if !self.instances().contains(&instance) => {
+                let text = format!("instance {instance} is not recycled: it is there no more");
+                ("failed", Level::Warn, text)
+            }
+            (None, Some(instance)) => {
+                let text = format!("instance {instance} has a newer worker already");
+                ("replaced", Level::Info, text)
+            }
+            (Some(why), Some(instance)) => {
+                let text = format!("instance {instance} is not recycled: {why}");
+                ("kept-old", Level::Warn, text)
+            }
+            (None, None) => {
                 let text = format!("{many} replaced after {}", words(took));
                 ("replaced", Level::Info, text)
             }
-            Some(why) => {
+            (Some(why), None) if roll.done == 0 => (
+                "kept-old",
+                Level::Warn,
+                format!("no worker is replaced: {why}"),
+            ),
+            (Some(why), None) => {
                 let text = format!("{many} replaced, the others are kept: {why}");
                 ("kept-old", Level::Warn, text)
             }
@@ -247,7 +274,9 @@ impl Group {
         let reasons = roll.reasons.join("; ");
         let text = format!("{text}; asked for: {reasons}");
         let event = Event::new(Kind::RecycleEnded, level, text).of(roll.incident);
-        let event = event.text("outcome", outcome).text("reasons", reasons);
+        let mut event = event.text("outcome", outcome).text("reasons", reasons);
+        let instance = roll.only.map(|one| ("instance", Field::Number(one.into())));
+        event.fields.extend(instance);
         self.hear_own(event.number("took_ms", millis(took)));
     }
 

@@ -16,14 +16,13 @@ impl Group {
                 Some(self.roll(Roll::new(by_operator(&reason), force, None)))
             }
             Word::RecycleOne {
-                generation,
+                instance,
                 reason,
                 force,
             } if !alone => {
-                let serves = |slot: &super::Slot| slot.engine.serving == Some(generation);
-                let slot = self.slots.iter().find(|slot| serves(slot))?;
-                let only = Some(slot.engine.instance);
-                Some(self.roll(Roll::new(by_operator(&reason), force, only)))
+                let is_there = self.instances().contains(&instance);
+                let roll = || Roll::new(by_operator(&reason), force, Some(instance));
+                is_there.then(|| self.roll(roll()))
             }
             Word::Reload {
                 policy,
