@@ -74,7 +74,10 @@ fn page(status: &Status) -> String {
     for certificate in &status.certificates {
         row("tls", &certificate_line(certificate));
     }
-    for worker in &status.workers {
+    let mut workers: Vec<_> = status.workers.iter().collect();
+    // Each instance's together, its oldest first.
+    workers.sort_by_key(|worker| worker.instance);
+    for worker in workers {
         row("worker", &worker_line(worker));
     }
     for one in &status.instances {
