@@ -15,7 +15,6 @@ mod probing;
 mod quiet;
 pub mod reloading;
 mod scheduling;
-mod status;
 mod suspecting;
 mod tallying;
 

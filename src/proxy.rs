@@ -94,9 +94,7 @@ pub async fn serve(
         let Some(seat) = view.seat(&permit) else {
             continue;
         };
-        let member = &seat.upstream.local.member;
-        let instance = settings.several.then_some(member.instance);
-        account.given_to(member.generation, instance);
+        account.given_to(&seat.upstream.local.member, settings.several);
         if once && seat.upstream.is_suspect(time::now()) {
             // What can't be sent twice is not given to a worker that may be dead.
             once = false;

@@ -8,6 +8,7 @@ impl Hands {
     pub(super) fn attend(&mut self, step: Step) {
         let observations = self.observations.clone();
         let of = |generation| self.running.get(&generation);
+        let instance = |generation| of(generation).map(|running| running.instance);
         match step {
             Step::Run {
                 incident,
@@ -16,14 +17,13 @@ impl Hands {
                 generation,
                 command,
             } => {
-                let pid = of(generation).and_then(|running| running.pid);
                 let task = command::Custom {
-                    instance: of(generation).map(|running| running.instance),
+                    instance: instance(generation),
                     incident,
                     rule,
                     reason,
                     generation,
-                    pid,
+                    pid: of(generation).and_then(|running| running.pid),
                     command,
                 };
                 tokio::task::spawn_local(async move {
@@ -37,11 +37,10 @@ impl Hands {
                 reason,
                 generation,
             } => {
-                let running = of(generation);
-                let worker = running
+                let worker = of(generation)
                     .and_then(|one| Some((one.process.tree()?, one.process.output().cloned())));
                 let capture = Capture {
-                    instance: running.map(|one| one.instance),
+                    instance: instance(generation),
                     incident,
                     rule,
                     reason,
@@ -62,9 +61,8 @@ impl Hands {
                 generation,
                 notice,
             } => {
-                let instance = of(generation).map(|running| running.instance);
                 let told = self.notifier.tell(Letter {
-                    instance,
+                    instance: instance(generation),
                     incident,
                     rule,
                     reason,

@@ -368,28 +368,20 @@ impl Hands {
         Some((running.endpoint.get()?.clone(), running.manner.clone()))
     }
 
-    /// What the newest generation printed, or the newest of the same instance that is over; or what
-    /// one printed that is asked for, or the one before it.
+    /// What the newest generation printed, of all or of an instance; or the newest of the same
+    /// instance that is over.
     #[must_use]
-    pub fn output(&self, previous: bool, of: Option<Generation>) -> Option<&Printed> {
+    pub fn output(&self, previous: bool, of: Option<u32>) -> Option<&Printed> {
         let mut newest = self.outputs.iter().rev();
         let first = match of {
-            Some(of) => newest.find(|one| one.generation == of),
+            Some(of) => newest.find(|one| one.instance == of),
             None => newest.next(),
         }?;
         match previous {
-            true if of.is_none() && !self.running.contains_key(&first.generation) => Some(first),
+            true if !self.running.contains_key(&first.generation) => Some(first),
             true => newest.find(|one| one.instance == first.instance),
             false => Some(first),
         }
-    }
-
-    /// The newest generation of an instance that printed anything.
-    #[must_use]
-    pub fn newest_of(&self, instance: u32) -> Option<Generation> {
-        let mut newest = self.outputs.iter().rev();
-        let found = newest.find(|one| one.instance == instance)?;
-        Some(found.generation)
     }
 
     /// The stewards' mailboxes.

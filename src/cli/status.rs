@@ -74,16 +74,8 @@ fn page(status: &Status) -> String {
     for certificate in &status.certificates {
         row("tls", &certificate_line(certificate));
     }
-    let mut workers: Vec<_> = status.workers.iter().collect();
-    // Each instance's together, its oldest first.
-    workers.sort_by_key(|worker| worker.instance);
-    for worker in workers {
-        row("worker", &worker_line(worker));
-    }
-    for one in &status.instances {
-        if let Some(line) = absent_line(one, &status.workers) {
-            row("worker", &line);
-        }
+    for line in worker_lines(status) {
+        row("worker", &line);
     }
     for rule in &status.rules {
         row("rule", &rule_line(rule));
@@ -152,6 +144,16 @@ fn days(seconds: u64) -> String {
         1 => "1 day".to_owned(),
         days => format!("{days} days"),
     }
+}
+
+/// Each instance's together, its oldest first; then the instances that have none.
+fn worker_lines(status: &Status) -> Vec<String> {
+    let mut workers: Vec<_> = status.workers.iter().collect();
+    workers.sort_by_key(|worker| worker.instance);
+    let workers = workers.into_iter().map(worker_line);
+    let absent = status.instances.iter();
+    let absent = absent.filter_map(|one| absent_line(one, &status.workers));
+    workers.chain(absent).collect()
 }
 
 /// Of an instance that has no worker now.

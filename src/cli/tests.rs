@@ -115,7 +115,10 @@ fn echoes(order: Order) {
             reply.send(status).ok();
         }
         Order::Events { reply, .. } => {
-            let line = r#"{"at":"T","level":"warn","incident":7,"generation":3,"instance":2,"text":"a\u001b"}"#;
+            let line = concat!(
+                r#"{"at":"T","level":"warn","incident":7,"#,
+                r#""generation":3,"instance":2,"text":"a\u001b"}"#
+            );
             let lines = vec![(1, Arc::from(line))];
             reply.send(Events { lines, lost: 4 }).ok();
         }
@@ -125,15 +128,7 @@ fn echoes(order: Order) {
             reply,
             ..
         } => {
-            let line = LogLine {
-                at: "T".to_owned(),
-                generation: 2,
-                instance,
-                text: format!("previous {previous} \u{1b}[31m"),
-                ..LogLine::default()
-            };
-            let lines = vec![line];
-            reply.send(Ok(Logs { lines, lost: 0 })).ok();
+            reply.send(Ok(printed(previous, instance))).ok();
         }
         Order::Incidents { reply, .. } => {
             reply
@@ -160,6 +155,20 @@ fn echoes(order: Order) {
             let requests = vec![request(5, 2), request(61_000, 3)];
             reply.send(requests).ok();
         }
+    }
+}
+
+fn printed(previous: bool, instance: Option<u32>) -> Logs {
+    let line = LogLine {
+        at: "T".to_owned(),
+        generation: 2,
+        instance,
+        text: format!("previous {previous} \u{1b}[31m"),
+        ..LogLine::default()
+    };
+    Logs {
+        lines: vec![line],
+        lost: 0,
     }
 }
 

@@ -48,20 +48,10 @@ impl Control {
                 force,
                 wait,
                 reply: to,
-            } => {
-                let word = match instance {
-                    None => Word::Recycle { reason, force },
-                    Some(instance) => Word::RecycleOne {
-                        instance,
-                        reason,
-                        force,
-                    },
-                };
-                match instance.and_then(|instance| self.unknown_instance(instance)) {
-                    Some(refusal) => reply(to, Err(refusal)),
-                    None => self.recycle(word, wait, to),
-                }
-            }
+            } => match instance.and_then(|instance| self.unknown_instance(instance)) {
+                Some(refusal) => reply(to, Err(refusal)),
+                None => self.recycle(recycle(instance, reason, force), wait, to),
+            },
             Order::Start(to) => self.word(Word::Start, "the worker is being started", to),
             Order::Stop(to) => self.word(Word::Stop, "the worker is being stopped", to),
             Order::Reload(to) => self.reload(Some(to)),
@@ -112,16 +102,18 @@ impl Control {
                 let counted = Counted::of(&self.parts.ledgers);
                 reply(to, self.incidents.tell(id, &counted, time::now()));
             }
-            Order::Requests(to) => {
-                let mailboxes = self.parts.hands.mailboxes().clone();
-                let workers = self.parts.hands.seen();
-                let of = self.instances_of(workers.iter().map(|one| one.generation));
-                tokio::task::spawn_local(async move {
-                    let list = mailboxes.list(REQUESTS_MAX).await.into_iter();
-                    reply(to, list.map(|one| request(one, &of)).collect());
-                });
-            }
+            Order::Requests(to) => self.requests(to),
         }
+    }
+
+    fn requests(&self, to: oneshot::Sender<Vec<order::Request>>) {
+        let mailboxes = self.parts.hands.mailboxes().clone();
+        let workers = self.parts.hands.seen();
+        let of = self.instances_of(workers.iter().map(|one| one.generation));
+        tokio::task::spawn_local(async move {
+            let list = mailboxes.list(REQUESTS_MAX).await.into_iter();
+            reply(to, list.map(|one| request(one, &of)).collect());
+        });
     }
 
     fn word(&mut self, word: Word, text: &str, to: oneshot::Sender<Answer>) {
@@ -189,10 +181,7 @@ impl Control {
         since: Option<u64>,
         limit: usize,
     ) -> order::Logs {
-        let hands = &self.parts.hands;
-        let of = instance.and_then(|instance| hands.newest_of(instance));
-        let unheard = instance.is_some() && of.is_none();
-        let Some(printed) = hands.output(previous, of).filter(|_| !unheard) else {
+        let Some(printed) = self.parts.hands.output(previous, instance) else {
             return order::Logs::default();
         };
         let (generation, output) = (printed.generation, &printed.output);
@@ -216,6 +205,17 @@ impl Control {
             lines: lines.into_iter().map(line).collect(),
             lost: output.dropped_lines(),
         }
+    }
+}
+
+fn recycle(instance: Option<u32>, reason: String, force: bool) -> Word {
+    match instance {
+        None => Word::Recycle { reason, force },
+        Some(instance) => Word::RecycleOne {
+            instance,
+            reason,
+            force,
+        },
     }
 }
 

@@ -3,12 +3,14 @@
 //! Orders travel through a bounded channel; each carries the place for its answer. An order whose
 //! asker has gone is still carried out.
 
+mod status;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-pub use super::status::{
+pub use self::status::{
     BudgetStatus, CertificateStatus, CodeCount, DependencyStatus, IncidentCount, IncidentsStatus,
     InstanceStatus, LedgerStatus, ParkingStatus, PoisonStatus, QueueStatus, RuleStatus, Status,
     ThreadStatus, WorkerStatus,

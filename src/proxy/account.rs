@@ -3,7 +3,7 @@
 use http::{Response, StatusCode, request::Parts};
 
 use crate::{
-    admit::lot::Lack,
+    admit::{lot::Lack, roster::Member},
     explain::code::Code,
     forward::{
         answer::{Answer, Form},
@@ -19,7 +19,6 @@ use crate::{
         ledger::{End, Late},
     },
     time::{self, MonoTime},
-    words::Generation,
 };
 
 /// One request.
@@ -105,9 +104,10 @@ impl<'a> Account<'a> {
         }
     }
 
-    pub(super) fn given_to(&mut self, worker: Generation, instance: Option<u32>) {
+    /// `several`: there may be others at the same time.
+    pub(super) fn given_to(&mut self, worker: &Member, several: bool) {
         if let Some(note) = &mut self.note {
-            note.given_to(worker, instance);
+            note.given_to(worker.generation, several.then_some(worker.instance));
         }
     }
 

@@ -170,7 +170,7 @@ impl World {
         let judged = self.judged.entry((of, text(event, "rule"))).or_default();
         let (last, before) = judged.running.split_last().expect("a verdict");
         assert!(!before.is_empty(), "{event}");
-        let alone = self.group.snapshot(self.now).instances == 1;
+        let alone = self.group.snapshot(self.now).instances.len() == 1;
         let two = before.iter().any(|other| other != last);
         assert!(one || alone || two, "one instance disarms all: {event}");
         judged.rests_until = self.now + self.policy.verdict.disarm;

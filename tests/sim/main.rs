@@ -20,6 +20,7 @@ mod ladder;
 mod leak;
 mod levels;
 mod memory;
+mod numbers;
 mod offline;
 mod operators;
 mod overload;

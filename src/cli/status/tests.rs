@@ -51,7 +51,6 @@ fn busy() -> Status {
         pid: 812,
         uptime_ms: 7_380_123,
         ready: true,
-        restart_wanted: None,
         state: "serving".to_owned(),
         listen: vec!["0.0.0.0:8080".to_owned()],
         config: vec!["/etc/autoheal.toml".to_owned()],
@@ -68,7 +67,6 @@ fn busy() -> Status {
             limit: Some(16),
             limit_why: Some("answers take 30ms".to_owned()),
         }],
-        instances: Vec::new(),
         rules: vec![stuck()],
         dependencies: vec![no_db()],
         poison: vec![no_report()],
@@ -105,7 +103,6 @@ fn busy() -> Status {
             }],
             ..LedgerStatus::default()
         },
-        incidents: IncidentsStatus::default(),
         threads: vec![
             ThreadStatus {
                 connections: 31,
@@ -115,6 +112,7 @@ fn busy() -> Status {
         ],
         access_log_lost: 0,
         warnings: vec!["a rule\nis off".to_owned()],
+        ..Status::default()
     }
 }
 

@@ -168,8 +168,9 @@ pub(super) mod tests {
             written(&all, &record),
             "{\"at\":\"2023-11-14T22:13:20.123Z\",\"client\":\"192.0.2.7\",\"method\":\"GET\",\
              \"path\":\"/a\",\"protocol\":\"HTTP/1.1\",\"status\":200,\"end\":\"completed\",\
-             \"bytes\":5,\"duration_ms\":1.5,\"head_ms\":1.25,\"worker\":3,\"instance\":2,\"parked\":true,\
-             \"replayed\":1,\"id\":\"7f\",\"host\":\"shop.example\"}\n"
+             \"bytes\":5,\"duration_ms\":1.5,\"head_ms\":1.25,\"worker\":3,\
+             \"instance\":2,\"parked\":true,\"replayed\":1,\"id\":\"7f\",\
+             \"host\":\"shop.example\"}\n"
         );
         record.code = Some(Code::ParkingFull);
         let two = Format::Json(vec![AccessField::Code, AccessField::Bytes]);
