@@ -60,8 +60,8 @@ fn a_dependency_that_is_down_for_all_costs_each_instance_one_recycle_at_most() {
     assert_eq!(recycles(&three), 3, "{:#?}", three.said);
     let said = three.said(Kind::NoHelp);
     assert_eq!(said.len(), 1, "{said:?}");
-    let expected = "recycling does not help against rule \"failing\": the last ones of instances 0 \
-                    and 1 did not; disarmed for all for 3h (autoheal arm ends that); the same \
+    let expected = "recycling does not help against rule \"failing\": the last ones of instances 1 \
+                    and 2 did not; disarmed for all for 3h (autoheal arm ends that); the same \
                     500-599 came from";
     assert!(said[0].starts_with(expected), "{said:?}");
     let shown = three.group.snapshot(three.now).rules.remove(0);
@@ -132,20 +132,20 @@ fn one_that_was_helped_shows_that_it_can_and_arms_the_rule_for_the_others() {
         serve(&mut three, 1, |_| true);
     }
     // Whatever is wrong, the last one to be replaced was cured of it.
-    serve(&mut three, 60, |instance| instance < 2);
+    serve(&mut three, 60, |instance| instance < 3);
     assert_eq!(three.said(Kind::NoHelp).len(), 1);
     let verdicts = three.said(Kind::Verdict);
     let last = verdicts.last().unwrap();
     assert!(last.ends_with("; so the rule is armed again"), "{last}");
     assert_eq!(three.group.snapshot(three.now).rules[0].state, "cooling");
-    serve(&mut three, 3600, |instance| instance < 2);
+    serve(&mut three, 3600, |instance| instance < 3);
     assert!(recycles(&three) <= 5, "each of the others once more");
 }
 
 #[test]
 fn an_instance_that_comes_later_is_not_judged_by_what_another_did() {
     let mut three = three(with([failing()]));
-    serve(&mut three, 3600, |instance| instance == 0);
+    serve(&mut three, 3600, |instance| instance == 1);
     assert_eq!(three.said(Kind::NoHelp).len(), 1);
     let mut policy = with([failing()]);
     policy.instances.count = autoheal::decide::policy::Count::Fixed(4);
@@ -156,6 +156,6 @@ fn an_instance_that_comes_later_is_not_judged_by_what_another_did() {
     });
     serve(&mut three, 90, |_| false);
     three.forget();
-    serve(&mut three, 10, |instance| instance == 3);
+    serve(&mut three, 10, |instance| instance == 4);
     assert_eq!(recycles(&three), 1, "{:?}", three.said);
 }
