@@ -244,6 +244,7 @@ async fn heal(
         ledgers: plane.ledgers,
         waiting: Box::new(move || [occupancy.parked(), occupancy.queued(), occupancy.bytes()]),
         connections: Box::new(move || dealer.counts()),
+        access: ground.access.as_ref().map(|access| access.sink.clone()),
         access_log_lost: access::lost(ground.access.as_ref()),
         bell: plane.bell,
         observations,

@@ -3,6 +3,7 @@
 //! One loop: facts go into the engine, steps come out and are performed. It never touches a file
 //! that may block, and no request ever waits for it.
 
+mod always_on;
 mod answering;
 mod depending;
 mod earlier;
@@ -25,8 +26,12 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior},
 };
 
-pub use self::parts::{About, AskReload, Health, Parts};
+pub use self::{
+    always_on::AlwaysOn,
+    parts::{About, AskReload, Health, Parts},
+};
 use self::{
+    always_on::Warming,
     depending::Depending,
     incidents::{Counted, Incidents},
     order::Order,
@@ -83,6 +88,7 @@ pub struct Control {
     parts: Parts,
     tallying: Tallying,
     probing: Probing,
+    warming: Warming,
     depending: Depending,
     scheduling: Scheduling,
     suspecting: Suspecting,
@@ -119,6 +125,7 @@ impl Control {
         Self {
             tallying: Tallying::new(parts.registry.clone(), first.rules),
             probing: Probing::new(first.health),
+            warming: Warming::new(first.always_on, parts.access.take()),
             depending: Depending::new(&first.policy),
             suspecting: Suspecting::new(parts.suspects.clone()),
             scheduling: Scheduling::new(&first.policy, time::wall()),
@@ -272,6 +279,7 @@ impl Control {
         for change in self.parts.hands.look() {
             self.say(limiting::event(change));
         }
+        self.warming.look(time::now(), &self.parts.hands);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(REAP_TICKS) {
             self.orphans.reap(&self.parts.hands.children());
@@ -301,6 +309,7 @@ impl Control {
         let hands = &self.parts.hands;
         let lines = |generation, epoch| hands.lines(generation, epoch);
         for tally in self.tallying.take(now, &hands.seen(), lines) {
+            self.warming.hear(&tally);
             self.engine.handle(now, Observation::Tally(tally));
         }
         for (generation, requests) in self.tallying.routes() {

@@ -315,6 +315,19 @@ impl Hands {
         changes
     }
 
+    /// The workers that clients are let in to now, and that are to stay.
+    #[must_use]
+    pub fn serving(&self) -> Vec<Generation> {
+        let members = self.stage.serving().iter();
+        members.map(|member| member.generation).collect()
+    }
+
+    /// The instance that a worker is a generation of.
+    #[must_use]
+    pub fn instance(&self, generation: Generation) -> Option<u32> {
+        Some(self.running.get(&generation)?.instance)
+    }
+
     /// How many requests a worker may have at once, where that is found out.
     #[must_use]
     pub fn found(&self, generation: Generation) -> Option<Found> {

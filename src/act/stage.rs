@@ -108,6 +108,15 @@ impl Stage {
         &self.now.members
     }
 
+    /// Those of them that clients are let in to now; none when all is to end.
+    pub(super) fn serving(&self) -> &[Arc<Member>] {
+        let now = &self.now;
+        match now.page.is_some() || now.hold || now.closing || now.leaving.is_some() {
+            true => &[],
+            false => &now.members,
+        }
+    }
+
     pub(super) fn withdraw(&mut self, generation: Generation) {
         if self
             .now
@@ -150,5 +159,61 @@ impl Stage {
 
     fn publish(&self) {
         self.roster.send_replace(Arc::new(self.now.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::code::Code;
+
+    fn stage() -> Stage {
+        let roster = Roster {
+            members: Vec::new(),
+            door: Door::Park {
+                down_since: MonoTime::ZERO,
+                next_start: MonoTime::ZERO,
+            },
+            hold: false,
+            unready: false,
+            page: None,
+            leaving: None,
+            closing: false,
+        };
+        let mut stage = Stage::new(1, watch::channel(Arc::new(roster)).0);
+        for number in [1, 2] {
+            let at = (Endpoint::Tcp(([127, 0, 0, 1], 1).into()), Manner::default());
+            stage.admit((Generation(number), number), at, None, Duration::ZERO);
+        }
+        stage
+    }
+
+    #[test]
+    fn nobody_serves_while_clients_are_let_in_to_nobody_or_all_is_to_end() {
+        assert_eq!(stage().serving().len(), 2);
+        let acts: [fn(&mut Stage); 4] = [
+            |stage| stage.page(Some(Bytes::new())),
+            |stage| stage.hold(true),
+            |stage| stage.leave(MonoTime::ZERO),
+            |stage| {
+                let code = Code::ShuttingDown;
+                stage.door(
+                    Door::Refuse {
+                        code,
+                        retry_at: None,
+                    },
+                    true,
+                );
+            },
+        ];
+        for act in acts {
+            let mut stage = stage();
+            act(&mut stage);
+            assert_eq!(stage.serving().len(), 0);
+        }
+        let mut draining = stage();
+        draining.withdraw(Generation(1));
+        assert_eq!(draining.serving()[0].generation, Generation(2));
+        assert_eq!(draining.serving().len(), 1);
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     admit::{self, limiter::Range, overload::Cap},
     config::{self, Concurrency, Settings},
     control::{
-        Health,
+        AlwaysOn, Health,
         order::{ParkingStatus, QueueStatus},
         reloading::Reloaded,
     },
@@ -82,6 +82,11 @@ pub(super) fn all(
         hands: hands(settings, epoch, pass, open_files, back),
         rules,
         health: (settings.health.as_ref()).map(|probe| health(probe, &settings.worker)),
+        always_on: settings.worker.always_on.map(|interval| AlwaysOn {
+            interval,
+            host: host(&settings.worker),
+            several: are_several(settings),
+        }),
         recycle: None,
         changes: String::new(),
         maintenance: settings.maintenance.clone(),
@@ -335,6 +340,7 @@ fn health(health: &config::Health, worker: &config::Worker) -> Health {
         body: health.body.clone(),
         grpc: health.grpc.clone(),
         timeout: health.timeout,
+        ..Question::default()
     };
     Health {
         question,

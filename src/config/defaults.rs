@@ -125,6 +125,7 @@ fn worker(dir: PathBuf) -> Worker {
         tls: None,
         warmup: Vec::new(),
         warmup_timeout: secs(30),
+        always_on: None,
         keep_alive: secs(3),
         connections: None,
         concurrency: Concurrency::Unlimited,

@@ -58,6 +58,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
             "tls",
             "warmup",
             "warmup_timeout",
+            "always_on",
             "keep_alive",
             "connections",
             "concurrency",

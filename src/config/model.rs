@@ -172,6 +172,8 @@ pub struct Worker {
     pub warmup: Vec<String>,
     /// All of that together may take this long.
     pub warmup_timeout: Duration,
+    /// After so long without a request it is asked for `/`, so that it stays warm; `None`: never.
+    pub always_on: Option<Duration>,
     /// How long an idle connection to it is kept.
     pub keep_alive: Duration,
     /// The most idle connections to it that are kept; `None`: 256.

@@ -65,6 +65,7 @@ pub fn describe(settings: &Settings) -> Vec<String> {
             if recycles { "recycle" } else { "tell of" }
         ));
     }
+    lines.extend(always_on(settings));
     lines.extend(settings.policy.dependencies.iter().map(dependency));
     lines.extend(settings.routes.iter().map(route));
     let policy = &settings.policy;
@@ -79,6 +80,15 @@ pub fn describe(settings: &Settings) -> Vec<String> {
     let rules = policy.rules.iter();
     lines.extend(rules.map(|rule| format!("{}: {}", rule.name, rule_sentence(rule, policy))));
     lines
+}
+
+fn always_on(settings: &Settings) -> Option<String> {
+    let interval = settings.worker.always_on?;
+    Some(format!(
+        "When no request came to it for {} it is asked for /, so that it stays warm; no rule \
+         counts that.",
+        format_duration(interval)
+    ))
 }
 
 fn listen(listen: &Listen) -> String {

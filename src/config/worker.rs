@@ -67,6 +67,7 @@ pub(super) fn read(
     fields.read(report, "warmup", &mut to.warmup, one_or_more(target));
     let most = duration(secs(1)..=secs(3600));
     fields.read(report, "warmup_timeout", &mut to.warmup_timeout, most);
+    fields.read(report, "always_on", &mut to.always_on, always_on);
     let keep_alive = duration(Duration::ZERO..=secs(3600));
     fields.read(report, "keep_alive", &mut to.keep_alive, keep_alive);
     let connections = fields.find(report, "connections", count(1..=100_000));
@@ -81,6 +82,19 @@ pub(super) fn read(
     fields.read(report, "restart", &mut policy.when, word(restart));
     let give_up = [("serve-503", GiveUp::Serve503), ("exit", GiveUp::Exit)];
     fields.read(report, "on_give_up", &mut policy.give_up, word(give_up));
+}
+
+/// Reads after how long without a request it is asked for `/`. The tenth that it may come sooner is
+/// a tick at least.
+fn always_on(report: &mut Report, name: &str, node: &Node) -> Option<Option<Duration>> {
+    match &node.value {
+        Value::Text(text) if text == "off" => Some(None),
+        Value::Flag(_) => {
+            let cure = "write \"5min\", as App Service has it, or \"off\"";
+            unwanted(report, name, node, "a duration or \"off\"", cure)
+        }
+        _ => duration(secs(1)..=secs(3600))(report, name, node).map(Some),
+    }
 }
 
 /// What the worker speaks, and how TLS is agreed on with it.

@@ -16,7 +16,7 @@ use crate::{
         observation::{Levels, MemorySample, Observation},
     },
     journal::Journal,
-    observe::{ledger::Ledger, suspects::Suspects, tally::Registry},
+    observe::{access::Sink, ledger::Ledger, suspects::Suspects, tally::Registry},
     sense::{
         files::{Changed, Files},
         maintenance::{Page, Watching},
@@ -80,6 +80,8 @@ pub struct Parts {
     pub waiting: Box<dyn Fn() -> [u64; 3]>,
     /// Connections of each data thread, now.
     pub connections: Box<dyn Fn() -> Vec<u64>>,
+    /// Where what is asked of workers to keep them warm is recorded.
+    pub access: Option<Sink>,
     /// Lines of the access log that could not be written.
     pub access_log_lost: Box<dyn Fn() -> u64>,
     /// Rings when a request became slow.

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use tokio::sync::oneshot;
 
 use super::{
-    Control, Health,
+    AlwaysOn, Control, Health,
     answering::{self, WAITERS_MAX},
     order::{self, Answer, Refusal},
     quiet::QuietTimes,
@@ -33,6 +33,8 @@ pub struct Reloaded {
     pub rules: Arc<Rules>,
     /// How health is probed.
     pub health: Option<Health>,
+    /// How idle workers are kept warm.
+    pub always_on: Option<AlwaysOn>,
     /// Why the worker must be replaced, if it must.
     pub recycle: Option<String>,
     /// What it changes, in one line.
@@ -150,6 +152,7 @@ impl Control {
         self.parts.hands.set(new.hands);
         self.tallying.set_rules(new.rules);
         self.probing.set(new.health);
+        self.warming.set(new.always_on);
         self.depending.set(&new.policy);
         self.scheduling.set(&new.policy, time::wall());
         self.quiet = QuietTimes::new(&new.policy);

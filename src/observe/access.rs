@@ -33,6 +33,8 @@ const QUEUE_RECORDS: usize = 4096;
 const TARGET_MAX: usize = 4096;
 /// So many bytes of any other text that a client sent are kept.
 const TEXT_MAX: usize = 1024;
+/// How a request of autoheal's own ends.
+const ALWAYS_ON: &str = "always-on";
 /// What is written for a request whose client left before it had a status, as nginx does.
 const CLIENT_LEFT: u16 = 499;
 
@@ -53,7 +55,7 @@ pub struct Record {
     pub status: u16,
     /// Why autoheal answered by itself, or what went wrong with the worker's answer.
     pub code: Option<Code>,
-    /// How it ended.
+    /// How it ended; `always-on`: it is autoheal's own.
     pub end: &'static str,
     /// So many bytes of the answer's body were sent.
     pub bytes: u64,
@@ -79,6 +81,27 @@ pub struct Record {
     pub referer: Option<String>,
     /// Whose certificate its client has shown, if that is wanted.
     pub subject: Option<String>,
+}
+
+/// A request of autoheal's own that keeps a worker warm.
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// When it was sent.
+    pub at: WallTime,
+    /// To whom.
+    pub worker: Generation,
+    /// The instance that this is a generation of, where there may be several.
+    pub instance: Option<u32>,
+    /// In which version.
+    pub version: Version,
+    /// Under which name.
+    pub host: String,
+    /// As whom.
+    pub user_agent: &'static str,
+    /// The status of its answer, or why there is none.
+    pub answer: Result<u16, Code>,
+    /// From connecting to the end of the answer.
+    pub took: Duration,
 }
 
 /// What is recorded.
@@ -116,6 +139,32 @@ impl Sink {
             lost: lost.clone(),
         };
         (sink, records, lost)
+    }
+
+    /// Takes in a request of autoheal's own: one of no client, of which no client is sent anything.
+    pub fn own(&self, own: Own) {
+        self.take(Record {
+            at: own.at,
+            client: None,
+            method: Method::GET,
+            path: "/".to_owned(),
+            version: own.version,
+            status: own.answer.unwrap_or_else(Code::status),
+            code: own.answer.err(),
+            end: ALWAYS_ON,
+            bytes: 0,
+            took: own.took,
+            head: None,
+            worker: Some(own.worker),
+            instance: own.instance,
+            parked: false,
+            replayed: 0,
+            id: String::new(),
+            host: own.host,
+            user_agent: (self.chosen.user_agent).then(|| own.user_agent.to_owned()),
+            referer: None,
+            subject: None,
+        });
     }
 
     fn take(&self, record: Record) {

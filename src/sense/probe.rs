@@ -27,6 +27,9 @@ use crate::{
     words::{Outcome, Protocol},
 };
 
+/// As whom probes ask.
+pub(super) const PROBE: &str = "autoheal-probe";
+
 /// Where a worker listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -58,6 +61,8 @@ pub struct Question {
     pub body: Option<String>,
     /// Ask this gRPC service for its health instead; empty: the server as a whole. HTTP/2 alone.
     pub grpc: Option<String>,
+    /// As whom.
+    pub user_agent: &'static str,
     /// From connecting to the end of the answer.
     pub timeout: Duration,
 }
@@ -71,6 +76,7 @@ impl Default for Question {
             status: None,
             body: None,
             grpc: None,
+            user_agent: PROBE,
             timeout: Duration::from_secs(10),
         }
     }
@@ -219,7 +225,7 @@ async fn exchange(
         Protocol::H2 => Request::get(format!("https://{}{}", question.host, question.path)),
     };
     let request = request
-        .header(header::USER_AGENT, "autoheal-probe")
+        .header(header::USER_AGENT, question.user_agent)
         .header(header::ACCEPT, "*/*")
         .body(Full::<Bytes>::default())
         .map_err(|_| Failure::BadPath)?;

@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::Full;
 
-use super::probe::Failure;
+use super::probe::{Failure, PROBE};
 use crate::units::GrpcStatus;
 
 /// What is asked for.
@@ -63,7 +63,7 @@ pub(super) fn call(service: &str) -> Result<Request<Full<Bytes>>, Failure> {
     Request::post(format!("http://localhost{}", PATH))
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
-        .header(header::USER_AGENT, "autoheal-probe")
+        .header(header::USER_AGENT, PROBE)
         .body(Full::new(request(service)))
         .map_err(|_| Failure::BadPath)
 }

@@ -17,7 +17,7 @@ pub enum AccessField {
     Status,
     /// The code, if autoheal answered by itself or the worker's answer broke off.
     Code,
-    /// How it ended: completed, aborted, refused or failed.
+    /// How it ended: completed, aborted, refused or failed; always-on: autoheal asked for it.
     End,
     /// So many bytes of the answer's body were sent.
     Bytes,

@@ -6,6 +6,7 @@
 )]
 
 mod access_log;
+mod always_on;
 mod apps;
 mod arm;
 mod attach;

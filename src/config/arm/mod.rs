@@ -25,7 +25,7 @@ use self::{
 use super::{
     Surroundings,
     app_service::Context,
-    diagnostic::Report,
+    diagnostic::{Report, Span},
     document::{Node, Table, Value},
     keys,
 };
@@ -48,6 +48,7 @@ pub(super) fn read(
     let disabled = chosen
         .as_ref()
         .is_some_and(|(site, _)| is_off(site, &mut work));
+    let always_on = always_on(chosen.as_ref().map(|(site, _)| *site), &found, &mut work);
     let path = health_path(chosen.as_ref().map(|(site, _)| *site), &found, &mut work);
     match chosen {
         Some((site, rules)) => {
@@ -69,7 +70,20 @@ pub(super) fn read(
     if let Some(path) = path {
         health(path, &mut table);
     }
+    if let Some(always_on) = always_on {
+        let worker = table.at(&["worker"], always_on.span);
+        worker.set("always_on", always_on.named("alwaysOn"));
+    }
     table
+}
+
+/// Whether the site is always on, if it is told which site and if it says so, in our words.
+fn always_on(chosen: Option<&Site<'_>>, found: &Found<'_>, work: &mut Work<'_>) -> Option<Node> {
+    let ((Some(site), _) | (None, [site])) = (chosen, &found.sites[..]) else {
+        return None;
+    };
+    let (is_on, span) = flag(site, "alwaysOn", work)?;
+    Some(Node::text(if is_on { "5min" } else { "off" }, span))
 }
 
 /// The site's `healthCheckPath`, if it is told which site.
@@ -132,27 +146,24 @@ fn choose<'f, 'a>(found: &'f Found<'a>, work: &mut Work<'_>) -> Option<(&'f Site
     None
 }
 
-/// Whether a site's rules are switched off; what is no flag is reported.
+/// Whether a site's rules are switched off.
 fn is_off(site: &Site<'_>, work: &mut Work<'_>) -> bool {
-    let flag = site
-        .config
-        .as_ref()
-        .and_then(|c| c.get("autoHealEnabled", work));
-    let Some(flag) = flag else {
-        return false;
-    };
+    flag(site, "autoHealEnabled", work).is_some_and(|(is_on, _)| !is_on)
+}
+
+/// A flag of a site, and where it stands; what is no flag is reported.
+fn flag(site: &Site<'_>, key: &str, work: &mut Work<'_>) -> Option<(bool, Span)> {
+    let flag = site.config.as_ref()?.get(key, work)?;
+    let span = flag.node.span;
     match &flag.node.value {
-        Value::Flag(flag) => !flag,
-        Value::Text(text) if text.eq_ignore_ascii_case("false") => true,
-        Value::Text(text) if text.eq_ignore_ascii_case("true") => false,
+        Value::Flag(flag) => Some((*flag, span)),
+        Value::Text(text) if text.eq_ignore_ascii_case("false") => Some((false, span)),
+        Value::Text(text) if text.eq_ignore_ascii_case("true") => Some((true, span)),
         _ => {
-            let what = format!(
-                "autoHealEnabled wants true or false, not {}",
-                kind(&flag.node)
-            );
-            let cure = "write \"autoHealEnabled\": true";
-            work.report.error(flag.node.span, what, cure);
-            false
+            let what = format!("{key} wants true or false, not {}", kind(&flag.node));
+            let cure = format!("write \"{key}\": true");
+            work.report.error(span, what, cure);
+            None
         }
     }
 }
@@ -185,7 +196,7 @@ fn warn_of_no_flag(site: &Site<'_>, report: &mut Report) {
 
 /// Keys beside the rules are passed over, unless one seems to be meant for them.
 fn misspelt(site: &Site<'_>, work: &mut Work<'_>) {
-    const OURS: [&str; 2] = ["autoHealRules", "autoHealEnabled"];
+    const OURS: [&str; 3] = ["autoHealRules", "autoHealEnabled", "alwaysOn"];
     let Some(config) = &site.config else {
         return;
     };
@@ -207,7 +218,7 @@ fn misspelt(site: &Site<'_>, work: &mut Work<'_>) {
 fn nothing(root: &Node, found: &Found<'_>, report: &mut Report) {
     const CURE: &str = "add \"autoHealEnabled\": true and \"autoHealRules\": { ... } to the \
                         site's \"siteConfig\", or leave this file out";
-    let span = super::diagnostic::Span {
+    let span = Span {
         end: root.span.start + 1,
         ..root.span
     };

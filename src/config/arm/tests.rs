@@ -54,6 +54,30 @@ fn rules_of(text: &str) -> Vec<Rule> {
     }
 }
 
+#[test]
+fn a_site_that_is_always_on_is_kept_warm_as_app_service_does() {
+    let always_on = |flag: &str| {
+        let rules = rules();
+        let text = format!(
+            r#"{{ "autoHealEnabled": true, "alwaysOn": {flag}, "autoHealRules": {rules} }}"#
+        );
+        match read(&text) {
+            Ok(loaded) => Ok(loaded.settings.worker.always_on),
+            Err(_) => Err(told(&text)),
+        }
+    };
+    let five = Some(std::time::Duration::from_secs(300));
+    assert_eq!(always_on("true"), Ok(five));
+    assert_eq!(always_on("\"True\""), Ok(five));
+    assert_eq!(always_on("false"), Ok(None));
+    assert_eq!(always_on("null"), Ok(None));
+    let wrong = always_on("300").unwrap_err();
+    assert!(
+        wrong.contains("alwaysOn wants true or false, not"),
+        "{wrong}"
+    );
+}
+
 const ACTIONS: &str = r#""actions": { "actionType": "Recycle",
     "minProcessExecutionTime": "00:10:00" }"#;
 const TRIGGERS: &str = r#""triggers": { "requests": { "count": 5, "timeInterval": "00:01:00" } }"#;

@@ -1,5 +1,7 @@
 //! A `siteConfig` for ARM templates and `az webapp config set --generic-configurations`.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -7,16 +9,21 @@ use super::{
     app_service::{AutoHeal, Counted, Part, When, auto_heal},
     deed::Deed,
     losses::Losses,
+    section::take,
     sections::said,
     value::program,
 };
 use crate::config::{app_service::arguments::join, model::Settings};
 
+/// How often App Service asks an app that is always on.
+const ALWAYS_ON: Duration = Duration::from_secs(300);
+
 /// The whole file.
 pub(super) fn file(settings: &Settings, origin: &Origin) -> Written {
     let mut losses = Losses::new("ARM");
     let heal = auto_heal(&settings.policy.rules, &origin.home, &mut losses);
-    let config = match heal {
+    let mut left = said(settings, &origin.home);
+    let mut config = match heal {
         Some(heal) => json!({
             "autoHealEnabled": true,
             "autoHealRules": rules(heal, origin, &mut losses),
@@ -29,7 +36,13 @@ pub(super) fn file(settings: &Settings, origin: &Origin) -> Written {
             json!({ "autoHealEnabled": false })
         }
     };
-    losses.settings(&said(settings, &origin.home));
+    if let Some(interval) = settings.worker.always_on {
+        config["alwaysOn"] = true.into();
+        if interval == ALWAYS_ON {
+            take(&mut left, "worker", "always_on");
+        }
+    }
+    losses.settings(&left);
     Written {
         text: format!("{config:#}\n"),
         warnings: losses.into_found(),

@@ -24,6 +24,11 @@ fn put_warmup(worker: &Worker, usual: &Worker, to: &mut Section) {
     });
     let (time, usual) = (&worker.warmup_timeout, &usual.warmup_timeout);
     to.put("warmup_timeout", time, usual, duration);
+    let (always, usual) = (&worker.always_on, &None);
+    to.put("always_on", always, usual, |interval| match interval {
+        Some(interval) => duration(interval),
+        None => quoted("off"),
+    });
 }
 
 /// `None`: without a limit there is nothing to write.
@@ -67,6 +72,7 @@ pub(super) fn section(
         tls,
         warmup: _,
         warmup_timeout: _,
+        always_on: _,
         keep_alive,
         connections,
         concurrency,

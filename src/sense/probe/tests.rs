@@ -50,6 +50,12 @@ async fn the_request_says_who_asks() {
         request.contains("user-agent: autoheal-probe\r\n"),
         "{request}"
     );
+    let other = Question {
+        user_agent: "AlwaysOn",
+        ..question(None)
+    };
+    let (_, request) = asked(b"HTTP/1.1 204 No Content\r\n\r\n", &other).await;
+    assert!(request.contains("user-agent: AlwaysOn\r\n"), "{request}");
 }
 
 #[tokio::test]

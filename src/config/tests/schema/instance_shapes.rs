@@ -1,7 +1,7 @@
-//! How many workers there are, and how many requests each has at once.
+//! How many workers there are, how many requests each has at once, and how an idle one stays warm.
 
 use super::shapes::{
-    Entry, HOUR,
+    Entry, HOUR, SEC,
     Shape::{Any, Count, Flag, Table, Text, Time, Words},
 };
 
@@ -13,6 +13,12 @@ const COOKIE: &str = concat!(
 );
 
 pub(super) const SHAPES: &[Entry] = &[
+    (
+        "worker",
+        "always_on",
+        Any(&[Words(&["off"]), Time(SEC, HOUR)]),
+        "",
+    ),
     (
         "worker",
         "concurrency",

@@ -138,6 +138,14 @@ pub(super) fn trust() -> BoxedStrategy<Networks> {
     .boxed()
 }
 
+/// How long connections are kept, the warm-up, and after how long an idle worker is asked.
+fn times() -> BoxedStrategy<(Duration, Vec<String>, Duration, Option<Duration>)> {
+    let as_app_service = Duration::from_secs(300);
+    let always_on = option::of(prop_oneof![Just(as_app_service), time(1000, HOUR)]);
+    let warmup = vec(target(), 0..3);
+    (time(0, HOUR), warmup, time(1000, HOUR), always_on).boxed()
+}
+
 pub(super) fn worker() -> BoxedStrategy<Worker> {
     let port = prop_oneof![
         Just(Port::Auto),
@@ -167,14 +175,14 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
         user,
         ends,
         (output, protocol),
-        (time(0, HOUR), vec(target(), 0..3), time(1000, HOUR)),
+        times(),
         counts,
     )
         .prop_map(|all| {
             let (command, port, env, dir, user, ends, spoken, times, counts) = all;
             let (stop_to, stop_signal) = ends;
             let (output, (protocol, tls)) = spoken;
-            let (keep_alive, warmup, warmup_timeout) = times;
+            let (keep_alive, warmup, warmup_timeout, always_on) = times;
             let (connections, concurrency, affinity) = counts;
             let mut worker = Worker {
                 command: command.iter().map(|word| plain(word)).collect(),
@@ -189,6 +197,7 @@ pub(super) fn worker() -> BoxedStrategy<Worker> {
                 tls,
                 warmup,
                 warmup_timeout,
+                always_on,
                 keep_alive,
                 connections,
                 concurrency,
