@@ -3,6 +3,8 @@
 //! has.
 
 mod ladder;
+mod memory;
+mod several;
 
 use std::time::Duration;
 
@@ -18,14 +20,12 @@ use crate::{
     decide::{
         observation::Measure,
         policy::{Rule, Strategy},
-        trigger::{MemoryLimit, Trigger},
+        trigger::Trigger,
     },
-    units::{ByteSize, Share, StatusSet, format_duration},
+    units::{Share, StatusSet, format_duration},
     words::Outcome,
 };
 
-/// Hardly any app lives in less, so that a smaller limit is probably a slip.
-const LEAST_MEMORY: ByteSize = ByteSize::mib(64);
 /// Clients, load balancers and App Service's front end give up after about this long.
 const CLIENTS_WAIT: Duration = secs(4 * 60);
 /// More recycles a day are more than one each half hour.
@@ -53,6 +53,7 @@ pub(super) fn judge(top: &Fields<'_>, settings: &Settings, machine: &Machine, re
             }
         }
     }
+    several::judge(top, settings, report);
     waits(top, settings, report);
     budget(top, settings, report);
 }
@@ -105,7 +106,7 @@ fn one_rule(
         Trigger::Slow {
             time_taken, window, ..
         } => slow(*time_taken, *window, said, settings, report),
-        Trigger::Memory { limit, .. } => memory(*limit, said, machine, report),
+        Trigger::Memory { limit, .. } => memory::judge(*limit, said, settings, machine, report),
         Trigger::Age { limit } => age(*limit, rule, said, report),
         Trigger::All(_)
         | Trigger::File { .. }
@@ -120,6 +121,7 @@ fn one_rule(
     if !rule.recycles() {
         return;
     }
+    several::due_for_all(rule, said, settings, report);
     if let Trigger::Status { count: 1, .. }
     | Trigger::Slow { count: 1, .. }
     | Trigger::Abandoned { count: 1, .. }
@@ -223,76 +225,6 @@ fn age(limit: Duration, rule: &Rule, said: &Said<'_>, report: &mut Report) {
             ),
             "lower min_uptime, or raise the age",
         );
-    }
-}
-
-fn memory(limit: MemoryLimit, said: &Said<'_>, machine: &Machine, report: &mut Report) {
-    let bytes = match limit {
-        MemoryLimit::PrivateBytes(bytes) => bytes,
-        MemoryLimit::Share(_) => {
-            if let (None, Some(_), Some(node)) =
-                (machine.memory_limit, machine.memory, said.get("share"))
-            {
-                report.warning(
-                    node.span,
-                    "nothing limits the memory of a worker here, so the rule is off",
-                    "limit the container's memory, or write private_bytes = \"800MiB\"",
-                );
-            }
-            return;
-        }
-    };
-    let Some(node) = said.get("private_bytes") else {
-        return;
-    };
-    let alias = node.alias.is_some();
-    let most = machine.memory_limit.into_iter().chain(machine.memory).min();
-    let fits = |size: &ByteSize| *size >= LEAST_MEMORY && most.is_none_or(|most| *size < most);
-    let meant = |size: ByteSize, otherwise: &str| match Some(size).filter(fits) {
-        Some(size) => format!("did you mean {}?", as_written(size, alias)),
-        None => otherwise.to_owned(),
-    };
-    if bytes < LEAST_MEMORY {
-        let more = if bytes < ByteSize::mib(10) { 100 } else { 10 };
-        report.warning(
-            node.span,
-            format!(
-                "{bytes} is less than almost any app needs: its worker would be recycled for ever"
-            ),
-            meant(
-                ByteSize(bytes.0.saturating_mul(more)),
-                "set it above what the app needs when it is well",
-            ),
-        );
-    } else if let Some(most) = most.filter(|most| bytes >= *most) {
-        let kilo = match bytes.0.is_multiple_of(ByteSize::mib(1).0) {
-            true => 1024,
-            false => 1000,
-        };
-        let of = if machine.memory_limit == Some(most) {
-            "than the limit of this container"
-        } else {
-            "than this machine has"
-        };
-        report.warning(
-            node.span,
-            format!(
-                "{bytes} is not less {of} ({}): the kernel would kill the worker first",
-                most.human()
-            ),
-            meant(
-                ByteSize(bytes.0 / kilo),
-                "set it below the memory of the machine that runs the app",
-            ),
-        );
-    }
-}
-
-/// A size as the format of its file has it: web.config counts KB.
-fn as_written(size: ByteSize, alias: bool) -> String {
-    match alias {
-        true => format!("{} ({})", size.0 / 1024, size.human()),
-        false => size.to_string(),
     }
 }
 
