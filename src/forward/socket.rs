@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    net::{Shutdown, shutdown},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -188,31 +191,46 @@ pub(super) struct WorkerIo {
 
 impl WorkerIo {
     /// Counts what was written. A worker that takes no more may have answered before: the answer
-    /// is read first, and reading tells how the connection ended; of a want of our own it would
-    /// tell nothing, ever.
+    /// is read first, and reading tells how the connection ended. Of a want of our own it would
+    /// tell nothing, ever, unless we end the connection.
     fn wrote(&mut self, poll: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
         poll.map(|result| match result {
             Ok(written) => {
                 self.written += written as u64;
                 Ok(written)
             }
-            Err(error) if is_want_of_room(&error) => Err(error),
-            Err(_) => {
+            Err(error) => {
+                if is_want_of_room(&error) {
+                    self.shut();
+                }
                 self.takes_no_more = true;
                 Ok(length)
             }
         })
     }
 
+    /// Ends the connection both ways; whoever reads it is told.
+    fn shut(&self) {
+        let ended = match self.plain() {
+            Either::Left(stream) => shutdown(stream, Shutdown::Both),
+            Either::Right(stream) => shutdown(stream, Shutdown::Both),
+        };
+        // It has ended already, then.
+        let _ = ended;
+    }
+
+    fn plain(&self) -> &Plain {
+        match &self.stream {
+            Stream::Plain(plain) => plain,
+            Stream::Tls(stream) => stream.get_ref(),
+        }
+    }
+
     /// Has the system acknowledge at once what has come. A worker that writes the head of its
     /// answer by itself, with Nagle's algorithm on, keeps the body until then (RFC 9293 section
     /// 3.7.4); the system would wait for 40 ms for something to acknowledge it with.
     pub(super) fn acknowledge(&self) {
-        let plain = match &self.stream {
-            Stream::Plain(plain) => plain,
-            Stream::Tls(stream) => stream.get_ref(),
-        };
-        if let Either::Left(stream) = plain {
+        if let Either::Left(stream) = self.plain() {
             // Where that is not to be had there is only the wait.
             drop(stream.set_quickack(true));
         }
