@@ -77,8 +77,10 @@ impl Counted {
         counted
     }
 
-    fn unsettled(&self) -> u64 {
-        self.sums.troubled.saturating_sub(self.sums.settled)
+    /// Requests of these that have no answer yet: no more than there were since then.
+    fn unsettled(&self, before: &Self) -> u64 {
+        let all = self.sums.troubled.saturating_sub(self.sums.settled);
+        all.min(self.sums.troubled - before.sums.troubled)
     }
 
     /// What came since.
@@ -103,7 +105,7 @@ impl Counted {
             delay_median_ms: delays.median().map(ms),
             delay_worst_ms: delays.worst().map(ms),
             saved: now.saved - then.saved,
-            unsettled: self.unsettled(),
+            unsettled: self.unsettled(before),
             shared_with: Vec::new(),
         }
     }
@@ -254,7 +256,7 @@ impl Incidents {
             other => other,
         };
         if let Charging::Settling { until } = open.charging
-            && (counted.unsettled() == 0 || now >= until)
+            && (counted.unsettled(&open.before) == 0 || now >= until)
         {
             open.charging = Charging::Over;
             incident.charge(open.cost(counted));

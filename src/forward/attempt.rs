@@ -119,7 +119,7 @@ pub async fn attempt(
         return Ok(answer);
     }
     guard.armed = false;
-    let call = call(plan, seat, view, &answer, mask);
+    let call = call(plan, seat, thread, view, &answer, mask);
     let exchange = Exchange {
         thread: thread.clone(),
         view: view.clone(),
@@ -208,16 +208,24 @@ fn switched(connection: Connection) -> Result<WorkerEnd, Failed> {
 }
 
 /// A call's status feeds the rules: now if the head is all of the answer, else when it comes.
-fn call(plan: &Plan, seat: &Seat, view: &View, answer: &Response<()>, mask: u64) -> Option<Call> {
+fn call(
+    plan: &Plan,
+    seat: &Seat,
+    thread: &Thread,
+    view: &View,
+    answer: &Response<()>,
+    mask: u64,
+) -> Option<Call> {
     if !plan.call || answer.status() != StatusCode::OK {
         return None;
     }
     let call = Call {
         counters: seat.counters.clone(),
         mask,
+        late: None,
     };
     if answer.headers().contains_key(GRPC_STATUS) {
-        call.ended(&view.rules, Some(answer.headers()));
+        call.ended(&view.rules, &thread.ledger, Some(answer.headers()));
         return None;
     }
     Some(call)

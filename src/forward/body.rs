@@ -57,11 +57,11 @@ impl Exchange {
             upload,
             call,
         } = self;
-        if end == End::Completed
-            && let Some(call) = call
-        {
+        match call {
             // Without a word of how.
-            call.ended(&view.rules, None);
+            Some(call) if end == End::Completed => call.ended(&view.rules, &thread.ledger, None),
+            Some(call) => call.lost(&thread.ledger),
+            None => {}
         }
         thread.in_flight().leave(key);
         thread.ledger.ended(end);
@@ -127,6 +127,14 @@ impl Download {
 }
 
 impl Download {
+    /// The call whose status is to come.
+    pub fn call(&mut self) -> Option<&mut Call> {
+        match self {
+            Self::Worker(body) => body.exchange.as_mut()?.call.as_mut(),
+            Self::Own(_) | Self::Tunnel(_) | Self::Noted(_) => None,
+        }
+    }
+
     /// The tunnel that follows the head, for whoever has the client's connection.
     pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
         match self {
@@ -186,7 +194,8 @@ impl WorkerBody {
                 if let Some(trailers) = frame.trailers_ref()
                     && let Some(call) = exchange.call.take()
                 {
-                    call.ended(&exchange.view.rules, Some(trailers));
+                    let (view, ledger) = (&exchange.view, &exchange.thread.ledger);
+                    call.ended(&view.rules, ledger, Some(trailers));
                 }
                 let kept = trailing::kept(frame);
                 if kept.is_none() || exchange.connection.is_end_stream() {

@@ -6,7 +6,10 @@ use std::{fmt::Write, sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 
 use crate::{
-    observe::tally::{Counters, Rules},
+    observe::{
+        ledger::{Late, Ledger},
+        tally::{Counters, Rules},
+    },
     units::GrpcStatus,
 };
 
@@ -30,6 +33,13 @@ pub fn is_call(headers: &HeaderMap) -> bool {
 pub fn is_kind(kind: &HeaderValue) -> bool {
     let rest = kind.as_bytes().strip_prefix(CALL.as_bytes());
     rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// How a call ended, if these fields say so.
+#[must_use]
+pub fn status(fields: &HeaderMap) -> Option<GrpcStatus> {
+    let field = fields.get(GRPC_STATUS)?;
+    Some(GrpcStatus::of_field(field.as_bytes()))
 }
 
 /// How long the caller waits for the end of the call, if it said so.
@@ -74,16 +84,28 @@ pub struct Call {
     pub counters: Arc<Counters>,
     /// The rules that do.
     pub mask: u64,
+    /// It was late, and is settled in the ledger when it ends.
+    pub late: Option<Late>,
 }
 
 impl Call {
     /// The last fields of the call came: in trailers, or in the head if that is all.
-    pub fn ended(&self, rules: &Rules, fields: Option<&HeaderMap>) {
-        let field = fields.and_then(|fields| fields.get(GRPC_STATUS));
-        let status = field.map_or(GrpcStatus::UNKNOWN, |field| {
-            GrpcStatus::of_field(field.as_bytes())
-        });
+    pub fn ended(self, rules: &Rules, ledger: &Ledger, fields: Option<&HeaderMap>) {
+        let status = fields.and_then(status).unwrap_or(GrpcStatus::UNKNOWN);
         self.counters.call_ended(rules, self.mask, status);
+        self.settle(ledger, status == GrpcStatus::OK);
+    }
+
+    /// It broke off, or its caller left, before its status came.
+    pub fn lost(self, ledger: &Ledger) {
+        self.settle(ledger, false);
+    }
+
+    fn settle(&self, ledger: &Ledger, good: bool) {
+        if let Some(late) = self.late {
+            let good = late.good && good;
+            ledger.settled(Some(Late { good, ..late }));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One request in the ledger: however it ends, it is counted once.
 
-use http::{Response, StatusCode, request::Parts};
+use http::{Response, request::Parts};
 
 use crate::{
     admit::{lot::Lack, roster::Member},
@@ -8,6 +8,7 @@ use crate::{
     forward::{
         answer::{Answer, Form},
         body::Download,
+        grpc,
         noted::Noted,
         replay::Plan,
         request::{self, Peer},
@@ -19,6 +20,7 @@ use crate::{
         ledger::{End, Late},
     },
     time::{self, MonoTime},
+    units::GrpcStatus,
 };
 
 /// One request.
@@ -73,14 +75,24 @@ impl<'a> Account<'a> {
     }
 
     /// What came of a troubled one.
-    fn settle(&mut self, answer: Option<StatusCode>) {
-        if let Some(since) = self.troubled.take() {
-            let late = answer.map(|status| Late {
-                delay: self.tried.since(since),
-                good: status.as_u16() < 500,
-            });
-            self.thread.ledger.settled(late);
+    fn settle(&mut self, mut answer: Option<&mut Response<Download>>) {
+        let Some(since) = self.troubled.take() else {
+            return;
+        };
+        let late = Late {
+            delay: self.tried.since(since),
+            good: true,
+        };
+        if let Some(call) = answer.as_mut().and_then(|answer| answer.body_mut().call()) {
+            // HTTP's status says nothing of it.
+            call.late = Some(late);
+            return;
         }
+        let late = answer.map(|answer| Late {
+            good: is_good(answer),
+            ..late
+        });
+        self.thread.ledger.settled(late);
     }
 
     pub(super) fn waits(&mut self, lack: Lack) {
@@ -127,9 +139,9 @@ impl<'a> Account<'a> {
     }
 
     /// A worker's answer: its body closes the account.
-    pub(super) fn hand_over(mut self, answer: Response<Download>) -> Response<Download> {
+    pub(super) fn hand_over(mut self, mut answer: Response<Download>) -> Response<Download> {
         self.open = false;
-        self.settle(Some(answer.status()));
+        self.settle(Some(&mut answer));
         self.watched(answer, None)
     }
 
@@ -192,6 +204,14 @@ impl Drop for Account<'_> {
             note.close(end);
         }
     }
+}
+
+/// Whether an answer is one that its client wanted, as far as its head tells. Of a call that has
+/// ended with it that is all there is.
+fn is_good(answer: &Response<Download>) -> bool {
+    let headers = answer.headers();
+    let failed_call = grpc::is_call(headers) && grpc::status(headers) != Some(GrpcStatus::OK);
+    answer.status().as_u16() < 500 && !failed_call
 }
 
 fn own_answer(

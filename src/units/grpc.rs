@@ -26,6 +26,8 @@ const NAMES: [&str; 17] = [
 pub struct GrpcStatus(u8);
 
 impl GrpcStatus {
+    /// All is well.
+    pub const OK: Self = Self(0);
     /// The caller took the call back.
     pub const CANCELLED: Self = Self(1);
     /// What has no better status, or none at all.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The incident when it is over.
-fn closed(sidecar: &Sidecar, id: u64) -> Value {
+pub(crate) fn closed(sidecar: &Sidecar, id: u64) -> Value {
     sidecar.wait(&format!("incident {id} is over"), || {
         let path = format!("/api/v1/incidents/{id}");
         let incident = sidecar.client()?.get(&path).ok()?;

@@ -24,13 +24,15 @@ pub struct Cost {
     pub client_aborted: u64,
     /// Refused and failed, by code: `502102 WorkerClosedConnection`.
     pub by_code: BTreeMap<String, u64>,
-    /// Parked, or sent once more, or both, and then answered by a worker.
+    /// Parked, sent once more, or made to wait for a fresh worker's share, and then answered by a
+    /// worker.
     pub late: u64,
     /// Half of these were late by no more than this.
     pub delay_median_ms: Option<u64>,
     /// None of these was later.
     pub delay_worst_ms: Option<u64>,
-    /// Parked or sent once more, and then answered with a status below 500.
+    /// Parked or sent once more, and then answered with a status below 500; a call of gRPC: that
+    /// ended with status 0.
     pub saved: u64,
     /// Parked or sent once more, and not answered when the counting ended.
     pub unsettled: u64,

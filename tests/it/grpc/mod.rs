@@ -6,8 +6,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use rustix::process::Signal;
+
 use crate::{
     apps::has,
+    incidents::closed,
     support::{Setup, Sidecar},
     tls::authority::Authority,
 };
@@ -123,6 +126,48 @@ fn go_on_through_a_recycle(sidecar: &Sidecar) {
     for round in calling.join().unwrap() {
         assert_eq!(round, before, "{}", sidecar.log());
     }
+}
+
+#[test]
+fn a_call_that_waited_for_a_worker_was_saved_only_if_it_ended_well() {
+    if !has_grpc() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let wait = format!("while [ -e {} ]; do sleep 0.05; done", gate.display());
+    let server = script("server.py").display().to_string();
+    let command = [
+        "sh",
+        "-c",
+        &format!("{wait}; exec python3 {server} {{port}}"),
+    ];
+    let sidecar = Setup {
+        toml: format!(
+            "recycle.ready = \"port\"\n[worker]\nprotocol = \"h2c\"\ncommand = {command:?}\n"
+        ),
+        ..Setup::default()
+    }
+    .launch();
+    sidecar.wait_for_kind("worker-ready");
+    std::fs::write(&gate, "").unwrap();
+    sidecar.worker().signal(Signal::KILL);
+    sidecar.wait_for_kind("worker-exited");
+    let address = sidecar.address.to_string();
+    std::thread::scope(|scope| {
+        let cases = ["empty_unary", "special_status_message"];
+        let calls = cases.map(|case| scope.spawn(|| seen(&address, &[case])));
+        sidecar.wait("both wait", || {
+            (sidecar.status()["parking"]["requests"] == 2).then_some(())
+        });
+        std::fs::remove_file(&gate).unwrap();
+        let [well, ill] = calls.map(|call| call.join().unwrap().join("\n"));
+        assert!(well.contains("\"size\": 0"), "{well}");
+        assert!(ill.contains("UNKNOWN"), "{ill}");
+    });
+    let cost = closed(&sidecar, 1)["cost"].clone();
+    let counted = ["parked", "late", "saved", "unsettled"].map(|name| cost[name].as_u64().unwrap());
+    assert_eq!(counted, [2, 2, 1, 0], "{cost}");
 }
 
 #[test]
