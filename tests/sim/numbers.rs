@@ -90,6 +90,39 @@ fn the_recycle_of_one_waits_for_its_turn_unless_it_is_forced() {
 }
 
 #[test]
+fn one_that_is_starting_anyway_is_not_replaced_once_more() {
+    for word in [
+        recycle_one(3, false),
+        Word::Recycle {
+            reason: String::new(),
+            force: false,
+        },
+    ] {
+        let mut three = many(policy(), Count::Fixed(3), 2);
+        let incident = three.word(word);
+        three.ready(3);
+        for (old, new) in [(1, 4), (2, 5)] {
+            three.pass(1_000);
+            if three.acts().contains(&format!("start {new} as {old}")) {
+                three.ready(new);
+                three.pass(1_000);
+                three.goes(old);
+            }
+        }
+        three.pass(1_000);
+        let starts = three.acts();
+        let of_third = starts.iter().filter(|act| act.ends_with("as 3"));
+        assert_eq!(of_third.count(), 0, "{starts:?}");
+        assert!(three.serving().contains(&3));
+        let ended = three
+            .said
+            .iter()
+            .filter(|event| event.kind == Kind::RecycleEnded && event.incident == incident);
+        assert_eq!(ended.count(), 1, "{:?}", three.said(Kind::RecycleEnded));
+    }
+}
+
+#[test]
 fn a_recycle_of_one_that_an_operator_stopped_says_why_it_does_nothing() {
     let mut three = three(policy());
     three.word(Word::Stop);

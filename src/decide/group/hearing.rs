@@ -35,7 +35,7 @@ impl Group {
         if event.kind == Kind::RuleHeld {
             self.others_have_heard(at, &event);
         }
-        self.heard_of_roll(&event);
+        self.heard_of_roll(self.slots[at].engine.instance, &event);
         self.steps.push_back(Step::Say(event));
     }
 

@@ -33,6 +33,8 @@ pub(in crate::decide) struct Roll {
     /// The recycles of it that are under way.
     current: Vec<u64>,
     done: u32,
+    /// The instances that it has a new worker of, be it one that was starting anyway.
+    renewed: Vec<u32>,
     /// Why it can't go on.
     stopped: Option<String>,
     /// The one instance has told how it ended, as that is its own recycle.
@@ -51,6 +53,7 @@ impl Roll {
             began: MonoTime::ZERO,
             current: Vec::new(),
             done: 0,
+            renewed: Vec::new(),
             stopped: None,
             told: false,
         }
@@ -68,7 +71,8 @@ impl Roll {
     }
 
     fn wants(&self, slot: &Slot) -> bool {
-        self.concerns(slot) && slot.engine.is_of(self.upto, self.force)
+        let has_it = self.renewed.contains(&slot.engine.instance);
+        self.concerns(slot) && !has_it && slot.engine.is_of(self.upto, self.force)
     }
 }
 
@@ -86,6 +90,7 @@ impl Group {
         }
         if let Some(same) = self.rolls.iter_mut().find(|other| other.only == roll.only) {
             same.upto = roll.upto;
+            same.renewed.clear();
             same.force |= roll.force;
             same.reloaded |= roll.reloaded;
             if same.reasons.len() < REASONS && !same.reasons.contains(&roll.reasons[0]) {
@@ -215,8 +220,8 @@ impl Group {
         }
     }
 
-    /// A recycle has ended: of a round, perhaps.
-    pub(super) fn heard_of_roll(&mut self, event: &Event) {
+    /// A recycle of an instance has ended: of a round, perhaps.
+    pub(super) fn heard_of_roll(&mut self, instance: u32, event: &Event) {
         let Some(incident) = event.incident.filter(|_| event.kind == Kind::RecycleEnded) else {
             return;
         };
@@ -230,6 +235,7 @@ impl Group {
         let replaced = ("outcome", Field::Text("replaced".to_owned()));
         if event.fields.contains(&replaced) {
             roll.done += 1;
+            roll.renewed.push(instance);
         } else {
             roll.stopped = Some(event.text.clone());
         }
