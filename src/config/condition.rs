@@ -102,6 +102,9 @@ fn one(node: &Node, outermost: bool, report: &mut Report) -> Option<Trigger> {
 
 fn requests(node: &Node, report: &mut Report) -> Option<Trigger> {
     let fields = Fields::of(node, "when.requests", report)?;
+    if let Some(share) = fields.get("share") {
+        return part_of_all(&fields, share, report);
+    }
     let count = fields.need(report, "count", "100000", count(COUNTS));
     let window = match fields.get("window") {
         Some(_) => Some(fields.find(report, "window", duration(window()))?),
@@ -110,7 +113,29 @@ fn requests(node: &Node, report: &mut Report) -> Option<Trigger> {
     let filter = filter(&fields, report)?;
     Some(Trigger::Requests {
         count: count?,
+        share: None,
         window,
+        filter,
+    })
+}
+
+/// Requests that are a share of all: it needs a window, and must leave some out.
+fn part_of_all(fields: &Fields<'_>, node: &Node, report: &mut Report) -> Option<Trigger> {
+    let (count, share, window) = rate(fields, report);
+    let filter = filter(fields, report)?;
+    let which = ["path", "except", "methods"];
+    if which.iter().all(|key| fields.get(key).is_none()) {
+        report.error(
+            node.span,
+            "every request counts, and their share of all requests is always 100%",
+            "add path, except or methods to say which of them, or remove share",
+        );
+        return None;
+    }
+    Some(Trigger::Requests {
+        count: count?,
+        share: share?,
+        window: Some(window?),
         filter,
     })
 }
@@ -183,8 +208,8 @@ fn abandoned(node: &Node, report: &mut Report) -> Option<Trigger> {
     })
 }
 
-/// What `status`, `slow` and `abandoned` have in common. The outer options say whether it could be
-/// read.
+/// What `status`, `slow`, `abandoned` and the `requests` of a share have in common. The outer
+/// options say whether it could be read.
 fn rate(
     fields: &Fields<'_>,
     report: &mut Report,

@@ -208,7 +208,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ),
     (
         "when.requests",
-        &["count", "window", "path", "except", "methods"],
+        &["count", "share", "window", "path", "except", "methods"],
     ),
     (
         "when.status",

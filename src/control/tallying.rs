@@ -206,6 +206,7 @@ mod tests {
     fn tallying() -> (Tallying, Arc<crate::observe::tally::Counters>, Arc<Rules>) {
         let trigger = Trigger::Requests {
             count: 1,
+            share: None,
             window: None,
             filter: Filter::default(),
         };

@@ -19,6 +19,9 @@ pub enum Trigger {
     Requests {
         /// Fires at this many.
         count: u32,
+        /// ...if they are also at least this share of all requests in the window; none without
+        /// a window.
+        share: Option<Share>,
         /// Within this time; `None`: since the worker started, with 10% jitter.
         window: Option<Duration>,
         /// Which requests count.

@@ -34,6 +34,8 @@ pub struct Rules {
     slow: u64,
     /// The rules that look at abandoned requests.
     abandoned: u64,
+    /// The rules that look at some requests as a share of all.
+    of_all: u64,
     /// Whether a rule asks what routes requests are for.
     by_route: bool,
     /// What holds for some requests alone.
@@ -77,6 +79,8 @@ impl Rules {
             let slow = u64::from(matches!(trigger, Trigger::Slow { .. })) << index;
             rules.slow |= slow | abandoned;
             rules.abandoned |= abandoned;
+            let of_all = matches!(trigger, Trigger::Requests { share: Some(_), .. });
+            rules.of_all |= u64::from(of_all) << index;
             rules.by_route |= matches!(trigger, Trigger::Leak { .. });
             match trigger.filter() {
                 Some(filter) if filter.is_any() => rules.any |= 1 << index,
@@ -159,6 +163,10 @@ pub struct Counters {
     epoch: u64,
     answered: AtomicU64,
     refused: AtomicU64,
+    /// Attempts that ended, whatever they were for.
+    finished: AtomicU64,
+    /// The rules whose total that is.
+    of_all: u64,
     rules: Box<[Cell]>,
     paths: Option<Paths>,
 }
@@ -182,6 +190,8 @@ impl Counters {
             epoch: rules.epoch,
             answered: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            of_all: rules.of_all,
             rules: cells,
             paths: rules.by_route.then(Paths::default),
         }
@@ -200,6 +210,7 @@ impl Counters {
         if matches!(outcome, Outcome::Status(_)) {
             bump(&self.answered);
         }
+        bump(&self.finished);
         for_each_bit(mask, |index| {
             let (Some(look), Some(cell)) = (rules.looks.get(index), self.rules.get(index)) else {
                 return;
@@ -276,11 +287,15 @@ impl Counters {
         }
         sum.rules
             .resize(self.rules.len().max(sum.rules.len()), (0, 0));
-        for (sum, cell) in sum.rules.iter_mut().zip(&self.rules) {
-            // Total first: a share must not be read above one.
+        for (index, (sum, cell)) in sum.rules.iter_mut().zip(&self.rules).enumerate() {
+            let total = match self.of_all >> index & 1 {
+                1 => &self.finished,
+                _ => &cell.total,
+            };
+            // Total last: a share must not be read above one.
             let matching = cell.matching.load(Relaxed);
             sum.0 += matching;
-            sum.1 += cell.total.load(Relaxed).max(matching);
+            sum.1 += total.load(Relaxed).max(matching);
         }
     }
 }

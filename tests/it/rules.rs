@@ -151,6 +151,22 @@ fn a_share_is_of_all_that_the_rule_sees() {
 }
 
 #[test]
+fn requests_to_a_path_fire_at_their_share_of_all_requests_and_not_below_it() {
+    let when = "requests = { count = 5, share = \"50%\", window = \"10min\", path = \"/bad\" }";
+    let sidecar = Sidecar::start(&rule(when), &[]);
+    get(&sidecar, "/", 6);
+    get(&sidecar, "/bad", 5);
+    counted(&sidecar, "5 requests on /bad in 10min, 45% of all 11");
+    assert_eq!(fired(&sidecar), 0, "{}", sidecar.log());
+    get(&sidecar, "/bad", 1);
+    let event = sidecar.wait_for_kind("rule-fired");
+    assert_eq!(
+        (&event["matching"], &event["total"], &event["recycles"]),
+        (&6.into(), &12.into(), &true.into())
+    );
+}
+
+#[test]
 fn a_worker_that_resets_or_does_not_answer_is_counted_as_502_and_504() {
     let toml = status("codes = \"502,504\", count = 4") + "[timeouts]\nresponse = \"300ms\"\n";
     let sidecar = Sidecar::start(&toml, &[]);

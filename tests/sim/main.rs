@@ -30,6 +30,7 @@ mod recycles;
 mod rig;
 mod rules;
 mod seeds;
+mod shares;
 mod shop;
 mod sickness;
 mod three;

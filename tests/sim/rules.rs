@@ -164,6 +164,7 @@ fn a_rule_that_sees_more_while_its_own_recycle_runs_is_one_reason() {
 fn a_number_of_requests_has_a_tenth_of_jitter_for_each_worker() {
     let requests = Trigger::Requests {
         count: 1_000,
+        share: None,
         window: None,
         filter: Filter::default(),
     };
@@ -183,6 +184,7 @@ fn requests_in_a_window_are_exact() {
     let window = Some(secs(60));
     let requests = Trigger::Requests {
         count: 1_000,
+        share: None,
         window,
         filter: Filter::default(),
     };
@@ -234,6 +236,7 @@ fn counts_of_rules_that_are_no_longer_in_force_are_not_mixed_up() {
 fn a_number_of_requests_is_counted_anew_after_a_firing() {
     let requests = Trigger::Requests {
         count: 10,
+        share: None,
         window: None,
         filter: Filter::default(),
     };
@@ -255,18 +258,20 @@ fn each_kind_of_rule_says_its_numbers_and_limits() {
         methods: vec!["GET".to_owned()],
         ..Filter::default()
     };
-    let requests = |window| Trigger::Requests {
+    let requests = |window, share| Trigger::Requests {
         count: 10,
+        share,
         window,
         filter: paths.clone(),
     };
     let rules = [
-        rule("one", requests(Some(secs(600)))),
+        rule("one", requests(Some(secs(600)), None)),
         rule("two", slow(secs(30), 5)),
         rule("three", memory(800, secs(10))),
+        rule("four", requests(Some(secs(60)), "30%".parse().ok())),
     ];
     let mut rig = Rig::ready(with(rules));
-    rig.counts(1, &[(7, 7), (2, 9)], 9, 0);
+    rig.counts(1, &[(7, 7), (2, 9), (0, 0), (7, 9)], 9, 0);
     let bytes = |rig: &mut Rig| rig.bytes(1, 801, true);
     bytes(&mut rig);
     rig.pass(4_000);
@@ -284,6 +289,7 @@ fn each_kind_of_rule_says_its_numbers_and_limits() {
             "7 requests by GET on /a/*|/b in 10min (limit: 10)",
             "2 of 9 requests (22%) had no answer within 30s in 2min (limit: 5)",
             "private memory 801 MiB for 4s (limit: 800 MiB)",
+            "7 requests by GET on /a/*|/b in 1min, 77% of all 9 (limits: 10 and 30%)",
         ]
     );
 }

@@ -15,6 +15,7 @@ pub(super) fn condition(when: &Trigger, ready: &str) -> String {
     match when {
         Trigger::Requests {
             count,
+            share,
             window,
             filter,
         } => {
@@ -23,7 +24,8 @@ pub(super) fn condition(when: &Trigger, ready: &str) -> String {
                 Some(window) => within(*window),
                 None => "since its start, give or take 10%,".to_owned(),
             };
-            format!("{n}{} {are} served {time} by {ready}", scope(filter))
+            let (scope, share) = (scope(filter), at_least(*share));
+            format!("{n}{scope}{share} {are} served {time} by {ready}")
         }
         Trigger::Status {
             codes,

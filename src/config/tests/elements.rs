@@ -198,6 +198,50 @@ fn conditions_take_their_numbers_and_filters() {
 }
 
 #[test]
+fn requests_may_be_a_share_of_all_if_they_are_not_all() {
+    let of = |rest: &str| when(&format!("requests = {{ share = \"30%\", {rest} }}"));
+    for which in ["path = \"/a/*\"", "except = \"/a/*\"", "methods = \"POST\""] {
+        let read = of(&format!("count = 5, window = \"10s\", {which}"));
+        let Ok(Trigger::Requests {
+            count: 5,
+            share: Some(share),
+            window: Some(window),
+            filter,
+        }) = read
+        else {
+            panic!("{read:?}");
+        };
+        assert_eq!((share.basis_points(), window.as_secs()), (3000, 10));
+        assert!(!filter.is_any());
+    }
+    for (rest, what, cure) in [
+        (
+            "count = 5, window = \"10s\"",
+            "every request counts",
+            "help: add path, except or methods",
+        ),
+        (
+            "window = \"10s\", path = \"/a\"",
+            "a share needs a count",
+            "help: add count = 5",
+        ),
+        (
+            "count = 5, path = \"/a\"",
+            "when.requests has no window",
+            "help: add window = \"30s\"",
+        ),
+    ] {
+        let shown = of(rest).unwrap_err();
+        assert!(shown.contains(what) && shown.contains(cure), "{shown}");
+        // Of one mistake one thing is said, where it is.
+        assert_eq!(shown.matches("help: ").count(), 1, "{shown}");
+        assert!(shown.contains("autoheal.toml:3:"), "{shown}");
+    }
+    let unread = of("count = 5, window = \"10s\", path = []").unwrap_err();
+    assert!(!unread.contains("every request counts"), "{unread}");
+}
+
+#[test]
 fn actions_keep_their_order() {
     let text = "when.requests.count = 1\ndo = [\"log\", { run = [\"./a\", \"%1%\"] }, \
                 { recycle = \"in-place\" }]";

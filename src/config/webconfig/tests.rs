@@ -73,6 +73,7 @@ fn requests_count_in_their_interval() {
     let rule = rule("<requests count=\"1000\" timeInterval=\"00:10:00\" />");
     let Trigger::Requests {
         count,
+        share: None,
         window,
         filter,
     } = rule.when

@@ -167,9 +167,10 @@ fn whens(rule: &Rule, losses: &mut Losses) -> Vec<When> {
     match &rule.when {
         Trigger::Requests {
             count,
+            share,
             window,
             filter,
-        } => vec![requests(*count, *window, filter, rule, losses)],
+        } => vec![requests(*count, *share, *window, filter, rule, losses)],
         Trigger::Status {
             codes,
             count,
@@ -225,6 +226,7 @@ fn whens(rule: &Rule, losses: &mut Losses) -> Vec<When> {
 
 fn requests(
     count: u32,
+    share: Option<Share>,
     window: Option<Duration>,
     filter: &Filter,
     rule: &Rule,
@@ -243,8 +245,7 @@ fn requests(
         losses.rule(rule, "can't have a path", nearest);
     }
     narrower(filter, rule, losses);
-    let interval = time("window", window, rule, losses);
-    When::Requests(Counted { count, interval })
+    When::Requests(counted(count, share, window, rule, losses))
 }
 
 fn counted(

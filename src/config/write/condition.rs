@@ -22,10 +22,13 @@ pub(super) fn condition(trigger: &Trigger, home: &Path) -> Inline {
     match trigger {
         Trigger::Requests {
             count,
+            share: part,
             window,
             filter,
         } => {
-            let inline = Inline::default().with("count", count.to_string());
+            let inline = Inline::default()
+                .with("count", count.to_string())
+                .maybe("share", share(*part));
             filtered(inline.maybe("window", window.map(duration)), filter)
         }
         Trigger::Status {

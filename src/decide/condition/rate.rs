@@ -113,6 +113,7 @@ fn count_of(when: &Trigger) -> u32 {
 fn share_of(when: &Trigger) -> Option<Share> {
     match when {
         Trigger::Abandoned { share, .. }
+        | Trigger::Requests { share, .. }
         | Trigger::Slow { share, .. }
         | Trigger::Status { share, .. } => *share,
         _ => None,
@@ -128,13 +129,21 @@ pub(super) fn words(reading: Reading, when: &Trigger) -> String {
     } = reading;
     let of_all = format!("({})", percent(matching, total));
     match when {
-        Trigger::Requests { window, filter, .. } => {
+        Trigger::Requests {
+            share,
+            window,
+            filter,
+            ..
+        } => {
             let when = window.map_or_else(
                 || "since the worker became ready".to_owned(),
                 |window| format!("in {}", time(window)),
             );
-            let scope = scope(filter);
-            format!("{matching} requests{scope} {when} (limit: {limit})")
+            let of_all = share.map_or_else(String::new, |_| {
+                format!(", {} of all {total}", percent(matching, total))
+            });
+            let (scope, limits) = (scope(filter), limits(limit, *share));
+            format!("{matching} requests{scope} {when}{of_all} ({limits})")
         }
         Trigger::Status {
             codes,

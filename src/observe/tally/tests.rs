@@ -94,6 +94,31 @@ fn a_call_counts_once_and_by_its_own_status() {
 }
 
 #[test]
+fn requests_that_are_a_share_are_one_of_all_and_others_of_their_own() {
+    let requests = |share| Trigger::Requests {
+        count: 1,
+        share,
+        window: Some(SECOND),
+        filter: Filter {
+            path: vec!["/bad*".parse().unwrap()],
+            ..Filter::default()
+        },
+    };
+    let share = crate::units::Share::percent(30);
+    let rules = Rules::new(1, [requests(Some(share)), requests(None)].iter());
+    let registry = Registry::default();
+    // Two data threads.
+    let each = [(); 2].map(|()| registry.register(Generation(1), &rules));
+    let paths = ["/bad/1", "/good", "/bad/2", "/other", "/more"];
+    for (path, counters) in paths.iter().zip(each.iter().cycle()) {
+        let mask = rules.matching("GET", path);
+        counters.finished(&rules, mask, 0, Outcome::Refused, SECOND);
+    }
+    let totals = registry.totals(Generation(1), 1);
+    assert_eq!(totals.rules, [(2, 5), (2, 2)]);
+}
+
+#[test]
 fn generations_and_configurations_are_not_mixed() {
     let (rules, registry) = (rules(), Registry::default());
     registry.register(Generation(1), &rules).became_slow(1);

@@ -117,6 +117,9 @@ fn whole(table: &str, key: &str, value: &str) -> String {
         ],
         "when.abandoned" => vec![("count", "1"), ("window", "\"1s\"")],
         "when.output" if key != "regex" => vec![("contains", "\"a\"")],
+        "when.requests" if key == "share" => {
+            vec![("count", "1"), ("window", "\"1s\""), ("path", "\"/\"")]
+        }
         "when.requests" => vec![("count", "1")],
         "when.status" => vec![("codes", "500"), ("count", "1"), ("window", "\"1s\"")],
         "when.slow" => vec![

@@ -296,6 +296,13 @@ pub(super) const SHAPES: &[Entry] = &[
     ("when.requests", "count", COUNTS, COUNT),
     (
         "when.requests",
+        "share",
+        Share,
+        "And only if they are at least this share of all requests in the window, which it needs \
+         then, beside a path, except or methods.",
+    ),
+    (
+        "when.requests",
         "window",
         WINDOW,
         "How far back to look; without it since the worker started.",

@@ -71,6 +71,7 @@ pub(super) fn instead_of_a_worker(mut attach: Attach, whole: &mut Settings) {
         if rule.when.parts().iter().any(prints) {
             rule.when = Trigger::Requests {
                 count: 1,
+                share: None,
                 window: None,
                 filter: Filter::default(),
             };

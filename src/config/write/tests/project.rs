@@ -81,12 +81,25 @@ fn project(rule: &Rule, said: &[&str]) -> Rule {
     if of_actions.iter().any(|word| has(word)) {
         rule.actions.clear();
     }
-    match &mut rule.when {
-        Trigger::Requests { window, filter, .. } => {
+    condition(&mut rule.when, &has);
+    rule
+}
+
+fn condition(when: &mut Trigger, has: &impl Fn(&str) -> bool) {
+    match when {
+        Trigger::Requests {
+            share,
+            window,
+            filter,
+            ..
+        } => {
+            if has("a share of") {
+                *share = None;
+            }
             if has("window of") || has("since the start") {
                 *window = None;
             }
-            filtered(filter, &has);
+            filtered(filter, has);
         }
         Trigger::Status {
             codes,
@@ -98,8 +111,8 @@ fn project(rule: &Rule, said: &[&str]) -> Rule {
             if has("together") || has("apart") {
                 *codes = StatusSet::new(Vec::new());
             }
-            rate(share, window, &has);
-            filtered(filter, &has);
+            rate(share, window, has);
+            filtered(filter, has);
         }
         Trigger::Slow {
             time_taken,
@@ -111,8 +124,8 @@ fn project(rule: &Rule, said: &[&str]) -> Rule {
             if has("time_taken of") {
                 *time_taken = Duration::ZERO;
             }
-            rate(share, window, &has);
-            filtered(filter, &has);
+            rate(share, window, has);
+            filtered(filter, has);
         }
         Trigger::Memory { limit, hold } => {
             if has("wait for") {
@@ -125,7 +138,6 @@ fn project(rule: &Rule, said: &[&str]) -> Rule {
         // They are left out.
         _ => {}
     }
-    rule
 }
 
 fn rate(share: &mut Option<Share>, window: &mut Duration, has: &impl Fn(&str) -> bool) {

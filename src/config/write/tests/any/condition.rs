@@ -75,13 +75,14 @@ fn one_trigger() -> BoxedStrategy<Trigger> {
         share().prop_map(MemoryLimit::Share)
     ];
     prop_oneof![
-        (COUNTS, option::of(window()), filter()).prop_map(|(count, window, filter)| {
-            Trigger::Requests {
+        (COUNTS, option::of(window()), option::of(share()), filter()).prop_map(
+            |(count, window, share, filter)| Trigger::Requests {
                 count,
+                share: share.filter(|_| window.is_some() && !filter.is_any()),
                 window,
                 filter,
             }
-        }),
+        ),
         (statuses(), rate()).prop_map(|(codes, (count, share, window, filter))| {
             Trigger::Status {
                 codes,
