@@ -335,8 +335,9 @@ impl Control {
             let replaced = event.fields.iter().any(|(name, value)| {
                 *name == "outcome" && *value == Field::Text("replaced".to_owned())
             });
+            let printed = self.parts.hands.output(false, None).is_some();
             for waiter in waiters {
-                answering::reply(waiter, answering::recycled(replaced, &event.text));
+                answering::reply(waiter, answering::recycled(replaced, &event.text, printed));
             }
         }
     }

@@ -27,14 +27,18 @@ pub(super) fn reply<T>(to: oneshot::Sender<T>, answer: T) {
     }
 }
 
-/// The answer to who waited for a recycle.
-pub(super) fn recycled(replaced: bool, text: &str) -> Answer {
+/// The answer to who waited for a recycle. `printed`: what workers print is kept.
+pub(super) fn recycled(replaced: bool, text: &str, printed: bool) -> Answer {
     if replaced {
         return Ok(text.to_owned());
     }
     Err(Refusal {
         what: text.to_owned(),
-        cure: "autoheal logs shows what the new worker printed".to_owned(),
+        cure: match printed {
+            true => "autoheal logs shows what the new worker printed",
+            false => "autoheal explain tells what was done; whoever runs the app has its output",
+        }
+        .to_owned(),
     })
 }
 

@@ -87,9 +87,9 @@ impl Control {
             ));
         }
         let off = engine.rules.iter().filter(|rule| rule.state == "off");
-        warnings.extend(off.map(|rule| {
-            let why = rule.held.as_ref().unwrap_or(&rule.reading);
-            format!("rule \"{}\" is off: {why}", rule.name)
+        warnings.extend(off.map(|rule| match &rule.held {
+            Some(why) => format!("rule \"{}\": {why}", rule.name),
+            None => format!("rule \"{}\" is off: {}", rule.name, rule.reading),
         }));
         warnings
     }

@@ -112,6 +112,11 @@ fn what_nobody_restarts_in_time_serves_again_before_those_who_wait_are_refused()
     });
     let answer = sidecar.verb(&["recycle", "--wait", "--reason", "a test"]);
     assert_eq!(answer.status.code(), Some(1), "{answer:?}");
+    let cure = String::from_utf8_lossy(&answer.stderr).into_owned();
+    assert!(
+        cure.contains("whoever runs the app has its output"),
+        "{cure}"
+    );
     let failed = fails.join().unwrap();
     let expected = "restart the worker: an operator: a test\n";
     assert_eq!(failed.as_deref(), Some(expected), "{}", sidecar.log());
