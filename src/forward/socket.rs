@@ -5,6 +5,7 @@ use std::{
     error::Error,
     future::poll_fn,
     io,
+    path::Path,
     pin::{Pin, pin},
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
@@ -20,7 +21,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
     task::coop::unconstrained,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::either::Either;
 
@@ -74,9 +75,25 @@ async fn reach(endpoint: &Endpoint) -> Result<Plain, Failure> {
             Ok(Either::Left(stream))
         }
         Endpoint::Unix(path) => {
-            let stream = UnixStream::connect(path).await.map_err(failed)?;
+            let stream = queue_up(path).await.map_err(failed)?;
             Ok(Either::Right(stream))
         }
+    }
+}
+
+/// Connects to a Unix socket. If its worker is slow to accept and its queue is full, the system
+/// tells so at once (connect(2), EAGAIN), where with TCP it waits: it is tried again until whoever
+/// asks gives up.
+async fn queue_up(path: &Path) -> io::Result<UnixStream> {
+    const PAUSE_MAX: Duration = Duration::from_millis(20);
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 
@@ -337,7 +354,7 @@ mod tests {
     };
 
     /// A worker at a socket, to be spoken to in TLS.
-    fn member(path: &std::path::Path) -> Member {
+    fn member(path: &Path) -> Member {
         let asked = Behind {
             verify: false,
             ..Behind::default()
@@ -354,6 +371,25 @@ mod tests {
         };
         let at = (Endpoint::Unix(Arc::from(path)), manner);
         Member::new((Generation(1), 0), at, ramp, 1, Arc::default())
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_whose_queue_is_full_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker");
+        let listener = UnixListener::bind(&path).unwrap();
+        // It has a queue of one (listen(2) again).
+        rustix::net::listen(&listener, 0).unwrap();
+        let endpoint = Endpoint::Unix(Arc::from(path.as_path()));
+        let _queued = reach(&endpoint).await.unwrap();
+        let waits = timeout(Duration::from_millis(50), reach(&endpoint)).await;
+        assert!(waits.is_err(), "{waits:?}");
+        let accepts = async {
+            drop(timeout(Duration::from_millis(50), poll_fn(|_| Poll::<()>::Pending)).await);
+            listener.accept().await.unwrap()
+        };
+        let (connected, _) = tokio::join!(reach(&endpoint), accepts);
+        assert!(connected.is_ok(), "{connected:?}");
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixStream},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::either::Either;
 
@@ -187,6 +187,9 @@ async fn secure(stream: Stream, back: &Back) -> Result<Secured<Stream>, Failure>
 /// A body may be so long and still count as read to its end.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// From one try to be let into the queue of a Unix socket to the next.
+const PAUSE: Duration = Duration::from_millis(20);
+
 async fn connect(address: &Address) -> Result<Stream, Failure> {
     let failed = |error: io::Error| match error.kind() {
         // A Unix socket that nobody has bound yet is a file that is not there.
@@ -201,9 +204,13 @@ async fn connect(address: &Address) -> Result<Stream, Failure> {
             }
             Ok(Either::Left(stream))
         }
-        Address::Unix(path) => Ok(Either::Right(
-            UnixStream::connect(path).await.map_err(failed)?,
-        )),
+        Address::Unix(path) => loop {
+            match UnixStream::connect(path).await {
+                // Its queue is full, which TCP would wait for (connect(2), EAGAIN).
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(PAUSE).await,
+                done => return done.map(Either::Right).map_err(failed),
+            }
+        },
     }
 }
 

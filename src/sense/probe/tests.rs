@@ -168,6 +168,24 @@ async fn a_socket_that_is_not_there_yet_refuses_and_one_that_is_answers() {
 }
 
 #[tokio::test]
+async fn a_socket_whose_queue_is_full_is_no_sign_of_sickness_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    // It has a queue of one (listen(2) again).
+    rustix::net::listen(&listener, 0).unwrap();
+    let queued = UnixStream::connect(&path).await.unwrap();
+    let address = Address::Unix(path.clone());
+    let question = Question {
+        timeout: Duration::from_millis(100),
+        ..question(None)
+    };
+    let result = ask(&address, &HTTP, &question).await;
+    assert_eq!(result, Err(Failure::TimedOut(question.timeout)));
+    drop(queued);
+}
+
+#[tokio::test]
 async fn a_good_answer_has_in_its_body_what_is_wanted() {
     let wants = |body: &str| Question {
         body: Some(body.to_owned()),
