@@ -197,6 +197,15 @@ fn an_exit_with_code_0_stays_down_when_only_failures_restart() {
 }
 
 #[test]
+fn an_exit_with_code_0_starts_again_unless_only_failures_do() {
+    let mut rig = Rig::ready(policy());
+    rig.pass(5_000);
+    rig.exits(1, Exit::Code(0));
+    rig.gone(1);
+    assert_eq!(rig.acts(), ["park 0ms", "withdraw 1", "start 2"]);
+}
+
+#[test]
 fn a_relay_starts_once_and_never_restarts_or_parks() {
     let mut given = policy();
     given.mode = Mode::Relay;
