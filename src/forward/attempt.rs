@@ -261,6 +261,8 @@ async fn exchange(
     let sent = or_cut(thread, key, async {
         let answer = connection.send(plan, body).await?;
         if may_hold && connection.owes_its_body() {
+            // Its head has come: it is neither too late any more, nor stuck.
+            thread.in_flight().answered(key, crate::time::now());
             hold(&mut connection).await?;
         }
         Ok::<_, Lost>(answer)
